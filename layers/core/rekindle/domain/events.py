@@ -1,0 +1,121 @@
+"""An event: one immutable, normalised fact, and the delivery from outside that brought it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from rekindle.domain.facts import Fact, Person
+
+#: Event types that a flow can name, each with the kind of fact that it carries (DESIGN §2).
+EVENT_TYPES: dict[str, str] = {
+    "cart.updated": "basket",
+    "checkout.updated": "basket",
+    "order.placed": "order",
+    "order.paid": "order",
+    "order.updated": "order",
+    "order.fulfilled": "order",
+    "order.cancelled": "order",
+    "order.refunded": "order",
+    "customer.updated": "customer",
+    "consent.changed": "consent",
+    "product.updated": "product",
+    "email.opened": "engagement",
+    "email.clicked": "engagement",
+    "email.bounced": "engagement",
+    "email.complained": "engagement",
+    "alarm.rang": "alarm",
+    "delivery.unknown": "other",
+}
+
+
+class Who(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The contact points that an event names. All normalised: e-mail in its canonical form, phone in E.164."""
+
+    email: str | None = None
+    phone: str | None = None
+    shop_customer_id: str | None = None
+    cart_token: str | None = None
+    checkout_token: str | None = None
+    browser_id: str | None = None
+
+    def points(self) -> tuple[tuple[str, str], ...]:
+        """Return the known contact points as (kind, value), strongest first."""
+        pairs = (
+            ("shop_customer_id", self.shop_customer_id),
+            ("email", self.email),
+            ("phone", self.phone),
+            ("checkout_token", self.checkout_token),
+            ("cart_token", self.cart_token),
+            ("browser_id", self.browser_id),
+        )
+        return tuple((kind, value) for kind, value in pairs if value)
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that happened in one shop. Equal input gives an equal event, id included.
+
+    `profile_id` is set where the person is known without looking (an alarm, a link's token, a message's own event).
+    `signed` is false for what anybody could have sent: such an event never grants consent and never mails.
+    `problems` lists what was unusable in the source and was left out.
+    """
+
+    id: str
+    shop: str
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    data: Fact
+    who: Who = Who()
+    person: Person | None = None
+    profile_id: str | None = None
+    signed: bool = True
+    problems: tuple[str, ...] = ()
+
+
+class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One accepted request from outside. `id` is the hash of what makes it unique (CONTRACTS, per source).
+
+    `also` holds further ids that must be new as well (Shopify: by event id *and* by body): any known one makes it a
+    repeat.
+    """
+
+    id: str
+    shop: str
+    source: str
+    topic: str
+    received_at: datetime
+    events: tuple[Event, ...] = ()
+    body: bytes = b""
+    also: tuple[str, ...] = ()
+
+
+class Suppression(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An address that must not be written to.
+
+    `covers` is `marketing` (unsubscribe, complaint) or `everything` (hard bounce). `address` is the keyed hash: the
+    record outlives an erasure without naming anybody.
+    """
+
+    shop: str
+    channel: str
+    address: str
+    covers: str
+    reason: str
+    since: datetime
+
+
+_events_encoder = msgspec.json.Encoder()
+_events_decoder = msgspec.json.Decoder(tuple[Event, ...])
+
+
+def encode_events(events: tuple[Event, ...]) -> bytes:
+    """Return the events as JSON; `decode_events` gives equal ones back."""
+    return _events_encoder.encode(events)
+
+
+def decode_events(raw: bytes | str) -> tuple[Event, ...]:
+    """Return the events that `encode_events` wrote, also in an earlier version."""
+    return _events_decoder.decode(raw)

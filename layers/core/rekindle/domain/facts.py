@@ -1,0 +1,181 @@
+"""What events are about: baskets, orders, products, people, consent, engagement.
+
+Facts are upserts by their id, compared by `updated_at`. Money is exact (`Decimal`, major units, beside its ISO 4217
+currency); times are aware and UTC. A field that the shop did not send is `None`, never a guess.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+ConsentState = Literal["subscribed", "unsubscribed", "pending", "not_subscribed", "redacted", "invalid"]
+Channel = Literal["email", "sms", "push"]
+OrderStatus = Literal["open", "placed", "cancelled", "failed"]
+
+
+class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a basket or an order. `price` is per unit, before line discounts; `total` is the line, after them."""
+
+    title: str
+    quantity: int = 1
+    product_id: str | None = None
+    variant_id: str | None = None
+    variant: str | None = None
+    sku: str | None = None
+    price: Decimal | None = None
+    total: Decimal | None = None
+    image: str | None = None
+    url: str | None = None
+
+
+class Basket(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="basket"):
+    """A cart and the checkout that grew out of it, as one thing: they share `id`.
+
+    `id` is the cart token when there is one, else the checkout token (CONTRACTS, join keys).
+    """
+
+    id: str
+    updated_at: datetime
+    cart_token: str | None = None
+    checkout_token: str | None = None
+    items: tuple[Item, ...] = ()
+    item_count: int = 0
+    currency: str | None = None
+    subtotal: Decimal | None = None
+    total: Decimal | None = None
+    recovery_url: str | None = None
+    completed_at: datetime | None = None
+    created_at: datetime | None = None
+    codes: tuple[str, ...] = ()
+
+
+class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an order goes, as the shop wrote it; `country` is ISO 3166 alpha-2."""
+
+    name: str | None = None
+    company: str | None = None
+    line1: str | None = None
+    line2: str | None = None
+    city: str | None = None
+    region: str | None = None
+    postcode: str | None = None
+    country: str | None = None
+
+
+class Order(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
+    """An order as it stands at `updated_at`.
+
+    `open` is not placed yet (WooCommerce pending, on a checkout draft); `failed` never became an order.
+    """
+
+    id: str
+    updated_at: datetime
+    number: str | None = None
+    status: OrderStatus = "placed"
+    cart_token: str | None = None
+    checkout_token: str | None = None
+    items: tuple[Item, ...] = ()
+    item_count: int = 0
+    currency: str | None = None
+    subtotal: Decimal | None = None
+    discount: Decimal | None = None
+    shipping: Decimal | None = None
+    tax: Decimal | None = None
+    total: Decimal | None = None
+    refunded: Decimal | None = None
+    placed_at: datetime | None = None
+    paid_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    fulfilled_at: datetime | None = None
+    url: str | None = None
+    codes: tuple[str, ...] = ()
+    ship_to: Address | None = None
+    test: bool = False
+
+
+class Product(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="product"):
+    """A product as the catalogue shows it. `deleted` products stay known, so that an old basket can still be shown."""
+
+    id: str
+    updated_at: datetime
+    title: str = ""
+    url: str | None = None
+    image: str | None = None
+    image_alt: str | None = None
+    price: Decimal | None = None
+    compare_at: Decimal | None = None
+    currency: str | None = None
+    in_stock: bool | None = None
+    kind: str | None = None
+    vendor: str | None = None
+    tags: tuple[str, ...] = ()
+    deleted: bool = False
+
+
+class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
+    """What somebody said about one channel and one address, when (`at`), and by which way (`source`).
+
+    A link in a mail knows the address by its keyed hash only: `address_key` then stands in its place.
+    """
+
+    channel: Channel
+    state: ConsentState
+    at: datetime
+    source: str = ""
+    address: str | None = None
+    address_key: str | None = None
+
+
+class Customer(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="customer"):
+    """A customer account changed; what it says about the person is in the event's `person`."""
+
+    id: str
+    updated_at: datetime
+    tags: tuple[str, ...] | None = None
+
+
+class Engagement(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="engagement"):
+    """What became of one message: opened, clicked (`link`), bounced, complained.
+
+    `address_key` is the keyed hash of where it had gone; `address` is that address where it is this person's still.
+    """
+
+    message_id: str
+    at: datetime
+    channel: Channel = "email"
+    address: str | None = None
+    address_key: str | None = None
+    link: str | None = None
+    detail: str | None = None
+
+
+class Alarm(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alarm"):
+    """The profile's alarm clock rang; nothing else happened."""
+
+
+class Other(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="other"):
+    """A signed delivery that says nothing that Rekindle uses yet: kept as sent, under its topic."""
+
+    topic: str
+    id: str | None = None
+
+
+Fact = Basket | Order | Product | Consent | Customer | Engagement | Alarm | Other
+
+
+class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an event tells about the human: merged field by field into the profile, newest wins.
+
+    `locale` is BCP 47 (`zh-Hant-TW`), `country` ISO 3166 alpha-2.
+    """
+
+    first_name: str | None = None
+    last_name: str | None = None
+    locale: str | None = None
+    country: str | None = None
+    city: str | None = None
+    zone: str | None = None

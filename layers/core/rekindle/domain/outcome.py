@@ -1,0 +1,57 @@
+"""What `advance` returns: the new profile, what the shell must do, and why it was decided so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from rekindle.domain.profile import Category, Profile
+
+
+class RingAt(Struct, frozen=True):
+    """Effect: wake this profile at `at` (UTC), not before."""
+
+    at: datetime
+
+
+class Enqueue(Struct, frozen=True):
+    """Effect: put the message, which the new profile holds as planned, on its category's send queue."""
+
+    message_id: str
+    category: Category
+
+
+class LiftSuppression(Struct, frozen=True):
+    """Effect: an explicit, signed act at `granted_at` allows marketing again that was refused before that moment."""
+
+    channel: str
+    address: str
+    granted_at: datetime
+
+
+Effect = RingAt | Enqueue | LiftSuppression
+
+
+class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the ledger: `what` was decided (`entered`, `skipped`, `ended` …), and the `rule` that said so."""
+
+    at: datetime
+    what: str
+    rule: str
+    flow: str | None = None
+    run: str | None = None
+    step: str | None = None
+    message_id: str | None = None
+    event_id: str | None = None
+    playbook: str | None = None
+    values: dict[str, Any] = {}
+
+
+class Outcome(Struct, frozen=True):
+    """The whole answer to one event."""
+
+    profile: Profile
+    effects: tuple[Effect, ...] = ()
+    decisions: tuple[Decision, ...] = ()

@@ -1,0 +1,141 @@
+"""A profile: one customer of one shop, the state machine that everything happens to.
+
+Frozen: a change is a new value. Stored as one JSON text; fields at their default are left out, so that small profiles
+stay small. `rekindle.flow.engine` is the only code that changes a run or a planned message.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from rekindle.domain.facts import Basket, Consent, Fact, Person
+
+RunStatus = Literal["active", "finished", "converted", "exited", "timed_out"]
+Category = Literal["marketing", "transactional"]
+
+
+class OrderMark(Struct, frozen=True, omit_defaults=True, rename={"updated_at": "u", "placed_at": "p", "events": "e"}):
+    """What must be remembered of an order: how new our knowledge is, and which of its events have been told."""
+
+    updated_at: datetime
+    placed_at: datetime | None = None
+    events: tuple[str, ...] = ()
+
+
+class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One trip of a profile through one flow, pinned to the flow version (`version`) that it started with.
+
+    `step` is the step that it stands before; `resume_at` is when that step is due. `trigger` is the fact that
+    started (or restarted) it: what `event` means in the run's conditions and mails.
+    """
+
+    id: str
+    flow: str
+    version: str
+    playbook: str
+    entered_at: datetime
+    expires_at: datetime
+    key: str | None = None
+    ordinal: int = 1
+    event_id: str = ""
+    event_type: str = ""
+    trigger: Fact | None = None
+    step: str | None = None
+    resume_at: datetime | None = None
+    status: RunStatus = "active"
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    messages: dict[str, str] = {}
+    """step id → message id, of every message that this run has planned"""
+    opened: tuple[str, ...] = ()
+    """steps whose mail a human opened"""
+    clicked: tuple[str, ...] = ()
+    """steps in whose mail a link was clicked"""
+
+
+class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message that this profile is to get: `send` sends only what stands here (DESIGN §6).
+
+    Without an outcome by `not_after` it is no longer worth sending.
+    """
+
+    run: str
+    step: str
+    flow: str
+    template: str
+    channel: str
+    category: Category
+    planned_at: datetime
+    not_after: datetime
+
+
+class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at": "t"}):
+    """That a flow was entered: how often under this key, and when last."""
+
+    ordinal: int
+    at: datetime
+
+
+class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One customer of one shop. `version` counts commits; `deadline` is when the alarm clock must ring next."""
+
+    id: str
+    shop: str
+    version: int = 0
+    created_at: datetime | None = None
+    email: str | None = None
+    phone: str | None = None
+    shop_customer_id: str | None = None
+    aliases: tuple[str, ...] = ()
+    person: Person = Person()
+    person_at: datetime | None = None
+    consent: dict[str, Consent] = {}
+    """`channel:address` → the latest explicit act"""
+    tags: tuple[str, ...] = ()
+    customer_at: datetime | None = None
+    baskets: dict[str, Basket] = {}
+    orders: dict[str, OrderMark] = {}
+    runs: tuple[Run, ...] = ()
+    entries: dict[str, dict[str, Entry]] = {}
+    """flow → entry key (empty where the flow has none) → how often and when last"""
+    planned: dict[str, Planned] = {}
+    deadline: datetime | None = None
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nothing is known by which this person could be reached or recognised."""
+        return not (self.email or self.phone or self.shop_customer_id)
+
+    def address(self, channel: str) -> str | None:
+        """Return where messages of this channel go, if anywhere."""
+        return {"email": self.email, "sms": self.phone}.get(channel)
+
+    def consented(self, channel: str) -> bool:
+        """Whether this person's latest explicit act on this channel, for the current address, is to subscribe."""
+        address = self.address(channel)
+        act = self.consent.get(f"{channel}:{address}") if address else None
+        return act is not None and act.state == "subscribed"
+
+
+class Signpost(Struct, frozen=True, tag="signpost"):
+    """Where a profile went when it was merged: whoever holds the old id follows it."""
+
+    to: str
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Profile)
+
+
+def encode_profile(profile: Profile) -> bytes:
+    """Return the profile as the JSON that is stored."""
+    return _encoder.encode(profile)
+
+
+def decode_profile(raw: bytes | str) -> Profile:
+    """Return the profile that `encode_profile` wrote, also in an earlier version."""
+    return _decoder.decode(raw)

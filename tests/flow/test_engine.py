@@ -1,0 +1,257 @@
+"""The engine's rules, each by the shortest story that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rekindle.domain.events import Event, Who
+from rekindle.domain.outcome import Enqueue, RingAt
+from rekindle.domain.profile import Profile, decode_profile, encode_profile
+from rekindle.flow.engine import LATENESS, QUEUE_RETENTION, advance, forget_planned
+from rekindle.flow.program import Playbook
+from tests.support.build import (
+    ADA,
+    CART,
+    CONFIRMATION,
+    T0,
+    alarm,
+    at,
+    cart,
+    checkout,
+    consent,
+    engaged,
+    flow_of,
+    order,
+    playbook,
+)
+
+BOTH = playbook(CART, CONFIRMATION)
+EMPTY = Profile(id="ada", shop="tea")
+
+
+class Story:
+    """Plays events to one profile in time order, letting the alarm ring at every deadline on the way."""
+
+    def __init__(self, book: Playbook = BOTH, profile: Profile = EMPTY) -> None:
+        self.book = book
+        self.profile = profile
+        self.mails: list[tuple[str, datetime]] = []
+        self.said: list[tuple[str, str]] = []
+
+    def tell(self, *events: Event) -> Story:
+        for event in events:
+            self.until(event.received_at)
+            self.take(event, event.received_at)
+        return self
+
+    def until(self, moment: datetime) -> Story:
+        while self.profile.deadline is not None and self.profile.deadline <= moment:
+            ring = self.profile.deadline
+            self.take(alarm(ring), ring)
+        return self
+
+    def take(self, event: Event, now: datetime) -> None:
+        outcome = advance(self.profile, event, self.book, now)
+        for effect in outcome.effects:
+            if isinstance(effect, Enqueue):
+                self.mails.append((outcome.profile.planned[effect.message_id].template, now))
+        self.said += [(decision.what, decision.rule) for decision in outcome.decisions]
+        self.profile = decode_profile(encode_profile(outcome.profile))
+
+    def left_with(self) -> list[str]:
+        return [run.status for run in self.profile.runs]
+
+
+def templates(story: Story) -> list[str]:
+    return [template for template, _ in story.mails]
+
+
+def test_an_abandoned_checkout_gets_three_reminders_at_their_times() -> None:
+    story = Story().tell(consent(T0), checkout(T0)).until(at(days=30))
+    assert story.mails == [
+        ("cart-reminder-1", at(hours=1)),
+        ("cart-reminder-2", at(hours=24)),
+        ("cart-reminder-3", at(days=3)),
+    ]
+    assert story.profile.deadline is None
+
+
+def test_every_change_before_the_first_mail_sets_the_clock_back() -> None:
+    story = Story().tell(consent(T0), checkout(T0), checkout(at(minutes=30)), cart(at(minutes=50)))
+    story.until(at(hours=2))
+    assert story.mails == [("cart-reminder-1", at(minutes=110))]
+
+
+def test_after_the_first_mail_a_change_restarts_nothing() -> None:
+    story = Story().tell(consent(T0), checkout(T0), checkout(at(hours=2))).until(at(hours=23))
+    assert story.mails == [("cart-reminder-1", at(hours=1))]
+
+
+def test_who_buys_gets_a_confirmation_and_no_further_reminder() -> None:
+    story = Story().tell(consent(T0), checkout(T0), order(at(hours=2))).until(at(days=30))
+    assert templates(story) == ["cart-reminder-1", "order-confirmation"]
+    assert ("ended", CART.goal[0].when) in story.said
+
+
+def test_an_order_that_arrives_before_its_checkout_still_ends_the_cart() -> None:
+    story = Story().tell(consent(T0), order(at(minutes=1)), checkout(T0)).until(at(days=30))
+    assert templates(story) == ["order-confirmation"]
+    assert ("ignored", "this basket has been ordered") in story.said
+
+
+def test_an_emptied_cart_ends_the_run() -> None:
+    story = Story().tell(consent(T0), checkout(T0), cart(at(minutes=10), items=())).until(at(days=30))
+    assert story.mails == []
+
+
+def test_a_stale_checkout_restarts_nothing() -> None:
+    story = Story().tell(consent(T0), checkout(at(minutes=30)))
+    story.take(checkout(at(minutes=5)), at(minutes=40))
+    assert story.until(at(hours=3)).mails == [("cart-reminder-1", at(minutes=90))]
+
+
+def test_without_consent_no_marketing_mail_but_the_confirmation_goes() -> None:
+    story = Story().tell(checkout(T0), order(at(days=5))).until(at(days=30))
+    assert templates(story) == ["order-confirmation"]
+    assert ("skipped", "no consent to marketing e-mail") in story.said
+
+
+def test_an_unsubscribe_ends_the_reminders() -> None:
+    story = Story().tell(consent(T0), checkout(T0), consent(at(hours=2), "unsubscribed")).until(at(days=30))
+    assert templates(story) == ["cart-reminder-1"]
+
+
+def test_an_old_tick_sent_again_never_beats_a_later_unsubscribe() -> None:
+    story = Story().tell(consent(T0), consent(at(hours=2), "unsubscribed"))
+    story.take(consent(T0), at(hours=3))
+    assert not story.profile.consented("email")
+
+
+def test_who_clicked_the_first_mail_gets_no_second() -> None:
+    story = Story().tell(consent(T0), checkout(T0)).until(at(hours=1))
+    message = next(iter(story.profile.planned))
+    story.take(engaged("email.clicked", message, at(hours=2), story.profile), at(hours=2))
+    assert templates(story.until(at(days=30))) == ["cart-reminder-1"]
+
+
+def test_a_trigger_older_than_max_age_starts_nothing() -> None:
+    story = Story().tell(consent(T0))
+    story.take(checkout(at(minutes=1)), at(days=2))
+    assert story.profile.runs == ()
+    assert ("not_entered", "max_age") in story.said
+
+
+def test_a_second_basket_is_a_second_run_and_the_first_key_never_enters_again() -> None:
+    other = Who(email="ada@example.com", shop_customer_id="7", cart_token="c2", checkout_token="k2")
+    story = Story().tell(consent(T0), checkout(T0)).until(at(days=5))
+    story.tell(checkout(at(days=6)), checkout(at(days=6), who=other)).until(at(days=20))
+    assert templates(story) == ["cart-reminder-1", "cart-reminder-2", "cart-reminder-3"] * 2
+    assert ("not_entered", "entered before") in story.said
+
+
+def test_a_run_stays_on_the_version_that_it_started_with() -> None:
+    newer = flow_of("trigger: {event: checkout.updated}\nsteps: [{wait: 2h}, {email: other}]", "cart-abandonment")
+    story = Story(playbook(CART)).tell(consent(T0), checkout(T0))
+    book = playbook(newer, hash_="h2")
+    story.book = Playbook(hash=book.hash, flows=book.flows, shops=book.shops, pinned={CART.version: CART})
+    assert templates(story.until(at(hours=12))) == ["cart-reminder-1"]
+
+
+def test_a_condition_that_fails_is_false_and_says_so() -> None:
+    flow = flow_of("trigger: {event: order.placed, when: event.total / event.refunded > 1}\nsteps: [{email: x}]")
+    story = Story(playbook(flow)).tell(order(T0))
+    assert story.mails == []
+    assert story.said[0][0] == "error"
+
+
+def test_a_flow_that_is_off_in_this_shop_starts_nothing() -> None:
+    story = Story(playbook(CART, flows={"cart-abandonment": False})).tell(consent(T0), checkout(T0))
+    assert story.profile.runs == ()
+
+
+def test_a_run_that_takes_too_long_times_out() -> None:
+    flow = flow_of("trigger: {event: order.placed}\ntimeout: 2d\nsteps: [{wait: 30d}, {email: x}]")
+    story = Story(playbook(flow)).tell(order(T0)).until(at(days=60))
+    assert story.mails == []
+    assert ("ended", "timeout") in story.said
+
+
+def test_goals_are_checked_before_what_is_due() -> None:
+    story = Story().tell(consent(T0), checkout(T0))
+    story.take(order(at(minutes=59)), at(hours=2))
+    assert templates(story) == ["order-confirmation"]
+
+
+def test_a_little_late_counts_on_from_when_it_was_due_very_late_from_now() -> None:
+    for late, second in ((timedelta(minutes=5), at(hours=24)), (LATENESS * 3, at(hours=1 + 3 + 23))):
+        story = Story().tell(consent(T0), checkout(T0))
+        story.take(alarm(at(hours=1) + late), at(hours=1) + late)
+        assert story.profile.deadline == second
+
+
+def test_every_ring_sets_the_next_alarm() -> None:
+    story = Story().tell(consent(T0), checkout(T0))
+    outcome = advance(story.profile, alarm(at(minutes=10)), BOTH, at(minutes=10))
+    assert outcome.profile == story.profile
+    assert outcome.effects == (RingAt(at(hours=1)),)
+
+
+def test_a_planned_message_stays_until_settled_or_past_all_queues() -> None:
+    story = Story().tell(consent(T0), checkout(T0)).until(at(hours=1))
+    (message,) = story.profile.planned
+    over = story.profile.planned[message].not_after + QUEUE_RETENTION
+    assert message in forget_planned(story.profile, [], over - timedelta(seconds=1)).planned
+    assert message not in forget_planned(story.profile, [], over).planned
+    assert message not in forget_planned(story.profile, [message], at(hours=1)).planned
+
+
+def test_unsigned_consent_grants_nothing() -> None:
+    story = Story().tell(consent(T0, signed=False), checkout(T0)).until(at(days=30))
+    assert story.mails == []
+
+
+DAY = [
+    consent(T0),
+    checkout(at(minutes=1)),
+    checkout(at(minutes=9)),
+    cart(at(minutes=12)),
+    order(at(minutes=30)),
+    order(at(minutes=31), kind="order.updated", placed_at=at(minutes=30), paid_at=at(minutes=31)),
+    consent(at(minutes=40), "unsubscribed"),
+]
+
+
+@given(st.lists(st.sampled_from(DAY), max_size=14).flatmap(lambda extra: st.permutations(DAY + extra)))
+def test_any_order_and_repetition_gives_each_message_at_most_once(events: Iterable[Event]) -> None:
+    """Deliveries come late, twice and shuffled, all before the first wait is over."""
+    story = Story()
+    for event in events:
+        story.take(event, at(minutes=45))
+    story.until(at(days=40))
+    assert templates(story) == ["order-confirmation"]
+    assert story.profile.deadline is None
+
+
+@given(st.permutations(DAY))
+def test_any_order_gives_the_same_knowledge(events: Iterable[Event]) -> None:
+    told, straight = Story(), Story()
+    for event in events:
+        told.take(event, at(minutes=45))
+    for event in DAY:
+        straight.take(event, at(minutes=45))
+    for story in (told, straight):
+        story.until(at(days=40))
+    assert told.profile.consent == straight.profile.consent
+    assert told.profile.baskets == straight.profile.baskets
+    assert {key: (mark.updated_at, sorted(mark.events)) for key, mark in told.profile.orders.items()} == {
+        key: (mark.updated_at, sorted(mark.events)) for key, mark in straight.profile.orders.items()
+    }
+
+
+def test_ada_is_who_the_events_name() -> None:
+    story = Story().tell(checkout(T0))
+    assert (story.profile.email, story.profile.shop_customer_id) == (ADA.email, ADA.shop_customer_id)
