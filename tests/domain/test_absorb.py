@@ -51,6 +51,27 @@ def test_a_pending_or_failed_order_is_not_placed(status: str) -> None:
     ]
 
 
+def test_an_order_heard_of_late_is_placed_as_of_when_it_was() -> None:
+    late = order(at(days=90), kind="order.updated", placed_at=T0, paid_at=at(hours=1))
+    moments = {each.type: each.occurred_at for each in after(late).told}
+    assert moments == {"order.placed": T0, "order.paid": at(hours=1), "order.updated": at(days=90)}
+
+
+def test_an_order_cancelled_before_it_was_placed_tells_neither() -> None:
+    never = order(T0, kind="order.cancelled", status="cancelled", placed_at=None)
+    assert told(never) == ["order.updated"]
+    paid_then_cancelled = order(at(days=1), kind="order.cancelled", status="cancelled", placed_at=T0)
+    assert told(order(T0), paid_then_cancelled) == ["order.cancelled", "order.updated"]
+
+
+def test_the_tick_of_an_order_is_as_old_as_its_checkout() -> None:
+    """Ada ticks, unsubscribes from the first reminder, and buys all the same."""
+    brought = consent(at(hours=2))
+    brought = replace(brought, data=replace(brought.data, source="order"))
+    profile = after(checkout(T0, created_at=T0), consent(at(hours=1), "unsubscribed"), brought).profile
+    assert profile.consent["email:ada@example.com"].state == "unsubscribed"
+
+
 def test_a_cart_and_its_checkout_are_one_basket_and_nothing_known_is_lost() -> None:
     profile = after(checkout(T0), cart(at(minutes=5))).profile
     (basket,) = profile.baskets.values()

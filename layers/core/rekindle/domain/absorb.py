@@ -134,38 +134,49 @@ def _order(profile: Profile, event: Event, order: Order, now: datetime) -> Absor
     mark = profile.orders.get(order.id)
     stale = mark is not None and order.updated_at < mark.updated_at
     told_before = mark.events if mark else ()
-    told = [kind for kind in _moments(order) if kind not in told_before]
-    placed = order.status in ("placed", "cancelled")
+    moments = _moments(order, told_before)
+    placed = "order.placed" in moments
     if placed:
         profile = _complete_baskets(profile, order, now)
     placed_at = order.placed_at if placed else None
     updated = OrderMark(
         updated_at=order.updated_at if mark is None else max(order.updated_at, mark.updated_at),
         placed_at=(mark.placed_at if mark and mark.placed_at else placed_at),
-        events=told_before + tuple(told),
+        events=told_before + tuple(kind for kind in moments if kind not in told_before),
     )
     fresh = mark is None or (not stale and order.updated_at > mark.updated_at)
     if updated != mark:
         profile = replace(profile, orders={**profile.orders, order.id: updated})
-    kinds = [*told, "order.updated"] if fresh else told
-    if not kinds:
+    told = [
+        replace(event, type=kind, occurred_at=at or event.occurred_at)
+        for kind, at in moments.items()
+        if kind not in told_before
+    ]
+    if fresh:
+        told.append(replace(event, type="order.updated"))
+    if not told:
         return Absorbed(profile, ignored="older than what is known" if stale else "already known")
-    return Absorbed(profile, tuple(replace(event, type=kind) for kind in kinds))
+    return Absorbed(profile, tuple(told))
 
 
-def _moments(order: Order) -> list[str]:
-    """Return the moments of an order's life that this state has passed, in their order."""
-    moments = []
-    if order.status in ("placed", "cancelled"):
-        moments.append("order.placed")
+def _moments(order: Order, told_before: tuple[str, ...]) -> dict[str, datetime | None]:
+    """Return the moments of an order's life that this state has passed, in their order, with when each was.
+
+    A moment is told as of when it was, not of when it was heard of: an order from months ago, first seen in an update,
+    is too old to be confirmed. One that was cancelled before it was ever placed (an unpaid WooCommerce order that ran
+    out of time) is neither.
+    """
+    if not (order.status == "placed" or order.placed_at or "order.placed" in told_before):
+        return {}
+    moments = {"order.placed": order.placed_at}
     if order.paid_at:
-        moments.append("order.paid")
+        moments["order.paid"] = order.paid_at
     if order.fulfilled_at:
-        moments.append("order.fulfilled")
+        moments["order.fulfilled"] = order.fulfilled_at
     if order.cancelled_at or order.status == "cancelled":
-        moments.append("order.cancelled")
+        moments["order.cancelled"] = order.cancelled_at
     if order.refunded:
-        moments.append("order.refunded")
+        moments["order.refunded"] = None
     return moments
 
 
@@ -184,6 +195,7 @@ def _complete_baskets(profile: Profile, order: Order, now: datetime) -> Profile:
         cart_token=order.cart_token or (known.cart_token if known else None),
         checkout_token=order.checkout_token or (known.checkout_token if known else None),
         completed_at=at,
+        created_at=known.created_at if known else None,
     )
     return _put_basket(profile, bought, now)
 
@@ -198,6 +210,7 @@ def _consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
         return Absorbed(profile, ignored="no address that this consent could be about")
     if consent.state == "subscribed" and not event.signed:
         return Absorbed(profile, ignored="nobody signed it")
+    consent = _as_early_as_its_box(profile, event, consent)
     key = f"{consent.channel}:{address}"
     known = profile.consent.get(key)
     if known is not None:
@@ -210,6 +223,19 @@ def _consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
     if known is not None and known.state == act.state:
         return Absorbed(profile, ignored="already known")
     return Absorbed(profile, (replace(event, data=act),))
+
+
+def _as_early_as_its_box(profile: Profile, event: Event, consent: Consent) -> Consent:
+    """Date the tick that an order brings back to its checkout, where the box was ticked.
+
+    Somebody may tick, get a reminder, unsubscribe, and still buy: the order's old tick must not undo the unsubscribe.
+    """
+    if consent.source != "order" or consent.state != "subscribed":
+        return consent
+    basket = _find_basket(profile, event.who.cart_token, event.who.checkout_token)
+    if basket is None or basket.created_at is None or basket.created_at >= consent.at:
+        return consent
+    return replace(consent, at=basket.created_at)
 
 
 def _customer(profile: Profile, event: Event, customer: Customer) -> Absorbed:

@@ -1,0 +1,136 @@
+"""The way in: one raw webhook becomes one `Delivery`, or an error that says which answer it gets.
+
+Pure: imports msgspec, `rekindle.domain` and its neighbours here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol, cast
+
+import msgspec
+
+from rekindle.domain.errors import BodyTooLargeError, MalformedBodyError
+from rekindle.domain.events import Delivery, Event
+from rekindle.shops import shopify, signature, woocommerce
+from rekindle.shops.reading import CONSENT_KEYS, Arrival, Body, Telling
+
+Platform = Literal["shopify", "woocommerce"]
+
+#: Bytes. A synchronous Lambda call carries 6 MB, which is about this much body in base64 (CONTRACTS).
+BODY_LIMIT = 4_500_000
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class _Reader(Protocol):
+    """What each platform's module offers."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes, *, domain: str, secrets: tuple[str, ...]) -> bytes: ...
+    def unique_ids(self, headers: Mapping[str, str], mark: bytes, *, shop: str) -> tuple[str, ...]: ...
+    def topic_of(self, headers: Mapping[str, str]) -> str: ...
+    def triggered_at(self, headers: Mapping[str, str]) -> datetime | None: ...
+    def normalise(self, topic: str, body: Body, arrival: Arrival) -> tuple[Event, ...]: ...
+
+
+_READERS: dict[Platform, _Reader] = {"shopify": cast("_Reader", shopify), "woocommerce": cast("_Reader", woocommerce)}
+
+
+def decode(body: bytes) -> Body:
+    """Return the JSON object; integers and decimals are exact, whatever their length. Raises `MalformedBodyError`."""
+    try:
+        read = _decoder.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBodyError(f"the body is not JSON: {error}") from error
+    if not isinstance(read, dict):
+        raise MalformedBodyError("the body is JSON, but no object")
+    return read
+
+
+def normalise(platform: Platform, topic: str, body: Body, arrival: Arrival) -> tuple[Event, ...]:
+    """Return the events that a decoded body tells, without any proof of where it comes from.
+
+    Raises:
+        MalformedBodyError: the topic is known, and what identifies its resource is missing.
+    """
+    return _READERS[platform].normalise(topic, body, arrival)
+
+
+def parse(
+    platform: Platform,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    shop: str,
+    domain: str,
+    secrets: tuple[str, ...],
+    received_at: datetime,
+    region: str | None = None,
+    currency: str | None = None,
+    consent_keys: tuple[str, ...] = CONSENT_KEYS,
+) -> Delivery:
+    """Return the delivery that this request is; the shop has then proved to be its sender.
+
+    Accept it only if neither its `id` nor any of `also` has been accepted before. A body that is signed and is a JSON
+    object is never refused: where its topic is not known, or what identifies its resource is missing, it is kept as
+    `delivery.unknown` with the problem, for a 4xx would cost the shop its subscription and us the data.
+
+    Args:
+        platform: Which platform's rules to read it by.
+        headers: The request's headers, in any case.
+        body: The raw body, exactly as it came.
+        shop: Rekindle's id of the shop.
+        domain: The domain that the request must claim to come from.
+        secrets: The shop's live webhook secrets, as stored.
+        received_at: When the request came, aware.
+        region: The country (ISO 3166) of phone numbers that name none.
+        currency: The shop's currency (ISO 4217), for bodies that name none.
+        consent_keys: The meta keys of a WooCommerce order that hold the checkout's marketing box.
+
+    Raises:
+        BodyTooLargeError: over `BODY_LIMIT`; nothing was verified or parsed.
+        UnknownShopError: it claims to come from another shop.
+        BadSignatureError: no live secret signed it.
+        MalformedBodyError: it is signed, and is no JSON object.
+    """
+    if len(body) > BODY_LIMIT:
+        raise BodyTooLargeError(f"the body has {len(body)} bytes, over the limit of {BODY_LIMIT}")
+    reader = _READERS[platform]
+    headers = signature.lower(headers)
+    mark = reader.verify(headers, body, domain=domain, secrets=secrets)
+    ids = reader.unique_ids(headers, mark, shop=shop)
+    decoded = decode(body)
+    topic = reader.topic_of(headers)
+    arrival = Arrival(
+        shop=shop,
+        delivery_id=ids[0],
+        received_at=received_at,
+        triggered_at=reader.triggered_at(headers),
+        domain=domain,
+        region=region,
+        currency=currency,
+        consent_keys=consent_keys,
+    )
+    try:
+        events = reader.normalise(topic, decoded, arrival)
+    except MalformedBodyError as error:
+        telling = Telling(arrival)
+        telling.tell_unknown(topic, decoded, str(error))
+        events = tuple(telling.events)
+    return Delivery(
+        id=ids[0],
+        shop=shop,
+        source=platform,
+        topic=topic,
+        received_at=received_at,
+        events=events,
+        body=body,
+        also=ids[1:],
+    )
+
+
+def is_ping(platform: Platform, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether this is a platform's way to try an address, to be answered 200 and forgotten: WooCommerce on saving."""
+    return platform == "woocommerce" and woocommerce.is_ping(headers, body)

@@ -1,0 +1,100 @@
+"""The samples under `events/` are what they say: signed, they become these events."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from rekindle.domain.events import Event
+from rekindle.domain.facts import Basket, Order, Product
+from rekindle.shops import intake
+from tests.shops.payloads import RECEIVED, SECRET, sign
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+SHOPS: dict[intake.Platform, tuple[str, str]] = {
+    "shopify": ("northwind-tea.myshopify.com", "X-Shopify-Hmac-Sha256"),
+    "woocommerce": ("fjord-coffee.example.com", "X-WC-Webhook-Signature"),
+}
+
+SAMPLES: dict[str, list[str]] = {
+    "shopify/carts-update": ["cart.updated"],
+    "shopify/carts-update-emptied": ["cart.updated"],
+    "shopify/checkouts-update": ["checkout.updated", "consent.changed"],
+    "shopify/orders-create": ["order.placed", "consent.changed"],
+    "shopify/products-update": ["product.updated"],
+    "woocommerce/order-created": ["order.placed", "consent.changed"],
+    "woocommerce/order-created-pending": ["order.updated"],
+    "woocommerce/product-updated": ["product.updated"],
+}
+
+
+def send(name: str) -> tuple[Event, ...]:
+    """Return the events of a sample, sent as a shop would."""
+    platform: intake.Platform = "shopify" if name.startswith("shopify/") else "woocommerce"
+    sample = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    body = json.dumps(sample["body"]).encode()
+    domain, signature = SHOPS[platform]
+    headers = {**sample["headers"], signature: sign(body)}
+    return intake.parse(
+        platform, headers, body, shop="demo", domain=domain, secrets=(SECRET,), received_at=RECEIVED
+    ).events
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_a_sample_becomes_its_events(name: str) -> None:
+    """And nothing in it is unusable."""
+    events = send(name)
+    assert [event.type for event in events] == SAMPLES[name]
+    assert all(event.problems == () for event in events)
+
+
+def test_every_sample_is_listed_here() -> None:
+    """A new file needs its line above."""
+    shops = [path for folder in SHOPS for path in (EVENTS / folder).glob("*.json")]
+    assert {path.relative_to(EVENTS).with_suffix("").as_posix() for path in shops} == set(SAMPLES)
+
+
+def test_the_samples_tell_one_story() -> None:
+    """The same basket goes from cart to checkout to order, and another delivery empties it."""
+    cart, emptied, checkout = (
+        send(f"shopify/{name}")[0].data for name in ("carts-update", "carts-update-emptied", "checkouts-update")
+    )
+    order = send("shopify/orders-create")[0].data
+    assert isinstance(cart, Basket)
+    assert isinstance(emptied, Basket)
+    assert isinstance(checkout, Basket)
+    assert isinstance(order, Order)
+    assert cart.id == emptied.id == checkout.id == order.cart_token
+    assert order.checkout_token == checkout.checkout_token
+    assert (cart.subtotal, checkout.subtotal, order.subtotal) == (Decimal("77.00"),) * 3
+    assert emptied.items == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["shopify/orders-create", "woocommerce/order-created", "woocommerce/order-created-pending"]
+)
+def test_a_samples_sums_are_right(name: str) -> None:
+    """Lines, shipping and (where prices come without it) tax make the total."""
+    order = send(name)[0].data
+    assert isinstance(order, Order)
+    lines = sum((item.total or Decimal(0) for item in order.items), Decimal(0))
+    assert lines == order.subtotal
+    assert order.total in (
+        lines + (order.shipping or 0),
+        lines + (order.shipping or 0) + (order.tax or 0),
+    )
+
+
+def test_products_of_the_samples_have_a_picture_and_a_price() -> None:
+    """A mail can show them."""
+    for name in ("shopify/products-update", "woocommerce/product-updated"):
+        product = send(name)[0].data
+        assert isinstance(product, Product)
+        assert product.image
+        assert product.image_alt
+        assert product.price
+        assert product.url
