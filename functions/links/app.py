@@ -1,0 +1,50 @@
+"""/u/{token}: the unsubscribe page, and one-click unsubscribe (RFC 8058). Reading changes nothing; only a POST acts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from rekindle.aws.blobs import S3Blobs
+from rekindle.aws.clients import Clients
+from rekindle.aws.clock import clock_for
+from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.secrets import CachedSecrets
+from rekindle.aws.tables import Tables
+from rekindle.content import pages
+from rekindle.content.links import BadLinkError, read_unsubscribe
+from rekindle.service.library import Library
+from rekindle.service.unsubscribe import unsubscribe
+from rekindle.settings import Links
+
+settings = Links.read(os.environ)
+logger = Logger()
+metrics = Metrics()
+clients = Clients()
+clock = clock_for(settings.clock_offset_file)
+secrets = CachedSecrets(clients, settings.secrets_prefix)
+intake = DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket)
+library = Library(S3Blobs(clients, settings.content_bucket), clock)
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Show the page to a GET; unsubscribe on a POST, whether from the page's button or from the mail client."""
+    try:
+        claim = read_unsubscribe(secrets.link_keys(), event["pathParameters"]["token"])
+    except BadLinkError as refused:
+        metrics.add_metric("LinkRefused", MetricUnit.Count, 1)
+        return pages.answer(refused.status, pages.bad_link())
+    shop = library.newest().shops.get(claim.shop)
+    name = shop.name if shop else None
+    if event["requestContext"]["http"]["method"] != "POST":
+        metrics.add_metric("PageShown", MetricUnit.Count, 1)
+        return pages.answer(200, pages.ask(name))
+    source = "page" if "page=1" in (event.get("rawQueryString") or "") else "one-click"
+    unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
+    logger.info("unsubscribed", extra={"shop": claim.shop, "message_id": claim.message, "source": source})
+    metrics.add_metric("Unsubscribed", MetricUnit.Count, 1)
+    return pages.answer(200, pages.done(name))

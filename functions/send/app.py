@@ -1,0 +1,74 @@
+"""Sends planned messages: verify, lease, one attempt, record. Two queues, transactional and marketing, one handler."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from rekindle.aws.blobs import S3Blobs
+from rekindle.aws.clients import Clients
+from rekindle.aws.clock import clock_for
+from rekindle.aws.mailer import SesMailer
+from rekindle.aws.outbox import DynamoOutbox
+from rekindle.aws.queues import SqsSendQueues, look_again
+from rekindle.aws.secrets import CachedSecrets
+from rekindle.aws.tables import Tables
+from rekindle.ports import Parcel
+from rekindle.service.compose import Composer
+from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.library import Library
+from rekindle.settings import LEASE_LIFE_SECONDS, Send
+
+settings = Send.read(os.environ)
+logger = Logger()
+metrics = Metrics()
+clients = Clients()
+clock = clock_for(settings.clock_offset_file)
+keys = CachedSecrets(clients, settings.secrets_prefix)
+blobs = S3Blobs(clients, settings.content_bucket)
+outbox = DynamoOutbox(clients, Tables.of(settings))
+parcels = msgspec.json.Decoder(Parcel)
+deliver = Deliver(
+    outbox=outbox,
+    queues=SqsSendQueues(
+        clients, transactional_url=settings.transactional_queue_url, marketing_url=settings.marketing_queue_url
+    ),
+    mailer=SesMailer(clients, configuration_set=settings.configuration_set),
+    builder=Composer(
+        library=Library(blobs, clock),
+        blobs=blobs,
+        outbox=outbox,
+        secrets=keys,
+        link_base=settings.link_base,
+    ),
+    clock=clock,
+    address_key=keys.address_key(),
+    new_token=lambda: secrets.token_hex(16),
+    lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
+)
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Deliver each parcel by itself; what must be looked at again, or failed, comes back."""
+    records = event["Records"]
+    batch = [
+        (parcels.decode(record["body"]), int(record["attributes"]["ApproximateReceiveCount"]) - 1) for record in records
+    ]
+    failed = []
+    for record, (parcel, _), verdict in zip(records, batch, deliver.batch(batch), strict=True):
+        if isinstance(verdict, Done):
+            logger.info(verdict.how, extra={"message_id": parcel.message_id})
+            metrics.add_metric(f"Mail{verdict.how.title()}", MetricUnit.Count, 1)
+            continue
+        metrics.add_metric("MailLookedAgain", MetricUnit.Count, 1)
+        if isinstance(verdict, LookAgain):
+            look_again(clients, settings.queue_url(parcel.category), record["receiptHandle"], verdict.delay)
+        failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}

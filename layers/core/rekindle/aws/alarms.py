@@ -1,0 +1,77 @@
+"""The profiles' alarm clocks: one-time EventBridge schedules that put a wake on the wake queue (DESIGN §5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from rekindle.aws.items import code_of
+from rekindle.aws.queues import send_all
+from rekindle.domain import ids
+from rekindle.ports import ALARM_HORIZON, ALARM_THRESHOLD, Clock, Wake
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+
+
+class SqsWakeQueue:
+    """`ports.WakeQueue`."""
+
+    def __init__(self, clients: Clients, *, queue_url: str) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+
+    def wake(self, wakes: Sequence[Wake], delay: int = 0) -> None:
+        """Put these on the wake queue."""
+        send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(wake).decode() for wake in wakes], delay)
+
+
+class SchedulerAlarms(SqsWakeQueue):
+    """`ports.Alarms`."""
+
+    def __init__(
+        self, clients: Clients, clock: Clock, *, queue_url: str, queue_arn: str, group: str, role_arn: str
+    ) -> None:
+        super().__init__(clients, queue_url=queue_url)
+        self._clock = clock
+        self._queue_arn = queue_arn
+        self._group = group
+        self._role_arn = role_arn
+
+    def ring(self, profile_id: str, at: datetime, now: datetime) -> None:
+        """Create the schedule, or put the wake on the queue where a schedule would come too late.
+
+        A schedule of that name that exists already is as good as ours while its minute is ahead; afterwards it has
+        fired, perhaps before it could be of use, and is only waiting to be deleted.
+        """
+        if at - now > ALARM_HORIZON:
+            return
+        wake = Wake(profile_id=profile_id, due=at)
+        if at - now < ALARM_THRESHOLD:
+            self.wake([wake], delay=max(0, math.ceil((at - now).total_seconds())))
+            return
+        minute = ids.minute_up(at)
+        try:
+            self._clients.scheduler.create_schedule(
+                Name=ids.alarm_name(profile_id, minute),
+                GroupName=self._group,
+                ScheduleExpression=f"at({minute:%Y-%m-%dT%H:%M:%S})",
+                ScheduleExpressionTimezone="UTC",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                ActionAfterCompletion="DELETE",
+                Target={
+                    "Arn": self._queue_arn,
+                    "RoleArn": self._role_arn,
+                    "Input": msgspec.json.encode(wake).decode(),
+                },
+            )
+        except ClientError as error:
+            if code_of(error) != "ConflictException":
+                raise
+            if minute <= self._clock.now():
+                self.wake([wake])

@@ -1,0 +1,65 @@
+"""The content bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from rekindle.aws.items import code_of
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+
+_ABSENT = frozenset({"NoSuchKey", "404"})
+_LOST_RACE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409", *_ABSENT})
+
+
+class S3Blobs:
+    """`ports.Blobs`. Version tags are ETags."""
+
+    def __init__(self, clients: Clients, bucket: str) -> None:
+        self._clients = clients
+        self._bucket = bucket
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content."""
+        found = self.tagged(key)
+        return None if found is None else found[0]
+
+    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write the content."""
+        self._clients.s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
+
+    def list(self, prefix: str) -> dict[str, str]:
+        """Return the version tags under the prefix, a thousand a call."""
+        tags: dict[str, str] = {}
+        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
+        while True:
+            answer = self._clients.s3.list_objects_v2(**request)
+            tags.update((found["Key"], found["ETag"]) for found in answer.get("Contents", ()))
+            if not answer.get("IsTruncated"):
+                return tags
+            request["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:
+        """Write if nobody else did meanwhile: a conditional put."""
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        try:
+            self._clients.s3.put_object(Bucket=self._bucket, Key=key, Body=content, **condition)
+        except ClientError as error:
+            if code_of(error) not in _LOST_RACE:
+                raise
+            # botocore may have tried again after a lost answer: then the one who was first is this very call
+            return self.get(key) == content
+        return True
+
+    def tagged(self, key: str) -> tuple[bytes, str] | None:
+        """Return content and tag."""
+        try:
+            answer = self._clients.s3.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return None
+            raise
+        return answer["Body"].read(), answer["ETag"]

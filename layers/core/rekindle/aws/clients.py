@@ -1,0 +1,77 @@
+"""The AWS clients of one process: one botocore session, each client built at its first use.
+
+botocore is used without boto3, whose resource layer costs a fifth of the cold start. Region, credentials and endpoint
+come from where botocore always looks. Retrying is botocore's business, except for mails: see `Clients.ses`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from botocore.config import Config
+from botocore.session import Session
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sqs import SQSClient
+
+_CONNECT_SECONDS = 1.0
+_READ_SECONDS = 3.0
+_ATTEMPTS = 3
+
+#: S3 carries bodies; SES may take its time, and to hang up on it makes a mail `unknown`.
+_LONG_READ_SECONDS = 10.0
+
+
+class Clients:
+    """The clients of one process.
+
+    `session` and `endpoint_url` are for tests and tools; in a function both are left to botocore.
+    """
+
+    def __init__(self, session: Session | None = None, *, endpoint_url: str | None = None) -> None:
+        self.session = session or Session()
+        self._endpoint_url = endpoint_url
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        """DynamoDB."""
+        return cast("DynamoDBClient", self._client("dynamodb"))
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        """SQS."""
+        return cast("SQSClient", self._client("sqs"))
+
+    @cached_property
+    def scheduler(self) -> EventBridgeSchedulerClient:
+        """EventBridge Scheduler."""
+        return cast("EventBridgeSchedulerClient", self._client("scheduler"))
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """S3."""
+        return cast("S3Client", self._client("s3", read_seconds=_LONG_READ_SECONDS))
+
+    @cached_property
+    def secrets(self) -> SecretsManagerClient:
+        """Secrets Manager."""
+        return cast("SecretsManagerClient", self._client("secretsmanager"))
+
+    @cached_property
+    def ses(self) -> SESV2Client:
+        """SES v2, exactly one attempt a call: it has no idempotency token, so a retry could be a second mail."""
+        return cast("SESV2Client", self._client("sesv2", read_seconds=_LONG_READ_SECONDS, attempts=1))
+
+    def _client(self, service: str, *, read_seconds: float = _READ_SECONDS, attempts: int = _ATTEMPTS) -> object:
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=read_seconds,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
+        )
+        return self.session.create_client(service, endpoint_url=self._endpoint_url, config=config)

@@ -1,0 +1,144 @@
+"""Accepting: one transaction in which a delivery, its pending item and its suppressions become safe (DESIGN §6)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from rekindle.aws import suppressions as suppression_items
+from rekindle.aws.items import (
+    FAILED,
+    KEPT,
+    Item,
+    answered,
+    code_of,
+    epoch,
+    names,
+    stamp,
+    text,
+    transact,
+    tries,
+)
+from rekindle.aws.pending import pending_item
+from rekindle.domain.errors import ConflictError
+from rekindle.domain.events import Delivery, Suppression, encode_events
+from rekindle.ports import Pending
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+    from rekindle.aws.tables import Tables
+
+#: A compressed body over this many bytes goes to S3, first.
+_BODY_LIMIT = 300_000
+#: What body and events may take of an item together: DynamoDB's 400 KB less the rest of the item.
+_ITEM_LIMIT = 380_000
+_TRIES = 4
+
+
+class DynamoIntake:
+    """`ports.Intake`."""
+
+    def __init__(self, clients: Clients, tables: Tables, *, raw_bucket: str) -> None:
+        self._clients = clients
+        self._tables = tables
+        self._raw_bucket = raw_bucket
+
+    def accept(self, delivery: Delivery, suppressions: Sequence[Suppression] = (), keys: Sequence[str] = ()) -> bool:
+        """Store the delivery, its pending item and the suppressions, or only suppressions when it is a repeat.
+
+        Raises `AnswerLostError`, and `ConflictError` when others keep writing the same items.
+        """
+        stored = [self._put_new(self._tables.deliveries, self._delivery_item(delivery))]
+        stored.append(self._put_new(self._tables.pending, self._pending_item(delivery, keys)))
+        marks = [mark for mark in dict.fromkeys(delivery.also) if mark != delivery.id]
+        stored += [self._put_new(self._tables.deliveries, _mark_item(mark, delivery)) for mark in marks]
+        refusals = _latest(suppressions)
+        for _ in tries(_TRIES):
+            writes = stored + [
+                {"Put": suppression_items.put(self._tables.suppressions, refusal)} for refusal in refusals
+            ]
+            reasons = transact(self._clients.dynamodb, writes)
+            if reasons is None:
+                return True
+            if any(reason.code == FAILED for reason in reasons[: len(stored)]):
+                for refusal in refusals:
+                    self._suppress(refusal)
+                return False
+            # a refusal that a newer one or a later grant overrules must not keep the delivery out
+            overruled = [reason.code == FAILED for reason in reasons[len(stored) :]]
+            refusals = [refusal for refusal, out in zip(refusals, overruled, strict=True) if not out]
+        raise ConflictError(f"delivery {delivery.id}: others kept writing the same items")
+
+    def _suppress(self, refusal: Suppression) -> None:
+        """Write a suppression by itself, unless it is overruled."""
+        try:
+            with answered():
+                self._clients.dynamodb.put_item(**suppression_items.put(self._tables.suppressions, refusal))
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+
+    def _delivery_item(self, delivery: Delivery) -> Item:
+        """Return the delivery as it is stored; what is too large for an item is in S3 when this returns."""
+        body = zlib.compress(delivery.body, 6) if delivery.body else b""
+        events = encode_events(delivery.events)
+        item: Item = {
+            "id": text(delivery.id),
+            "shop": text(delivery.shop),
+            "source": text(delivery.source),
+            "topic": text(delivery.topic),
+            "received_at": text(stamp(delivery.received_at)),
+            "expires": epoch(delivery.received_at + KEPT),
+        }
+        if len(body) > _BODY_LIMIT or len(body) + len(events) > _ITEM_LIMIT:
+            item["body_ref"] = text(self._put_raw(f"deliveries/{delivery.id}/body", body))
+        elif body:
+            item["body"] = {"B": body}
+        if len(events) > _ITEM_LIMIT:
+            item["events_ref"] = text(self._put_raw(f"deliveries/{delivery.id}/events", zlib.compress(events, 6)))
+        else:
+            item["events"] = text(events.decode())
+        return item
+
+    def _put_raw(self, key: str, content: bytes) -> str:
+        self._clients.s3.put_object(Bucket=self._raw_bucket, Key=key, Body=content, ContentType="application/zlib")
+        return key
+
+    @staticmethod
+    def _pending_item(delivery: Delivery, keys: Sequence[str]) -> Item:
+        return pending_item(
+            Pending(
+                id=delivery.id,
+                delivery_id=delivery.id,
+                shop=delivery.shop,
+                keys=tuple(dict.fromkeys(keys)),
+                accepted_at=delivery.received_at,
+            )
+        )
+
+    @staticmethod
+    def _put_new(table: str, item: Item) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": table,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(#id)",
+                "ExpressionAttributeNames": names("id"),
+            }
+        }
+
+
+def _mark_item(mark: str, delivery: Delivery) -> Item:
+    """Return the item that keeps a further id of a delivery taken."""
+    return {"id": text(mark), "of": text(delivery.id), "expires": epoch(delivery.received_at + KEPT)}
+
+
+def _latest(suppressions: Sequence[Suppression]) -> list[Suppression]:
+    """Return the latest refusal for each item: a transaction may write an item only once."""
+    latest: dict[tuple[str, str, str, str], Suppression] = {}
+    for refusal in sorted(suppressions, key=lambda s: s.since):
+        latest[refusal.shop, refusal.channel, refusal.address, refusal.covers] = refusal
+    return list(latest.values())

@@ -1,0 +1,131 @@
+"""The mail channel: SES v2, one attempt a call, and an exact answer to what became of it (DESIGN §6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from email.utils import formataddr, parseaddr
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ParamValidationError,
+)
+
+from rekindle.aws.items import code_of
+from rekindle.domain.errors import MailRefusedError, MailRejectedError, MailUncertainError
+from rekindle.ports import Mail
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+
+#: SES's limits on headers: how many, and how long a value (API reference, MessageHeader).
+_MAX_HEADERS = 15
+_MAX_HEADER = 995
+
+#: A connection that lay idle for longer is not used again: the other side may have dropped it without a word, and a
+#: mail that meets a reset cannot be told from one that was sent.
+_IDLE_SECONDS = 10.0
+
+_REFUSALS = {
+    "TooManyRequestsException": "throttled",
+    "Throttling": "throttled",
+    "ThrottlingException": "throttled",
+    "LimitExceededException": "quota",
+    "SendingPausedException": "paused",
+    "AccountSuspendedException": "paused",
+}
+
+
+class SesMailer:
+    """`ports.Mailer`. The client behind it makes exactly one attempt (`Clients.ses`)."""
+
+    def __init__(
+        self, clients: Clients, *, configuration_set: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clients = clients
+        self._configuration_set = configuration_set
+        self._monotonic = monotonic
+        self._used_at: float | None = None
+
+    def send(self, mail: Mail) -> str:
+        """Make the one attempt.
+
+        Refused: SES surely did not take it, and may later. Rejected: it never will. Anything else is uncertain.
+        """
+        request = self._request(mail)
+        client = self._clients.ses
+        if self._used_at is not None and self._monotonic() - self._used_at > _IDLE_SECONDS:
+            client.close()
+        try:
+            answer = client.send_email(**request)
+        except ClientError as error:
+            raise _meaning(error) from error
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            raise MailRefusedError("not_connected") from error
+        except ParamValidationError as error:
+            raise MailRejectedError("SES takes no request of this shape") from error
+        except BotoCoreError as error:
+            raise MailUncertainError(type(error).__name__) from error
+        finally:
+            self._used_at = self._monotonic()
+        return answer["MessageId"]
+
+    def _request(self, mail: Mail) -> dict[str, Any]:
+        """Return the request. Raises `MailRejectedError` for what could smuggle a header in, before SES sees it."""
+        for line in (mail.sender, mail.to, mail.subject, mail.reply_to or ""):
+            if "\r" in line or "\n" in line:
+                raise MailRejectedError("a line break in an address or the subject")
+        request: dict[str, Any] = {
+            "FromEmailAddress": _mailbox(mail.sender),
+            "Destination": {"ToAddresses": [mail.to]},
+            "Content": {
+                "Simple": {
+                    "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
+                    "Body": {
+                        "Html": {"Data": mail.html, "Charset": "UTF-8"},
+                        "Text": {"Data": mail.text, "Charset": "UTF-8"},
+                    },
+                    "Headers": _headers(mail.headers),
+                }
+            },
+            "EmailTags": [{"Name": name, "Value": value} for name, value in mail.tags.items()],
+            "ConfigurationSetName": self._configuration_set,
+        }
+        if mail.reply_to:
+            request["ReplyToAddresses"] = [_mailbox(mail.reply_to)]
+        return request
+
+
+def _headers(headers: Mapping[str, str]) -> list[dict[str, str]]:
+    if len(headers) > _MAX_HEADERS:
+        raise MailRejectedError(f"{len(headers)} headers; SES takes {_MAX_HEADERS}")
+    for name, value in headers.items():
+        printable = value.isascii() and value.isprintable() and 0 < len(value) <= _MAX_HEADER
+        if not (printable and name.isascii() and name.replace("-", "").isalnum()):
+            raise MailRejectedError(f"header {name!r} is not printable ASCII of at most {_MAX_HEADER} characters")
+    return [{"Name": name, "Value": value} for name, value in headers.items()]
+
+
+def _mailbox(address: str) -> str:
+    """Return `Name <address>` with a name that is not ASCII encoded as RFC 2047 wants it: SES takes no other."""
+    return address if address.isascii() else formataddr(parseaddr(address), "utf-8")
+
+
+def _meaning(error: ClientError) -> MailRefusedError | MailRejectedError | MailUncertainError:
+    """Return what an answer of SES means for the mail."""
+    code = code_of(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _REFUSALS:
+        return MailRefusedError(_REFUSALS[code])
+    if status == 429:  # noqa: PLR2004
+        return MailRefusedError("throttled")
+    if status in (401, 403):
+        # About us, not about the mail: a mistake in a policy must not cost a day's mails (decision 0009).
+        return MailRefusedError("not_allowed")
+    if 400 <= status < 500:  # noqa: PLR2004
+        return MailRejectedError(code)
+    return MailUncertainError(code)

@@ -1,0 +1,75 @@
+"""The message item: its lease, its outcome, what became of it. While it is open it stands in the `open` index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import structs
+
+from rekindle.aws.items import KEPT, Item, epoch, moment, stamp, text
+from rekindle.ports import OPEN_STATES, Message
+
+_TIMES = frozenset({"leased_at", "at", "opened_at"})
+_FIELDS = tuple(field.name for field in structs.fields(Message))
+
+
+def message_item(message: Message) -> Item:
+    """Return the item of a message that is written as a whole."""
+    item = {"id": text(message.id), **_given(message)}
+    if message.opened_at is not None:
+        item["opened_at"] = text(stamp(message.opened_at))
+    if message.links:
+        item["links"] = {"SS": list(dict.fromkeys(message.links))}
+    if message.state in OPEN_STATES:
+        item["open_shard"] = text(message.id[0])
+    return item
+
+
+def parse_message(item: Mapping[str, Any]) -> Message:
+    """Return what an item says."""
+    fields: dict[str, Any] = {name: item[name]["S"] for name in _FIELDS if name != "links" and name in item}
+    for name in _TIMES & fields.keys():
+        fields[name] = moment(fields[name])
+    return Message(**fields, links=tuple(sorted(item["links"]["SS"])) if "links" in item else ())
+
+
+def message_update(message: Message) -> dict[str, Any]:
+    """Return an update that adds what the message says: given fields win, the first opening stays, links add up."""
+    given = _given(message)
+    sets = {name: f"#{name} = :{name}" for name in given}
+    if message.opened_at is not None:
+        given["opened_at"] = text(stamp(message.opened_at))
+        sets["opened_at"] = "#opened_at = if_not_exists(#opened_at, :opened_at)"
+    used = ["open_shard", *sets]
+    if message.state in OPEN_STATES:
+        given["open_shard"] = text(message.id[0])
+        sets["open_shard"] = "#open_shard = :open_shard"
+        removal = ""
+    else:
+        removal = " REMOVE #open_shard"
+    addition = ""
+    if message.links:
+        used.append("links")
+        given["links"] = {"SS": list(dict.fromkeys(message.links))}
+        addition = " ADD #links :links"
+    return {
+        "Key": {"id": text(message.id)},
+        "UpdateExpression": f"SET {', '.join(sets.values())}{removal}{addition}",
+        "ExpressionAttributeNames": {f"#{name}": name for name in used},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in given.items()},
+    }
+
+
+def _given(message: Message) -> Item:
+    """Return the attributes that a write simply replaces."""
+    item: Item = {}
+    for name in _FIELDS:
+        value = getattr(message, name)
+        if name not in {"id", "opened_at", "links"} and value:
+            item[name] = text(stamp(value) if isinstance(value, datetime) else value)
+    newest = message.at or message.leased_at
+    if newest is not None:
+        item["expires"] = epoch(newest + KEPT)
+    return item

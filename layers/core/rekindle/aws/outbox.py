@@ -1,0 +1,209 @@
+"""Messages, and the lease that gives the right to the one attempt at each (DESIGN §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+from msgspec import structs
+
+from rekindle.aws import suppressions as suppression_items
+from rekindle.aws.items import (
+    CONFLICT,
+    FAILED,
+    Item,
+    Reason,
+    Wanted,
+    answered,
+    batch_get,
+    code_of,
+    names,
+    number,
+    query_until,
+    stamp,
+    text,
+    transact,
+    tries,
+)
+from rekindle.aws.messages import message_item, message_update, parse_message
+from rekindle.aws.profiles import SHARDS, parse_profile
+from rekindle.domain.errors import ConflictError
+from rekindle.domain.facts import Product
+from rekindle.domain.profile import Profile, Signpost
+from rekindle.ports import Lease, LeaseAnswer, Message, MessageState
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+    from rekindle.aws.tables import Tables
+
+_TRIES = 4
+_product_decoder = msgspec.json.Decoder(Product)
+
+
+def _product(item: Item) -> Product:
+    product = _product_decoder.decode(item["product"]["S"])
+    deleted = "deleted_at" in item and item["deleted_at"]["S"] > item["updated_at"]["S"]
+    return structs.replace(product, deleted=True) if deleted else product
+
+
+class DynamoOutbox:
+    """`ports.Outbox`."""
+
+    def __init__(self, clients: Clients, tables: Tables) -> None:
+        self._clients = clients
+        self._tables = tables
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Message], dict[str, Profile | Signpost]]:
+        """Return what is known of these messages and profiles, in one call for each hundred."""
+        tables = self._tables
+        wanted = [
+            Wanted(
+                tables.messages,
+                [{"id": text(key)} for key in dict.fromkeys(message for message, _ in pairs if message)],
+            ),
+            Wanted(
+                tables.profiles,
+                [{"id": text(key)} for key in dict.fromkeys(profile for _, profile in pairs if profile)],
+            ),
+        ]
+        found = batch_get(self._clients.dynamodb, wanted)
+        messages = {item["id"]["S"]: parse_message(item) for item in found[tables.messages]}
+        profiles = {item["id"]["S"]: parse_profile(item) for item in found[tables.profiles]}
+        return messages, profiles
+
+    def lease(self, lease: Lease) -> LeaseAnswer:
+        """Take the lease if nothing speaks against it.
+
+        Raises `AnswerLostError`, and `ConflictError` when others keep writing the same items; then it is not taken.
+        """
+        wanted = lease.message
+        wanted.check()
+        writes = [
+            self._take(wanted),
+            self._unchanged(lease),
+            *(
+                {
+                    "ConditionCheck": suppression_items.absent(
+                        self._tables.suppressions, wanted.shop, wanted.channel, wanted.address, cover
+                    )
+                }
+                for cover in lease.covers
+            ),
+        ]
+        for _ in tries(_TRIES):
+            reasons = transact(self._clients.dynamodb, writes)
+            answer: LeaseAnswer | None = "taken" if reasons is None else _read(reasons, wanted)
+            if answer is not None:
+                return answer
+        raise ConflictError(f"message {wanted.id}: others kept writing the same items")
+
+    def record(self, message: Message, *, token: str | None = None) -> bool:
+        """Write the outcome if the message is still the caller's."""
+        message.check()
+        if token is None:
+            condition, values = "attribute_not_exists(#id) OR #state = :from", {":from": text("reopened")}
+            attributes = names("id", "state")
+        else:
+            condition = "#state = :from AND #token = :own"
+            values, attributes = {":from": text("leased"), ":own": text(token)}, names("state", "token")
+        stored = self._update(message, condition, attributes, values)
+        return stored is None or (bool(stored) and message.repeats(parse_message(stored), token))
+
+    def progress(self, message: Message, allowed: Sequence[MessageState]) -> bool:
+        """Add what a notice says."""
+        message.check()
+        if not allowed:
+            return False
+        places = {f":from{place}": text(state) for place, state in enumerate(allowed)}
+        return self._update(message, f"#state IN ({', '.join(places)})", names("state"), places) is None
+
+    def message(self, message_id: str) -> Message | None:
+        """Return one message."""
+        answer = self._clients.dynamodb.get_item(
+            TableName=self._tables.messages, Key={"id": text(message_id)}, ConsistentRead=True
+        )
+        return parse_message(answer["Item"]) if "Item" in answer else None
+
+    def open_messages(self, before: datetime, limit: int) -> Sequence[Message]:
+        """Return what is leased or unknown for too long: one query for each shard of the index."""
+        found: list[Message] = []
+        for shard in SHARDS:
+            items = query_until(
+                self._clients.dynamodb,
+                limit,
+                TableName=self._tables.messages,
+                IndexName="open",
+                KeyConditionExpression="#open_shard = :shard AND #leased_at < :before",
+                ExpressionAttributeNames=names("open_shard", "leased_at"),
+                ExpressionAttributeValues={":shard": text(shard), ":before": text(stamp(before))},
+            )
+            found += map(parse_message, items)
+        return sorted(found, key=lambda m: (m.leased_at, m.id))[:limit]
+
+    def products(self, shop: str, ids: Sequence[str]) -> dict[str, Product]:
+        """Return the known ones of these products."""
+        keys = [{"key": text(f"{shop}#{key}")} for key in dict.fromkeys(ids)]
+        found = batch_get(self._clients.dynamodb, [Wanted(self._tables.products, keys)])
+        products = [_product(item) for item in found[self._tables.products] if "product" in item]
+        return {product.id: product for product in products}
+
+    def _take(self, wanted: Message) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._tables.messages,
+                "Item": message_item(wanted),
+                "ConditionExpression": "attribute_not_exists(#id) OR #state = :reopened",
+                "ExpressionAttributeNames": names("id", "state"),
+                "ExpressionAttributeValues": {":reopened": text("reopened")},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _unchanged(self, lease: Lease) -> dict[str, Any]:
+        return {
+            "ConditionCheck": {
+                "TableName": self._tables.profiles,
+                "Key": {"id": text(lease.profile_id)},
+                "ConditionExpression": "#version = :version",
+                "ExpressionAttributeNames": names("version"),
+                "ExpressionAttributeValues": {":version": number(lease.profile_version)},
+            }
+        }
+
+    def _update(
+        self, message: Message, condition: str, attributes: Mapping[str, str], values: Mapping[str, Any]
+    ) -> Item | None:
+        """Update the message on this condition. Return `None` when written, else what is stored (empty: nothing)."""
+        update = message_update(message)
+        update["ExpressionAttributeNames"] |= attributes
+        update["ExpressionAttributeValues"] |= values
+        try:
+            with answered():
+                self._clients.dynamodb.update_item(
+                    TableName=self._tables.messages,
+                    ConditionExpression=condition,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **update,
+                )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            failed: Any = error.response
+            return dict(failed.get("Item") or {})
+        return None
+
+
+def _read(reasons: Sequence[Reason], wanted: Message) -> LeaseAnswer | None:
+    """Return what the failed conditions of a lease mean, by their place; `None`: only a conflict, so try again."""
+    message, profile, *suppressions = reasons
+    if message.code == FAILED:
+        stored = parse_message(message.item or {})
+        return "taken" if stored.state == "leased" and stored.token == wanted.token else "held"
+    if message.code == CONFLICT:
+        return None
+    if any(suppression.code == FAILED for suppression in suppressions):
+        return "suppressed"
+    return "profile_changed" if profile.code == FAILED else None

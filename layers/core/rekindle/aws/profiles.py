@@ -1,0 +1,35 @@
+"""The profile item, which `state` writes and `outbox` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rekindle.aws.items import Item, epoch, number, optional, stamp, text
+from rekindle.domain.profile import Profile, Signpost, decode_profile, encode_profile
+
+#: What the `due` and `open` indexes are spread over: the first hex digit of an id.
+SHARDS = "0123456789abcdef"
+
+
+def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
+    """Return the item that is stored: in the `due` index while there is a deadline, to expire only while anonymous."""
+    item: Item = {
+        "id": text(profile.id),
+        "shop": text(profile.shop),
+        "version": number(profile.version),
+        "state": text(encode_profile(profile).decode()),
+    }
+    if profile.deadline is not None:
+        item["due_shard"] = text(profile.id[0])
+        item["due"] = text(stamp(profile.deadline))
+    if expires_at is not None and profile.anonymous:
+        item["expires"] = epoch(expires_at)
+    return item
+
+
+def parse_profile(item: Mapping[str, Any]) -> Profile | Signpost:
+    """Return what an item says."""
+    to = optional(item, "to")
+    return decode_profile(item["state"]["S"]) if to is None else Signpost(to=to)

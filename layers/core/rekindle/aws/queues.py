@@ -1,0 +1,64 @@
+"""The send queues, and how a batch of messages gets onto any queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rekindle.domain.errors import NotQueuedError
+from rekindle.domain.profile import Category
+from rekindle.ports import MAX_DELAY, Parcel
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+    from rekindle.aws.clients import Clients
+
+#: SendMessageBatch takes so many.
+_BATCH = 10
+
+
+class SqsSendQueues:
+    """`ports.SendQueues`."""
+
+    def __init__(self, clients: Clients, *, transactional_url: str, marketing_url: str) -> None:
+        self._clients = clients
+        self._urls: dict[Category, str] = {"transactional": transactional_url, "marketing": marketing_url}
+
+    def enqueue(self, parcels: Sequence[Parcel], delay: int = 0) -> None:
+        """Put each on the queue of its category."""
+        for category, url in self._urls.items():
+            bodies = [msgspec.json.encode(parcel).decode() for parcel in parcels if parcel.category == category]
+            send_all(self._clients.sqs, url, bodies, delay)
+
+
+def look_again(clients: Clients, url: str, receipt: str, delay: int) -> None:
+    """Let a message that was received come back in `delay` seconds instead of at the end of its visibility."""
+    clients.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=delay)
+
+
+def send_all(client: SQSClient, url: str, bodies: Sequence[str], delay: int) -> None:
+    """Put every body on the queue, `delay` seconds (at most 900) from now, ten a call.
+
+    SendMessageBatch succeeds also when it took only some: what it did not take is sent once more, then
+    `NotQueuedError`, even where the other bodies were taken.
+    """
+    if not 0 <= delay <= MAX_DELAY:
+        raise ValueError(f"a queue delays by 0 to {MAX_DELAY} seconds, not {delay}")
+    for start in range(0, len(bodies), _BATCH):
+        left: list[Any] = [
+            {"Id": str(place), "MessageBody": body, "DelaySeconds": delay}
+            for place, body in enumerate(bodies[start : start + _BATCH])
+        ]
+        for _ in range(2):
+            failed = {
+                entry["Id"]: entry for entry in client.send_message_batch(QueueUrl=url, Entries=left).get("Failed", ())
+            }
+            left = [entry for entry in left if entry["Id"] in failed]
+            if not left:
+                break
+        else:
+            codes = sorted({entry["Code"] for entry in failed.values()})
+            raise NotQueuedError(f"{len(left)} messages were not taken twice: {', '.join(codes)}")

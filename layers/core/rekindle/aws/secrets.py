@@ -1,0 +1,118 @@
+"""The installation's secrets, from Secrets Manager, cached in the process."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from botocore.exceptions import ClientError
+from msgspec import Struct, structs
+
+from rekindle.aws.items import code_of
+from rekindle.ports import ShopSecrets
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+
+#: What a shop's id may look like: it comes from a path that anybody can type, and becomes part of a secret's name.
+_SHOP = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+#: A secret that is scheduled for deletion answers with the second.
+_ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
+
+_FRESH_SECONDS = 60.0
+_KNOWN_SECONDS = 900.0
+_KEYS_SECONDS = 300.0
+_MAX_UNKNOWN = 1000
+
+
+class _StoredShop(Struct, frozen=True):
+    platform: Literal["shopify", "woocommerce"]
+    domain: str
+    webhook_secrets: tuple[str, ...]
+    region: str | None = None
+    currency: str | None = None
+
+
+class CachedSecrets:
+    """`ports.Secrets`.
+
+    A shop is looked up again after 15 minutes, when `fresh` is asked after one; a shop that is not connected after one.
+    Link keys are looked up again after five minutes: a new key is stored ten minutes before it may sign.
+    """
+
+    def __init__(self, clients: Clients, prefix: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._clients = clients
+        self._prefix = prefix
+        self._monotonic = monotonic
+        self._shops: dict[str, tuple[float, ShopSecrets]] = {}
+        self._unknown: dict[str, float] = {}
+        self._address_key: bytes | None = None
+        self._link_keys: tuple[float, Mapping[str, bytes]] | None = None
+
+    def shop(self, shop: str, *, fresh: bool = False) -> ShopSecrets | None:
+        """Return the shop's secrets."""
+        if not _SHOP.fullmatch(shop):
+            return None
+        now = self._monotonic()
+        if shop in self._unknown and now - self._unknown[shop] < _FRESH_SECONDS:
+            return None
+        if shop in self._shops:
+            fetched_at, known = self._shops[shop]
+            if now - fetched_at < (_FRESH_SECONDS if fresh else _KNOWN_SECONDS):
+                return known
+        raw = self._fetch(f"shops/{shop}")
+        if raw is None:
+            self._shops.pop(shop, None)
+            if len(self._unknown) >= _MAX_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[shop] = now
+            return None
+        stored = msgspec.json.decode(raw, type=_StoredShop)
+        secrets = ShopSecrets(shop=shop, **structs.asdict(stored))
+        self._unknown.pop(shop, None)
+        self._shops[shop] = (now, secrets)
+        return secrets
+
+    def address_key(self) -> bytes:
+        """Return the key for addresses. Raises `LookupError` when the installation has none."""
+        if self._address_key is None:
+            self._address_key = self._required("address-key").encode()
+        return self._address_key
+
+    def link_keys(self) -> Mapping[str, bytes]:
+        """Return the keys for links, the current one first. Raises `LookupError` when there is none.
+
+        Stored as `{"k1": …, "k2": …}`: the highest number is current. `{"current": "k1", "keys": {…}}` says it itself.
+        """
+        now = self._monotonic()
+        if self._link_keys is None or now - self._link_keys[0] >= _KEYS_SECONDS:
+            self._link_keys = (now, _parse_link_keys(self._required("link-keys")))
+        return self._link_keys[1]
+
+    def _required(self, name: str) -> str:
+        raw = self._fetch(name)
+        if not raw:
+            raise LookupError(f"there is no secret {self._prefix}/{name}")
+        return raw
+
+    def _fetch(self, name: str) -> str | None:
+        try:
+            return self._clients.secrets.get_secret_value(SecretId=f"{self._prefix}/{name}")["SecretString"]
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return None
+            raise
+
+
+def _parse_link_keys(raw: str) -> dict[str, bytes]:
+    stored = msgspec.json.decode(raw, type=dict[str, str | dict[str, str]])
+    keys = stored.get("keys", stored)
+    named = stored.get("current")
+    if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()) or not keys:
+        raise LookupError("the link keys' secret holds no keys")
+    newest_first = sorted(keys, key=lambda name: (name == named, int(re.sub(r"\D", "", name) or 0)), reverse=True)
+    return {name: str(keys[name]).encode() for name in newest_first}

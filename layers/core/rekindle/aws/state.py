@@ -1,0 +1,267 @@
+"""Profiles, and the commit that applies one event or alarm to one of them (DESIGN §6)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from rekindle.aws import suppressions as suppression_items
+from rekindle.aws.items import (
+    CONFLICT,
+    FAILED,
+    KEPT,
+    Item,
+    Wanted,
+    answered,
+    batch_get,
+    code_of,
+    epoch,
+    moment,
+    names,
+    number,
+    query_until,
+    stamp,
+    text,
+    transact,
+)
+from rekindle.aws.messages import parse_message
+from rekindle.aws.pending import parse_pending, pending_item
+from rekindle.aws.profiles import SHARDS, parse_profile, profile_item
+from rekindle.domain.errors import ConflictError, PendingGoneError
+from rekindle.domain.events import Event, decode_events
+from rekindle.domain.facts import Product
+from rekindle.domain.outcome import Decision
+from rekindle.domain.profile import Profile, Signpost
+from rekindle.ports import MAX_SPLIT, Alias, Commit, Message, Pending, Work
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+    from rekindle.aws.tables import Tables
+
+
+class DynamoState:
+    """`ports.State`."""
+
+    def __init__(self, clients: Clients, tables: Tables, *, raw_bucket: str = "") -> None:
+        self._clients = clients
+        self._tables = tables
+        self._raw_bucket = raw_bucket
+
+    def pending(self, pending_id: str) -> Pending | None:
+        """Return the pending item."""
+        item = self._get(self._tables.pending, pending_id)
+        return None if item is None else parse_pending(item)
+
+    def work(self, pending: Pending) -> Work | None:
+        """Return the item as it stands, its events and the owners of its aliases, in one BatchGetItem.
+
+        Events that were too large for their item cost one more call. Raises `LookupError` when the delivery is gone.
+        """
+        found = batch_get(
+            self._clients.dynamodb,
+            [
+                Wanted(self._tables.deliveries, [{"id": text(pending.delivery_id)}], ("events", "events_ref")),
+                Wanted(self._tables.pending, [{"id": text(pending.id)}]),
+                Wanted(self._tables.aliases, [{"key": text(key)} for key in dict.fromkeys(pending.keys)]),
+            ],
+        )
+        if not found[self._tables.pending]:
+            return None
+        if not found[self._tables.deliveries]:
+            raise LookupError(f"delivery {pending.delivery_id} is gone, and pending item {pending.id} still needs it")
+        return Work(
+            pending=parse_pending(found[self._tables.pending][0]),
+            events=self._events(found[self._tables.deliveries][0]),
+            owners={item["key"]["S"]: item["profile_id"]["S"] for item in found[self._tables.aliases]},
+        )
+
+    def profile(self, profile_id: str) -> Profile | Signpost | None:
+        """Return the profile or its signpost."""
+        item = self._get(self._tables.profiles, profile_id)
+        return None if item is None else parse_profile(item)
+
+    def split(self, pending: Pending, parts: Sequence[Pending]) -> None:
+        """Replace the item by its parts."""
+        if len(parts) > MAX_SPLIT:
+            raise ValueError(f"a delivery concerns at most {MAX_SPLIT} profiles, not {len(parts)}")
+        puts = [{"Put": {"TableName": self._tables.pending, "Item": pending_item(part)}} for part in parts]
+        self._transact(pending.id, [self._apply(pending.id), *puts])
+
+    def commit(self, commit: Commit) -> None:
+        """Put the products one by one, then everything else in one transaction.
+
+        Products are upserts and stand by themselves: inside the transaction a newer one would make it fail.
+        """
+        commit.check()
+        for product in commit.products:
+            self._put_product(commit.shop_id, product)
+        writes: list[dict[str, Any]] = []
+        if commit.pending_id is not None:
+            writes.append(self._apply(commit.pending_id))
+        if commit.profile is not None:
+            writes.append(self._put_profile(commit.profile, commit.expires_at))
+        writes += [self._put_alias(alias) for alias in commit.aliases]
+        if commit.profile is not None and commit.decisions:
+            cause = commit.pending_id or f"alarm.{commit.profile.version}"
+            writes.append(self._put_ledger(commit.profile.id, cause, commit.decisions))
+        if writes:
+            self._transact(commit.pending_id, writes)
+
+    def lift(self, shop: str, channel: str, address: str, granted_at: datetime) -> None:
+        """Remember the newest grant."""
+        try:
+            with answered():
+                update = suppression_items.lift(self._tables.suppressions, shop, channel, address, granted_at)
+                self._clients.dynamodb.update_item(**update)
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+
+    def overdue(self, before: datetime, limit: int) -> Sequence[tuple[str, datetime]]:
+        """Return whom the sweep must wake: one query for each shard of the index."""
+        found: list[tuple[datetime, str]] = []
+        for shard in SHARDS:
+            items = query_until(
+                self._clients.dynamodb,
+                limit,
+                TableName=self._tables.profiles,
+                IndexName="due",
+                KeyConditionExpression="#due_shard = :shard AND #due < :before",
+                ExpressionAttributeNames=names("due_shard", "due"),
+                ExpressionAttributeValues={":shard": text(shard), ":before": text(stamp(before))},
+            )
+            found += [(moment(item["due"]["S"]), item["id"]["S"]) for item in items]
+        return [(profile_id, due) for due, profile_id in sorted(found)[:limit]]
+
+    def stale_pending(self, before: datetime, limit: int) -> Sequence[Pending]:
+        """Return what was accepted and not applied for too long, from a scan: the table is nearly empty."""
+        found: list[Pending] = []
+        request: dict[str, Any] = {
+            "TableName": self._tables.pending,
+            "ConsistentRead": True,
+            "FilterExpression": "#accepted_at < :before",
+            "ExpressionAttributeNames": names("accepted_at"),
+            "ExpressionAttributeValues": {":before": text(stamp(before))},
+        }
+        while True:
+            answer = self._clients.dynamodb.scan(**request)
+            found += [parse_pending(item) for item in answer["Items"]]
+            last = answer.get("LastEvaluatedKey")
+            if not last or len(found) >= limit:
+                return found[:limit]
+            request["ExclusiveStartKey"] = last
+
+    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Return the messages that exist."""
+        keys = [{"id": text(key)} for key in dict.fromkeys(ids)]
+        found = batch_get(self._clients.dynamodb, [Wanted(self._tables.messages, keys)])
+        return {message.id: message for message in map(parse_message, found[self._tables.messages])}
+
+    def count_try(self, pending_id: str) -> int:
+        """Count one more try."""
+        try:
+            with answered():
+                answer = self._clients.dynamodb.update_item(
+                    TableName=self._tables.pending,
+                    Key={"id": text(pending_id)},
+                    UpdateExpression="ADD #tries :one",
+                    ConditionExpression="attribute_exists(#id)",
+                    ExpressionAttributeNames=names("id", "tries"),
+                    ExpressionAttributeValues={":one": number(1)},
+                    ReturnValues="UPDATED_NEW",
+                )
+        except ClientError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return 0
+            raise
+        return int(answer["Attributes"]["tries"]["N"])
+
+    def _get(self, table: str, key: str) -> Item | None:
+        answer = self._clients.dynamodb.get_item(TableName=table, Key={"id": text(key)}, ConsistentRead=True)
+        return answer.get("Item")
+
+    def _events(self, delivery: Item) -> tuple[Event, ...]:
+        if "events_ref" not in delivery:
+            return decode_events(delivery["events"]["S"])
+        answer = self._clients.s3.get_object(Bucket=self._raw_bucket, Key=delivery["events_ref"]["S"])
+        return decode_events(zlib.decompress(answer["Body"].read()))
+
+    def _transact(self, pending_id: str | None, writes: Sequence[dict[str, Any]]) -> None:
+        """Write, the pending item's deletion first. Failures are told apart by their place, never by their message."""
+        reasons = transact(self._clients.dynamodb, writes)
+        if reasons is None:
+            return
+        if pending_id is not None and reasons[0].code == FAILED:
+            raise PendingGoneError(pending_id)
+        places = [place for place, reason in enumerate(reasons) if reason.code in {FAILED, CONFLICT}]
+        raise ConflictError(f"{pending_id or 'alarm'}: writes {places} of {len(writes)} met somebody else's")
+
+    def _apply(self, pending_id: str) -> dict[str, Any]:
+        return {
+            "Delete": {
+                "TableName": self._tables.pending,
+                "Key": {"id": text(pending_id)},
+                "ConditionExpression": "attribute_exists(#id)",
+                "ExpressionAttributeNames": names("id"),
+            }
+        }
+
+    def _put_profile(self, profile: Profile, expires_at: datetime | None) -> dict[str, Any]:
+        put: dict[str, Any] = {"TableName": self._tables.profiles, "Item": profile_item(profile, expires_at)}
+        if profile.version == 1:
+            put |= {"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": names("id")}
+        else:
+            put |= {
+                "ConditionExpression": "#version = :before",
+                "ExpressionAttributeNames": names("version"),
+                "ExpressionAttributeValues": {":before": number(profile.version - 1)},
+            }
+        return {"Put": put}
+
+    def _put_alias(self, alias: Alias) -> dict[str, Any]:
+        item = {"key": text(alias.key), "profile_id": text(alias.profile_id)}
+        put: dict[str, Any] = {"TableName": self._tables.aliases, "Item": item}
+        if alias.was is None:
+            put |= {"ConditionExpression": "attribute_not_exists(#key)", "ExpressionAttributeNames": names("key")}
+        else:
+            put |= {
+                "ConditionExpression": "#profile_id = :was",
+                "ExpressionAttributeNames": names("profile_id"),
+                "ExpressionAttributeValues": {":was": text(alias.was)},
+            }
+        return {"Put": put}
+
+    def _put_ledger(self, profile_id: str, cause: str, decisions: Sequence[Decision]) -> dict[str, Any]:
+        at = decisions[0].at
+        item = {
+            "profile_id": text(profile_id),
+            "at": text(f"{stamp(at)}#{cause}"),
+            "decisions": text(msgspec.json.encode(decisions).decode()),
+            "expires": epoch(at + KEPT),
+        }
+        return {"Put": {"TableName": self._tables.ledger, "Item": item}}
+
+    def _put_product(self, shop: str, product: Product) -> None:
+        """Upsert one product, unless a newer one stands. Deleting leaves what is known: old baskets still name it."""
+        field = "deleted_at" if product.deleted else "updated_at"
+        values = {":at": text(stamp(product.updated_at))}
+        if not product.deleted:
+            values[":product"] = text(msgspec.json.encode(product).decode())
+        try:
+            with answered():
+                self._clients.dynamodb.update_item(
+                    TableName=self._tables.products,
+                    Key={"key": text(f"{shop}#{product.id}")},
+                    UpdateExpression="SET #at = :at" + ("" if product.deleted else ", #product = :product"),
+                    ConditionExpression="attribute_not_exists(#at) OR #at <= :at",
+                    ExpressionAttributeNames={"#at": field} | ({} if product.deleted else names("product")),
+                    ExpressionAttributeValues=values,
+                )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise

@@ -1,0 +1,741 @@
+"""Every port in RAM, on a virtual clock: the simulator's and the property tests' world. May import ports and domain.
+
+A `World` holds the state that all its ports share, and what a simulator needs beside them: looking inside, taking
+messages off the queues, letting schedules fire, deciding what the mail channel answers. Nothing happens by itself and
+nothing is random, so that equal calls give equal worlds.
+
+`World.hook` is called before and after every port call with its name (`state.commit`): what it raises comes out of that
+call. Raised before, nothing has happened; raised after, everything has and only the answer is lost. Values go through
+their stored form on the way in, so that what the tables could not hold cannot hide here. Not for several threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Concatenate, Generic, Literal, ParamSpec, TypeVar
+
+import msgspec
+from msgspec import Struct, structs
+
+from rekindle.domain import ids
+from rekindle.domain.errors import (
+    ConflictError,
+    MailRefusedError,
+    MailRejectedError,
+    MailUncertainError,
+    PendingGoneError,
+)
+from rekindle.domain.events import Delivery, Suppression, decode_events, encode_events
+from rekindle.domain.facts import Product
+from rekindle.domain.outcome import Decision
+from rekindle.domain.profile import Category, Profile, Signpost, decode_profile, encode_profile
+from rekindle.ports import (
+    ALARM_HORIZON,
+    ALARM_THRESHOLD,
+    MAX_DELAY,
+    MAX_SPLIT,
+    OPEN_STATES,
+    Commit,
+    Lease,
+    LeaseAnswer,
+    Mail,
+    Message,
+    MessageState,
+    Parcel,
+    Pending,
+    ShopSecrets,
+    Wake,
+    Work,
+)
+
+Moment = Literal["before", "after"]
+Hook = Callable[[str, Moment], None]
+Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost"]
+Payload = TypeVar("Payload", Wake, Parcel)
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+class Crash(BaseException):
+    """The process died here. No `except Exception` survives it."""
+
+
+class VirtualClock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = (start or datetime(2026, 1, 1, tzinfo=UTC)).astimezone(UTC)
+
+    def now(self) -> datetime:
+        """Return the current moment, aware, UTC."""
+        return self._now
+
+    def advance_to(self, moment: datetime) -> None:
+        """Move to `moment`. Time never goes back: an earlier moment is a `ValueError`."""
+        moment = moment.astimezone(UTC)
+        if moment < self._now:
+            raise ValueError(f"the clock is at {self._now.isoformat()}, {moment.isoformat()} is past")
+        self._now = moment
+
+    def advance(self, **by: float) -> None:
+        """Move forward by the keywords of `timedelta`."""
+        self.advance_to(self._now + timedelta(**by))
+
+
+class Queued(Struct, kw_only=True):
+    """A message that lies on a queue: hidden until `visible_at`, received `receives` times so far."""
+
+    id: int
+    body: bytes
+    sent_at: datetime
+    visible_at: datetime
+    receives: int = 0
+
+
+class Received(Struct, Generic[Payload], frozen=True, kw_only=True):
+    """One receipt of a message: `body` as a function gets it, `value` as it was meant."""
+
+    receipt: tuple[int, int]
+    body: bytes
+    value: Payload
+    receives: int
+
+
+class Queue(Generic[Payload]):
+    """A standard queue: at least once, in no order, with delays, visibility and a dead-letter queue (`dead`)."""
+
+    def __init__(self, clock: VirtualClock, kind: type[Payload], *, max_receives: int) -> None:
+        self.messages: list[Queued] = []
+        self.dead: list[Queued] = []
+        self._clock = clock
+        self._decoder: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(kind)
+        self._max_receives = max_receives
+        self._next_id = 1
+
+    def put(self, value: Payload, delay: int = 0) -> None:
+        """Put one message, visible `delay` seconds (at most 900) from now."""
+        if not 0 <= delay <= MAX_DELAY:
+            raise ValueError(f"a queue delays by 0 to {MAX_DELAY} seconds, not {delay}")
+        now = self._clock.now()
+        body = msgspec.json.encode(value)
+        visible_at = now + timedelta(seconds=delay)
+        self.messages.append(Queued(id=self._next_id, body=body, sent_at=now, visible_at=visible_at))
+        self._next_id += 1
+
+    def receive(self, limit: int = 10, visibility: int = 60) -> list[Received[Payload]]:
+        """Return up to `limit` visible messages, oldest first, and hide them for `visibility` seconds.
+
+        One that was received as often as the queue allows goes to `dead` instead.
+        """
+        now = self._clock.now()
+        received: list[Received[Payload]] = []
+        for message in sorted(self.messages, key=lambda m: (m.visible_at, m.id)):
+            if message.visible_at > now or len(received) == limit:
+                continue
+            if message.receives >= self._max_receives:
+                self.messages.remove(message)
+                self.dead.append(message)
+                continue
+            message.receives += 1
+            message.visible_at = now + timedelta(seconds=visibility)
+            received.append(
+                Received(
+                    receipt=(message.id, message.receives),
+                    body=message.body,
+                    value=self._decoder.decode(message.body),
+                    receives=message.receives,
+                )
+            )
+        return received
+
+    def delete(self, receipt: tuple[int, int]) -> bool:
+        """Delete what was received; return whether this was still its newest receipt (else nothing happens)."""
+        message = self._held(receipt)
+        if message is None:
+            return False
+        self.messages.remove(message)
+        return True
+
+    def release(self, receipt: tuple[int, int], delay: int = 0) -> bool:
+        """Make what was received visible again in `delay` seconds; return whether this was still its newest receipt."""
+        message = self._held(receipt)
+        if message is None:
+            return False
+        message.visible_at = self._clock.now() + timedelta(seconds=delay)
+        return True
+
+    def redrive(self) -> int:
+        """Put everything in the dead-letter queue back, with fresh counts; return how many."""
+        moved = [structs.replace(m, receives=0, visible_at=self._clock.now()) for m in self.dead]
+        self.messages.extend(moved)
+        self.dead.clear()
+        return len(moved)
+
+    def values(self) -> list[Payload]:
+        """Return what lies on the queue, hidden or not, in the order in which it was put."""
+        return [self._decoder.decode(m.body) for m in self.messages]
+
+    def _held(self, receipt: tuple[int, int]) -> Queued | None:
+        return next((m for m in self.messages if (m.id, m.receives) == receipt), None)
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """A one-time schedule: at `at` (a full minute, UTC) `wake` goes to the wake queue."""
+
+    name: str
+    at: datetime
+    wake: Wake
+    fired: bool = False
+
+
+class LedgerLine(Struct, frozen=True, kw_only=True):
+    """What one commit wrote to the ledger."""
+
+    profile_id: str
+    at: datetime
+    cause: str
+    decisions: tuple[Decision, ...]
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """A mail that left the house."""
+
+    mail: Mail
+    vendor_id: str
+    at: datetime
+
+
+class SuppressionRecord(Struct, frozen=True, kw_only=True):
+    """Refusals of one address under one cover: the latest, if any, and when it was last lifted, if ever."""
+
+    latest: Suppression | None = None
+    lifted_at: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the address must not be written to."""
+        if self.latest is None:
+            return False
+        return self.lifted_at is None or self.latest.since >= self.lifted_at
+
+
+SuppressionKey = tuple[str, str, str, str]
+
+
+class World:
+    """All ports over one shared state. The attributes are the tables; tests may read and, with care, set them."""
+
+    def __init__(self, start: datetime | None = None, *, max_receives: int = 10) -> None:
+        self.hook: Hook | None = None
+        self.calls: Counter[str] = Counter()
+        """how often each port call was begun"""
+        self.clock = VirtualClock(start)
+
+        self.deliveries: dict[str, Delivery] = {}
+        self.delivery_marks: dict[str, str] = {}
+        """further id of a delivery → the delivery's id"""
+        self.pending: dict[str, Pending] = {}
+        self.stream: deque[Pending] = deque()
+        """inserts into pending, for journey to read; never taken off by a port"""
+        self.profiles: dict[str, bytes | Signpost] = {}
+        self.profile_expiry: dict[str, datetime] = {}
+        self.owners: dict[str, str] = {}
+        """alias key → profile id"""
+        self.suppressions: dict[SuppressionKey, SuppressionRecord] = {}
+        self.messages: dict[str, Message] = {}
+        self.ledger: list[LedgerLine] = []
+        self.catalogue: dict[tuple[str, str], Product] = {}
+        self.deletions: dict[tuple[str, str], datetime] = {}
+        self.files: dict[str, bytes] = {}
+        self.shops: dict[str, ShopSecrets] = {}
+        self.secret_address_key = b"address-key"
+        self.secret_link_keys: dict[str, bytes] = {"k1": b"link-key-1"}
+
+        self.schedules: dict[str, Schedule] = {}
+        self.wake_queue = Queue(self.clock, Wake, max_receives=max_receives)
+        self.send_queues: dict[Category, Queue[Parcel]] = {
+            "transactional": Queue(self.clock, Parcel, max_receives=max_receives),
+            "marketing": Queue(self.clock, Parcel, max_receives=max_receives),
+        }
+        self.inbox: list[Sent] = []
+        self.attempts: list[tuple[Mail, Fate]] = []
+        """every call of the mailer, also those that sent nothing"""
+        self.fates: deque[Fate] = deque()
+        """what the mailer does next; afterwards what `decide_fate` says"""
+        self.decide_fate: Callable[[Mail], Fate] = lambda _mail: "accept"
+
+        self.intake = MemoryIntake(self)
+        self.state = MemoryState(self)
+        self.alarms = MemoryAlarms(self)
+        self.queues = MemorySendQueues(self)
+        self.outbox = MemoryOutbox(self)
+        self.mailer = MemoryMailer(self)
+        self.blobs = MemoryBlobs(self)
+        self.secrets = MemorySecrets(self)
+
+    def touch(self, call: str, moment: Moment) -> None:
+        """Count a port call and let the hook see it."""
+        if moment == "before":
+            self.calls[call] += 1
+        if self.hook is not None:
+            self.hook(call, moment)
+
+    def ring_due_schedules(self, *, linger: bool = False) -> list[Schedule]:
+        """Put the wakes of all schedules whose minute has come on the wake queue, and return them.
+
+        A fired schedule is deleted; with `linger` it keeps its name taken until `sweep_schedules`, as on AWS it may.
+        """
+        due = sorted(
+            (s for s in self.schedules.values() if s.at <= self.clock.now() and not s.fired),
+            key=lambda s: (s.at, s.name),
+        )
+        for schedule in due:
+            self.wake_queue.put(schedule.wake)
+            if linger:
+                self.schedules[schedule.name] = structs.replace(schedule, fired=True)
+            else:
+                del self.schedules[schedule.name]
+        return due
+
+    def sweep_schedules(self) -> None:
+        """Delete the fired schedules that linger."""
+        self.schedules = {name: s for name, s in self.schedules.items() if not s.fired}
+
+    def next_moment(self) -> datetime | None:
+        """Return when the next schedule fires or the next queued message becomes visible; `None`: never, all is quiet.
+
+        What is visible already counts as now.
+        """
+        moments = [s.at for s in self.schedules.values() if not s.fired]
+        queued = [self.wake_queue.messages, *(queue.messages for queue in self.send_queues.values())]
+        moments.extend(m.visible_at for messages in queued for m in messages)
+        return max(min(moments), self.clock.now()) if moments else None
+
+    def profile(self, profile_id: str) -> Profile | Signpost | None:
+        """Return the stored profile without going through a port."""
+        stored = self.profiles.get(profile_id)
+        return decode_profile(stored) if isinstance(stored, bytes) else stored
+
+    def suppressed(self, shop: str, channel: str, address: str, covers: str) -> bool:
+        """Whether this very suppression is in force."""
+        record = self.suppressions.get((shop, channel, address, covers))
+        return record is not None and record.active
+
+    def suppress(self, suppression: Suppression) -> None:
+        """Write a refusal, unless a later one stands or it was lifted since."""
+        key = (suppression.shop, suppression.channel, suppression.address, suppression.covers)
+        record = self.suppressions.get(key, SuppressionRecord())
+        if record.lifted_at is not None and suppression.since < record.lifted_at:
+            return
+        if record.latest is None or record.latest.since < suppression.since:
+            self.suppressions[key] = structs.replace(record, latest=suppression)
+
+    def insert_pending(self, pending: Pending) -> None:
+        """Add a pending item, which the stream then shows."""
+        self.pending[pending.id] = pending
+        self.stream.append(pending)
+
+
+class _Port:
+    """A port over a world; `name` is what the hook sees before the dot."""
+
+    name = ""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+
+SomePort = TypeVar("SomePort", bound=_Port)
+
+
+def _call(
+    method: Callable[Concatenate[SomePort, Params], Result],
+) -> Callable[Concatenate[SomePort, Params], Result]:
+    """Mark a method as a port call: the world's hook sees it before and, when it did not raise, after."""
+
+    @functools.wraps(method)
+    def call(self: SomePort, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        name = f"{self.name}.{method.__name__}"
+        self.world.touch(name, "before")
+        result = method(self, *args, **kwargs)
+        self.world.touch(name, "after")
+        return result
+
+    return call
+
+
+class MemoryIntake(_Port):
+    """`ports.Intake`."""
+
+    name = "intake"
+
+    @_call
+    def accept(self, delivery: Delivery, suppressions: Sequence[Suppression] = (), keys: Sequence[str] = ()) -> bool:
+        """Store the delivery, its pending item and the suppressions, or only suppressions when it is a repeat."""
+        world = self.world
+        for suppression in suppressions:
+            world.suppress(suppression)
+        if any(mark in world.deliveries or mark in world.delivery_marks for mark in (delivery.id, *delivery.also)):
+            return False
+        events = decode_events(encode_events(delivery.events))
+        world.deliveries[delivery.id] = structs.replace(delivery, events=events)
+        world.delivery_marks.update(dict.fromkeys(delivery.also, delivery.id))
+        world.insert_pending(
+            Pending(
+                id=delivery.id,
+                delivery_id=delivery.id,
+                shop=delivery.shop,
+                keys=tuple(dict.fromkeys(keys)),
+                accepted_at=delivery.received_at,
+            )
+        )
+        return True
+
+
+class MemoryState(_Port):
+    """`ports.State`."""
+
+    name = "state"
+
+    @_call
+    def pending(self, pending_id: str) -> Pending | None:
+        """Return the pending item."""
+        return self.world.pending.get(pending_id)
+
+    @_call
+    def work(self, pending: Pending) -> Work | None:
+        """Return the item as it stands, its events and the owners of its aliases."""
+        current = self.world.pending.get(pending.id)
+        if current is None:
+            return None
+        events = self.world.deliveries[current.delivery_id].events
+        owners = {key: self.world.owners[key] for key in pending.keys if key in self.world.owners}
+        return Work(pending=current, events=events, owners=owners)
+
+    @_call
+    def profile(self, profile_id: str) -> Profile | Signpost | None:
+        """Return the profile or its signpost."""
+        return self.world.profile(profile_id)
+
+    @_call
+    def split(self, pending: Pending, parts: Sequence[Pending]) -> None:
+        """Replace the item by its parts."""
+        if len(parts) > MAX_SPLIT:
+            raise ValueError(f"a delivery concerns at most {MAX_SPLIT} profiles, not {len(parts)}")
+        if self.world.pending.pop(pending.id, None) is None:
+            raise PendingGoneError(pending.id)
+        for part in parts:
+            self.world.insert_pending(part)
+
+    @_call
+    def commit(self, commit: Commit) -> None:
+        """Check every condition, then write everything."""
+        world = self.world
+        commit.check()
+        self._put_products(commit)
+        if commit.pending_id is not None and commit.pending_id not in world.pending:
+            raise PendingGoneError(commit.pending_id)
+        profile = commit.profile
+        if profile is not None and self._version(profile.id) != profile.version - 1:
+            raise ConflictError(f"profile {profile.id} is no longer at version {profile.version - 1}")
+        for alias in commit.aliases:
+            if world.owners.get(alias.key) != alias.was:
+                raise ConflictError(f"alias {alias.key} moved")
+
+        if commit.pending_id is not None:
+            del world.pending[commit.pending_id]
+        world.owners.update({alias.key: alias.profile_id for alias in commit.aliases})
+        if profile is None:
+            return
+        world.profiles[profile.id] = encode_profile(profile)
+        world.profile_expiry.pop(profile.id, None)
+        if commit.expires_at is not None and profile.anonymous:
+            world.profile_expiry[profile.id] = commit.expires_at
+        if commit.decisions:
+            cause = commit.pending_id or f"alarm.{profile.version}"
+            line = LedgerLine(profile_id=profile.id, at=commit.decisions[0].at, cause=cause, decisions=commit.decisions)
+            world.ledger.append(line)
+
+    @_call
+    def lift(self, shop: str, channel: str, address: str, granted_at: datetime) -> None:
+        """Remember the newest grant."""
+        key = (shop, channel, address, "marketing")
+        record = self.world.suppressions.get(key, SuppressionRecord())
+        if record.lifted_at is None or record.lifted_at < granted_at:
+            self.world.suppressions[key] = structs.replace(record, lifted_at=granted_at)
+
+    @_call
+    def overdue(self, before: datetime, limit: int) -> Sequence[tuple[str, datetime]]:
+        """Return whom the sweep must wake."""
+        found: list[tuple[datetime, str]] = []
+        for profile_id in self.world.profiles:
+            profile = self.world.profile(profile_id)
+            if isinstance(profile, Profile) and profile.deadline is not None and profile.deadline < before:
+                found.append((profile.deadline, profile_id))
+        return [(profile_id, deadline) for deadline, profile_id in sorted(found)[:limit]]
+
+    @_call
+    def stale_pending(self, before: datetime, limit: int) -> Sequence[Pending]:
+        """Return what was accepted and not applied for too long."""
+        stale = [p for p in self.world.pending.values() if p.accepted_at is not None and p.accepted_at < before]
+        return stale[:limit]
+
+    @_call
+    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Return the messages that exist."""
+        return {key: self.world.messages[key] for key in ids if key in self.world.messages}
+
+    @_call
+    def count_try(self, pending_id: str) -> int:
+        """Count one more try."""
+        pending = self.world.pending.get(pending_id)
+        if pending is None:
+            return 0
+        self.world.pending[pending_id] = structs.replace(pending, tries=pending.tries + 1)
+        return pending.tries + 1
+
+    def _version(self, profile_id: str) -> int | None:
+        """Return the stored version: 0 where nothing is stored, `None` where no commit may write (a signpost)."""
+        stored = self.world.profile(profile_id)
+        if isinstance(stored, Signpost):
+            return None
+        return stored.version if stored is not None else 0
+
+    def _put_products(self, commit: Commit) -> None:
+        """Upsert the products. As in the tables this comes first, and is not undone when the rest fails."""
+        for product in commit.products:
+            key = (commit.shop_id, product.id)
+            known, deletions = self.world.catalogue.get(key), self.world.deletions
+            if product.deleted:
+                deletions[key] = max(product.updated_at, deletions.get(key, product.updated_at))
+            elif known is None or known.updated_at <= product.updated_at:
+                self.world.catalogue[key] = product
+
+
+class MemoryAlarms(_Port):
+    """`ports.Alarms`."""
+
+    name = "alarms"
+
+    @_call
+    def ring(self, profile_id: str, at: datetime, now: datetime) -> None:
+        """Create the schedule, or put the wake on the queue where a schedule would come too late."""
+        if at - now > ALARM_HORIZON:
+            return
+        world = self.world
+        wake = Wake(profile_id=profile_id, due=at)
+        if at - now < ALARM_THRESHOLD:
+            world.wake_queue.put(wake, max(0, math.ceil((at - now).total_seconds())))
+            return
+        minute = ids.minute_up(at)
+        name = ids.alarm_name(profile_id, minute)
+        if name not in world.schedules:
+            world.schedules[name] = Schedule(name=name, at=minute, wake=wake)
+        elif minute <= world.clock.now():
+            world.wake_queue.put(wake)
+
+    @_call
+    def wake(self, wakes: Sequence[Wake], delay: int = 0) -> None:
+        """Put these on the wake queue."""
+        for wake in wakes:
+            self.world.wake_queue.put(wake, delay)
+
+
+class MemorySendQueues(_Port):
+    """`ports.SendQueues`."""
+
+    name = "queues"
+
+    @_call
+    def enqueue(self, parcels: Sequence[Parcel], delay: int = 0) -> None:
+        """Put each on the queue of its category."""
+        for parcel in parcels:
+            self.world.send_queues[parcel.category].put(parcel, delay)
+
+
+class MemoryOutbox(_Port):
+    """`ports.Outbox`."""
+
+    name = "outbox"
+
+    @_call
+    def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Message], dict[str, Profile | Signpost]]:
+        """Return what is known of these messages and profiles."""
+        messages = {key: self.world.messages[key] for key, _ in pairs if key in self.world.messages}
+        profiles = {key: found for _, key in pairs if (found := self.world.profile(key)) is not None}
+        return messages, profiles
+
+    @_call
+    def lease(self, lease: Lease) -> LeaseAnswer:
+        """Take the lease if nothing speaks against it."""
+        wanted = lease.message
+        wanted.check()
+        stored = self.world.messages.get(wanted.id)
+        if stored is not None and stored.state != "reopened":
+            own = stored.state == "leased" and stored.token == wanted.token
+            return "taken" if own else "held"
+        if any(self.world.suppressed(wanted.shop, wanted.channel, wanted.address, c) for c in lease.covers):
+            return "suppressed"
+        profile = self.world.profile(lease.profile_id)
+        if not isinstance(profile, Profile) or profile.version != lease.profile_version:
+            return "profile_changed"
+        self.world.messages[wanted.id] = wanted
+        return "taken"
+
+    @_call
+    def record(self, message: Message, *, token: str | None = None) -> bool:
+        """Write the outcome if the message is still the caller's."""
+        message.check()
+        stored = self.world.messages.get(message.id)
+        if token is None:
+            allowed = stored is None or stored.state == "reopened"
+        else:
+            allowed = stored is not None and stored.state == "leased" and stored.token == token
+        if not allowed:
+            return stored is not None and message.repeats(stored, token)
+        self.world.messages[message.id] = _merged(stored, message)
+        return True
+
+    @_call
+    def progress(self, message: Message, allowed: Sequence[MessageState]) -> bool:
+        """Add what a notice says."""
+        message.check()
+        stored = self.world.messages.get(message.id)
+        if stored is None or stored.state not in allowed:
+            return False
+        self.world.messages[message.id] = _merged(stored, message)
+        return True
+
+    @_call
+    def message(self, message_id: str) -> Message | None:
+        """Return one message."""
+        return self.world.messages.get(message_id)
+
+    @_call
+    def open_messages(self, before: datetime, limit: int) -> Sequence[Message]:
+        """Return what is leased or unknown for too long."""
+        found = [
+            m
+            for m in self.world.messages.values()
+            if m.state in OPEN_STATES and m.leased_at is not None and m.leased_at < before
+        ]
+        return sorted(found, key=lambda m: (m.leased_at, m.id))[:limit]
+
+    @_call
+    def products(self, shop: str, ids: Sequence[str]) -> dict[str, Product]:
+        """Return the known ones of these products."""
+        found = {key: self.world.catalogue[shop, key] for key in ids if (shop, key) in self.world.catalogue}
+        gone = {
+            key for key in found if self.world.deletions.get((shop, key), found[key].updated_at) > found[key].updated_at
+        }
+        return {key: structs.replace(product, deleted=key in gone) for key, product in found.items()}
+
+
+def _merged(stored: Message | None, message: Message) -> Message:
+    """Return the stored message with what `message` says: given fields win, the first opening stays, links add up."""
+    if stored is None:
+        return structs.replace(message, links=tuple(sorted(set(message.links))))
+    given = {
+        field: value for field in message.__struct_fields__ if (value := getattr(message, field)) not in {None, "", ()}
+    }
+    given["links"] = tuple(sorted({*stored.links, *message.links}))
+    given["opened_at"] = stored.opened_at or message.opened_at
+    return structs.replace(stored, **given)
+
+
+class MemoryMailer(_Port):
+    """`ports.Mailer`. What becomes of a mail is decided by `World.fates` and `World.decide_fate`."""
+
+    name = "mailer"
+
+    @_call
+    def send(self, mail: Mail) -> str:
+        """Make the one attempt."""
+        world = self.world
+        fate = world.fates.popleft() if world.fates else world.decide_fate(mail)
+        world.attempts.append((mail, fate))
+        match fate:
+            case "accept" | "answer_lost":
+                vendor_id = f"vendor-{len(world.inbox) + 1}"
+                world.inbox.append(Sent(mail=mail, vendor_id=vendor_id, at=world.clock.now()))
+                if fate == "answer_lost":
+                    raise MailUncertainError("the mail went out and the answer was lost")
+                return vendor_id
+            case "hang":
+                raise MailUncertainError("no answer came; nothing was sent")
+            case "reject":
+                raise MailRejectedError("rejected")
+            case _:
+                raise MailRefusedError(fate)
+
+
+class MemoryBlobs(_Port):
+    """`ports.Blobs`."""
+
+    name = "blobs"
+
+    @_call
+    def get(self, key: str) -> bytes | None:
+        """Return the content."""
+        return self.world.files.get(key)
+
+    @_call
+    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write the content; the type is of no use here."""
+        del content_type
+        self.world.files[key] = bytes(content)
+
+    @_call
+    def list(self, prefix: str) -> dict[str, str]:
+        """Return the version tags under the prefix."""
+        files = self.world.files
+        return {key: _tag(files[key]) for key in sorted(files) if key.startswith(prefix)}
+
+    @_call
+    def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:
+        """Write if nobody else did meanwhile."""
+        present = self.world.files.get(key)
+        if present == content:
+            return True
+        if (None if present is None else _tag(present)) != expected:
+            return False
+        self.world.files[key] = bytes(content)
+        return True
+
+    @_call
+    def tagged(self, key: str) -> tuple[bytes, str] | None:
+        """Return content and tag."""
+        content = self.world.files.get(key)
+        return None if content is None else (content, _tag(content))
+
+
+def _tag(content: bytes) -> str:
+    """Return a version tag that, as on S3, is equal for equal content."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+class MemorySecrets(_Port):
+    """`ports.Secrets`, without a cache: what `World.shops` says now."""
+
+    name = "secrets"
+
+    @_call
+    def shop(self, shop: str, *, fresh: bool = False) -> ShopSecrets | None:
+        """Return the shop's secrets."""
+        del fresh
+        return self.world.shops.get(shop)
+
+    @_call
+    def address_key(self) -> bytes:
+        """Return the key for addresses."""
+        return self.world.secret_address_key
+
+    @_call
+    def link_keys(self) -> Mapping[str, bytes]:
+        """Return the keys for links, the current one first."""
+        return dict(self.world.secret_link_keys)

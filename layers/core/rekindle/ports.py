@@ -1,0 +1,406 @@
+"""The few things that services need from the world, as Protocols. May import domain only.
+
+`aws` and `memory` keep them; one contract suite checks both. Every write here is safe to repeat. An adapter raises
+`AnswerLostError` where a write may or may not have happened, and lets any other failure of the infrastructure through
+as it is: the caller's retry is a queue, not a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from rekindle.domain.events import Delivery, Event, Suppression
+from rekindle.domain.facts import Product
+from rekindle.domain.outcome import Decision
+from rekindle.domain.profile import Category, Profile, Signpost
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Return the current moment, aware, UTC."""
+        ...
+
+
+# --- accepting -------------------------------------------------------------------------------------------------------
+
+
+class Intake(Protocol):
+    """Where accepted requests go."""
+
+    def accept(self, delivery: Delivery, suppressions: Sequence[Suppression] = (), keys: Sequence[str] = ()) -> bool:
+        """Store the delivery and its pending item in one transaction with `suppressions`; return whether it was new.
+
+        `keys` are the alias keys of everybody that the delivery names (`Pending.keys`). A delivery is a repeat when its
+        id or any of `also` is known: then nothing is stored but suppressions that are missing. Of several refusals the
+        latest stands; one that was lifted since (`State.lift`) stays lifted. When this returns, the delivery is safe.
+        """
+        ...
+
+
+# --- applying --------------------------------------------------------------------------------------------------------
+
+
+class Pending(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something accepted and not yet applied. `id` is the delivery's, with the profile's after a split."""
+
+    id: str
+    delivery_id: str
+    shop: str
+    keys: tuple[str, ...] = ()
+    """alias keys of everybody that the delivery names"""
+    only: tuple[int, ...] = ()
+    """set after a split: the positions of the delivery's events that this item is about; empty means all"""
+    accepted_at: datetime | None = None
+    tries: int = 0
+
+
+class Work(Struct, frozen=True):
+    """A pending item with all that is needed to find whom it concerns."""
+
+    pending: Pending
+    events: tuple[Event, ...]
+    owners: Mapping[str, str]
+    """alias key → profile id, for those that exist"""
+
+
+class Alias(Struct, frozen=True):
+    """An alias to write: `key` will point at `profile_id`. `was` is where it points now (`None`: it must not exist)."""
+
+    key: str
+    profile_id: str
+    was: str | None = None
+
+
+class Commit(Struct, frozen=True, kw_only=True):
+    """One transaction: everything that applying one event (or one alarm) changes.
+
+    `profile.version` is the new version; the stored one must be one less (or absent, at 1). `pending_id` must still
+    exist and goes. With `profile` `None` only the pending item goes (and products are put, unless a newer one stands).
+    """
+
+    pending_id: str | None = None
+    profile: Profile | None = None
+    aliases: tuple[Alias, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    products: tuple[Product, ...] = ()
+    expires_at: datetime | None = None
+    """when an anonymous profile may be forgotten"""
+    shop: str = ""
+
+    @property
+    def shop_id(self) -> str:
+        """Whose products these are: `shop`, or the profile's."""
+        return self.shop or (self.profile.shop if self.profile is not None else "")
+
+    def check(self) -> None:
+        """Raise `ValueError` for what no transaction could mean: decisions about nobody, products of no shop."""
+        if self.decisions and self.profile is None:
+            raise ValueError("decisions belong to a profile")
+        if self.products and not self.shop_id:
+            raise ValueError("products belong to a shop")
+
+
+#: Into how many parts `State.split` can replace one pending item: a transaction holds 100 writes.
+MAX_SPLIT = 99
+
+
+class State(Protocol):
+    """Profiles and what is to be applied to them. All reads are strongly consistent."""
+
+    def pending(self, pending_id: str) -> Pending | None:
+        """Return the pending item, or `None` when it has been applied."""
+        ...
+
+    def work(self, pending: Pending) -> Work | None:
+        """Return the events and the owners of the aliases, in one call; `None` when the item has been applied."""
+        ...
+
+    def profile(self, profile_id: str) -> Profile | Signpost | None:
+        """Return the profile, where it went, or `None`."""
+        ...
+
+    def split(self, pending: Pending, parts: Sequence[Pending]) -> None:
+        """Replace a pending item by one for each profile, in one transaction. Raises `PendingGoneError`."""
+        ...
+
+    def commit(self, commit: Commit) -> None:
+        """Write it all or nothing, except that products, being upserts, are put first and stay.
+
+        Raises `PendingGoneError` when it was applied already, `ConflictError` when somebody else was first.
+        """
+        ...
+
+    def lift(self, shop: str, channel: str, address: str, granted_at: datetime) -> None:
+        """Allow marketing again to this (hashed) address where it was refused before `granted_at`.
+
+        What was refused at that moment or later stands, and so does a suppression of everything.
+        """
+        ...
+
+    def overdue(self, before: datetime, limit: int) -> Sequence[tuple[str, datetime]]:
+        """Return (profile id, deadline) where the deadline is earlier than `before`, oldest first, up to `limit`.
+
+        From an index that may lag by moments: the one read here that is not strongly consistent.
+        """
+        ...
+
+    def stale_pending(self, before: datetime, limit: int) -> Sequence[Pending]:
+        """Return pending items accepted before `before`, up to `limit`."""
+        ...
+
+    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Return the records of these messages, those that exist, in one call for up to a hundred."""
+        ...
+
+    def count_try(self, pending_id: str) -> int:
+        """Add one to the tries of a pending item and return the new count; 0 when it is gone."""
+        ...
+
+
+# --- waking ----------------------------------------------------------------------------------------------------------
+
+
+#: Under this an alarm goes straight to the wake queue; over the horizon it is left to the sweep (DESIGN §5).
+ALARM_THRESHOLD = timedelta(minutes=2)
+ALARM_HORIZON = timedelta(days=30)
+
+#: The longest delay that a queue offers, in seconds.
+MAX_DELAY = 900
+
+
+class Wake(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message on the wake queue: either a profile's alarm, or a pending item to apply."""
+
+    profile_id: str | None = None
+    pending_id: str | None = None
+    due: datetime | None = None
+    tries: int = 0
+
+
+class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message on a send queue: ids only, and the profile version whose commit plans it."""
+
+    message_id: str
+    profile_id: str
+    version: int
+    category: Category = "marketing"
+    since: datetime | None = None
+    """when it was first queued; looking again is bounded from here"""
+
+
+class WakeQueue(Protocol):
+    """The queue that wakes journey."""
+
+    def wake(self, wakes: Sequence[Wake], delay: int = 0) -> None:
+        """Put these on the wake queue, `delay` seconds (at most 900) from now. Raises when any was not taken."""
+        ...
+
+
+class Alarms(WakeQueue, Protocol):
+    """The alarm clocks of profiles; they ring on the wake queue."""
+
+    def ring(self, profile_id: str, at: datetime, now: datetime) -> None:
+        """Make sure that the profile is woken at `at`, rounded up to the minute, however often this is called.
+
+        Under two minutes ahead it goes straight to the wake queue with a delay; further than 30 days ahead nothing is
+        done, for the sweep finds it (DESIGN §5).
+        """
+        ...
+
+
+class SendQueues(Protocol):
+    """The two send queues, transactional and marketing."""
+
+    def enqueue(self, parcels: Sequence[Parcel], delay: int = 0) -> None:
+        """Put these on the queue of their category. Raises when any was not taken."""
+        ...
+
+
+# --- sending ---------------------------------------------------------------------------------------------------------
+
+MessageState = Literal[
+    "leased", "reopened", "sent", "delivered", "bounced", "complained", "failed", "skipped", "unknown"
+]
+
+
+#: What the sweep must look at: a lease that nobody closed, an attempt whose outcome nobody knows.
+OPEN_STATES: frozenset[MessageState] = frozenset({"leased", "unknown"})
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The record of one message. Its state only moves forward (`rekindle.service.deliver.FORWARD`)."""
+
+    id: str
+    profile_id: str
+    shop: str
+    state: MessageState
+    token: str = ""
+    leased_at: datetime | None = None
+    channel: str = "email"
+    address: str = ""
+    """keyed hash of where it went"""
+    flow: str = ""
+    step: str = ""
+    template: str = ""
+    vendor_id: str | None = None
+    why: str | None = None
+    at: datetime | None = None
+    opened_at: datetime | None = None
+    links: tuple[str, ...] = ()
+    """the distinct links clicked"""
+
+    def check(self) -> None:
+        """Raise `ValueError` for an open message without `leased_at`: nobody would ever look at it again."""
+        if self.state in OPEN_STATES and self.leased_at is None:
+            raise ValueError(f"message {self.id} is {self.state}, and leased_at does not say since when")
+
+    def repeats(self, stored: Message, token: str | None) -> bool:
+        """Whether `stored` shows this very outcome under this token: then an earlier call was answered to nobody."""
+        same = (stored.state, stored.vendor_id, stored.at) == (self.state, self.vendor_id, self.at)
+        return same and (token is None or stored.token == token)
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """A request for the right to make the one attempt at a message."""
+
+    message: Message
+    """as it will be written, state `leased`, with a fresh token"""
+    profile_id: str
+    profile_version: int
+    covers: tuple[str, ...]
+    """what kinds of suppression forbid it: `everything`, and `marketing` for a marketing message"""
+
+
+LeaseAnswer = Literal["taken", "held", "suppressed", "profile_changed"]
+
+
+class Outbox(Protocol):
+    """Messages and the right to send them. All reads are strongly consistent."""
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Message], dict[str, Profile | Signpost]]:
+        """Return the messages and the profiles of these (message id, profile id), in as few calls as can be.
+
+        An empty id asks for nothing.
+        """
+        ...
+
+    def lease(self, lease: Lease) -> LeaseAnswer:
+        """Take the lease in one transaction: message absent or reopened, nothing suppressed, the profile as verified.
+
+        A message that shows this very token is this lease, taken: `taken`. Raises `AnswerLostError`.
+        """
+        ...
+
+    def record(self, message: Message, *, token: str | None = None) -> bool:
+        """Write the outcome; return whether it was written.
+
+        With `token`: only while the stored message is leased under that token. Without: only while it is absent or
+        reopened (a `skipped`). Writing the same outcome again is true again. What the message leaves empty stays.
+        """
+        ...
+
+    def progress(self, message: Message, allowed: Sequence[MessageState]) -> bool:
+        """Write what a delivery notice says, if the stored state is one of `allowed`; return whether it was.
+
+        What the message leaves empty stays, the first `opened_at` stays, `links` are added to those known.
+        """
+        ...
+
+    def message(self, message_id: str) -> Message | None:
+        """Return one message's record."""
+        ...
+
+    def open_messages(self, before: datetime, limit: int) -> Sequence[Message]:
+        """Return leased and unknown messages whose lease is older than `before`, up to `limit`."""
+        ...
+
+    def products(self, shop: str, ids: Sequence[str]) -> dict[str, Product]:
+        """Return what the catalogue knows of these product ids."""
+        ...
+
+
+class Mail(Struct, frozen=True, kw_only=True):
+    """A mail, ready to go. `headers` and `tags` are complete; `html` and `text` are both there."""
+
+    message_id: str
+    sender: str
+    to: str
+    subject: str
+    html: str
+    text: str
+    headers: Mapping[str, str]
+    tags: Mapping[str, str]
+    reply_to: str | None = None
+
+
+class Mailer(Protocol):
+    """The mail channel. Exactly one attempt a call, no retries of its own."""
+
+    def send(self, mail: Mail) -> str:
+        """Return the vendor's id. Raises `MailRefusedError`, `MailRejectedError` or `MailUncertainError`."""
+        ...
+
+
+# --- content and secrets ---------------------------------------------------------------------------------------------
+
+
+class Blobs(Protocol):
+    """Files by key: the content bucket."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the newest content of `key`, or `None`."""
+        ...
+
+    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write it, replacing what was there."""
+        ...
+
+    def list(self, prefix: str) -> dict[str, str]:
+        """Return key → version tag of everything under `prefix`."""
+        ...
+
+    def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:
+        """Write it only if the present version tag is `expected` (`None`: absent); return whether it was written.
+
+        Also true when this very content stands there already. Tags may be equal for equal contents.
+        """
+        ...
+
+    def tagged(self, key: str) -> tuple[bytes, str] | None:
+        """Return the content and its version tag, or `None`."""
+        ...
+
+
+class ShopSecrets(Struct, frozen=True, kw_only=True):
+    """What proves that a webhook is this shop's. Up to two secrets are live during a rotation."""
+
+    shop: str
+    platform: Literal["shopify", "woocommerce"]
+    domain: str
+    webhook_secrets: tuple[str, ...]
+    region: str | None = None
+    """ISO 3166 country of phone numbers that name none"""
+    currency: str | None = None
+    """ISO 4217 currency of bodies that name none"""
+
+
+class Secrets(Protocol):
+    """The installation's secrets, cached; a shop's are fetched again at most once a minute when `fresh` is asked."""
+
+    def shop(self, shop: str, *, fresh: bool = False) -> ShopSecrets | None:
+        """Return the shop's secrets, or `None` when it is not connected."""
+        ...
+
+    def address_key(self) -> bytes:
+        """Return the key that hashes addresses: made once, never changed."""
+        ...
+
+    def link_keys(self) -> Mapping[str, bytes]:
+        """Return key id → key for signing links, the current one first. Old ones stay for ever (unsubscribe links)."""
+        ...

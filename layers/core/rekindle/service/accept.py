@@ -1,0 +1,47 @@
+"""Accepting: one transaction, and only then a 2xx (DESIGN §6).
+
+An unsubscribe, a complaint or a hard bounce writes its suppression in that same transaction: from then on no lease for
+what it covers can be had, however long applying the event takes.
+"""
+
+from __future__ import annotations
+
+from rekindle.domain.events import Delivery, Event, Suppression
+from rekindle.domain.facts import Consent, Engagement
+from rekindle.ports import Intake
+from rekindle.service.people import address_hash, alias_keys
+
+_KIND = {"email": "email", "sms": "phone"}
+
+
+def accept(delivery: Delivery, intake: Intake, key: bytes) -> bool:
+    """Store the delivery with what it forbids; return whether it was new. When this returns, nothing can be lost."""
+    suppressions = [found for event in delivery.events if (found := suppression(event, key)) is not None]
+    return intake.accept(delivery, suppressions, alias_keys(key, delivery.events))
+
+
+def suppression(event: Event, key: bytes) -> Suppression | None:
+    """Return what this event forbids from now on, if anything.
+
+    An unsubscribe and a complaint cover marketing; a hard bounce covers everything.
+    """
+    data = event.data
+    if isinstance(data, Consent) and data.state in ("unsubscribed", "redacted", "invalid"):
+        covers, reason = "marketing", "unsubscribed"
+    elif isinstance(data, Engagement) and event.type == "email.complained":
+        covers, reason = "marketing", "complained"
+    elif isinstance(data, Engagement) and event.type == "email.bounced":
+        covers, reason = "everything", "bounced"
+    else:
+        return None
+    kind = _KIND.get(data.channel)
+    hashed = data.address_key
+    if hashed is None and kind is not None:
+        own = event.who.email if kind == "email" else event.who.phone
+        address = (data.address if isinstance(data, Consent) else None) or own
+        hashed = address_hash(key, kind, address) if address else None
+    if hashed is None:
+        return None
+    return Suppression(
+        shop=event.shop, channel=data.channel, address=hashed, covers=covers, reason=reason, since=event.occurred_at
+    )

@@ -1,0 +1,117 @@
+"""Making one mail ready to go: the newest template of its name, its links, its headers, its tags."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from email.utils import formataddr
+
+from rekindle.content.context import product_ids
+from rekindle.content.links import Unsubscribe, sign_unsubscribe
+from rekindle.content.playbook import Mails, decode_mails
+from rekindle.domain.errors import ContentError
+from rekindle.domain.facts import Product
+from rekindle.domain.profile import Planned, Profile, Run
+from rekindle.flow.program import Shop
+from rekindle.ports import Blobs, Mail, Outbox, Secrets
+from rekindle.service.library import Library
+from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
+from rekindle.service.people import address_hash
+
+#: Sets of templates held at once: the newest, and a few that old runs still need.
+_MAX_SETS = 8
+
+
+class Composer:
+    """Builds mails for `Deliver`. Published sets are read once and held; they never change."""
+
+    def __init__(self, *, library: Library, blobs: Blobs, outbox: Outbox, secrets: Secrets, link_base: str) -> None:
+        """Take the ports. `link_base` is where links point for shops without a link domain: `https://host`."""
+        self._library = library
+        self._blobs = blobs
+        self._outbox = outbox
+        self._secrets = secrets
+        self._link_base = link_base
+        self._sets: dict[str, Mails] = {}
+        self._products: dict[tuple[str, str], Product | None] = {}
+
+    def prepare(self, wanted: Sequence[tuple[Profile, Run]]) -> None:
+        """Read the products that these runs' mails show, one call a shop; they are held until the next batch."""
+        self._products.clear()
+        by_shop: dict[str, dict[str, None]] = {}
+        for profile, run in wanted:
+            by_shop.setdefault(profile.shop, {}).update(dict.fromkeys(product_ids(run)))
+        for shop, ids in by_shop.items():
+            self._read_products(shop, tuple(ids))
+
+    def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
+        """Return the mail for this planned message. Raises `ContentError` when it cannot be made."""
+        mails = self._mails(planned.template, run)
+        shop = mails.shops.get(profile.shop)
+        if shop is None or profile.email is None:
+            raise ContentError(f"shops/{profile.shop}.yaml is not published")
+        page = self._unsubscribe_page(message_id, profile, profile.email, shop)
+        rendered = mails.build(
+            planned.template,
+            profile=profile,
+            run=run,
+            products=self._products_of(profile.shop, run),
+            links={"unsubscribe": page},
+            clock=time.monotonic,
+        )
+        headers = {MESSAGE_HEADER: message_id}
+        if planned.category == "marketing":
+            # RFC 8058: one click in the mail client posts to the first URL, without a cookie and without a question.
+            headers["List-Unsubscribe"] = f"<{page}>"
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        return Mail(
+            message_id=message_id,
+            sender=formataddr((shop.sender_name, shop.sender_email)),
+            to=profile.email,
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            headers=headers,
+            tags={MESSAGE_TAG: message_id, "shop": shop.id, "flow": planned.flow, "step": planned.step},
+            reply_to=shop.reply_to,
+        )
+
+    def _products_of(self, shop: str, run: Run) -> dict[str, Product]:
+        wanted = product_ids(run)
+        missing = tuple(product for product in wanted if (shop, product) not in self._products)
+        self._read_products(shop, missing)
+        known = {product: self._products[shop, product] for product in wanted}
+        return {product: found for product, found in known.items() if found is not None}
+
+    def _read_products(self, shop: str, ids: Sequence[str]) -> None:
+        found = self._outbox.products(shop, ids) if ids else {}
+        self._products.update({(shop, product): found.get(product) for product in ids})
+
+    def _unsubscribe_page(self, message_id: str, profile: Profile, email: str, shop: Shop) -> str:
+        claim = Unsubscribe(
+            shop=profile.shop,
+            channel="email",
+            address=address_hash(self._secrets.address_key(), "email", email),
+            message=message_id,
+            profile=profile.id,
+        )
+        base = f"https://{shop.link_domain}" if shop.link_domain else self._link_base
+        return f"{base}/u/{sign_unsubscribe(self._secrets.link_keys(), claim)}"
+
+    def _mails(self, template: str, run: Run) -> Mails:
+        """Return the newest published set if it has this template, else the one that the run is pinned to."""
+        newest = self._library.hash()
+        if newest is None:
+            raise ContentError("nothing is published")
+        mails = self._set(newest)
+        return mails if template in mails.templates or run.playbook == newest else self._set(run.playbook)
+
+    def _set(self, wanted: str) -> Mails:
+        if wanted not in self._sets:
+            raw = self._blobs.get(f"playbooks/{wanted}/mails.json")
+            if raw is None:
+                raise ContentError(f"the playbook {wanted} is not in the bucket")
+            while len(self._sets) >= _MAX_SETS:
+                self._sets.pop(next(iter(self._sets)))
+            self._sets[wanted] = decode_mails(raw)
+        return self._sets[wanted]

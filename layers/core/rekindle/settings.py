@@ -1,0 +1,116 @@
+"""What each function is told by its environment: one frozen model a function, read from a mapping.
+
+The names are the environment's; `template.yaml` sets exactly these (tests/architecture). Only `app.py` passes the
+environment in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+#: How long a lease may be open: twice `send`'s time-out of 60 s (template.yaml; tests/architecture compares them).
+LEASE_LIFE_SECONDS = 120
+
+
+class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
+    """What every function has."""
+
+    clock_offset_file: str | None = None
+    """seconds to add to the system clock, in a file: set by the local run only, never by the template"""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """Return the settings. Raises `msgspec.ValidationError` naming the first one that is missing or wrong."""
+        return msgspec.convert(dict(environment), cls, strict=False)
+
+
+class Webhook(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/webhook."""
+
+    deliveries_table: str
+    pending_table: str
+    suppressions_table: str
+    raw_bucket: str
+    secrets_prefix: str
+
+
+class Journey(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/journey."""
+
+    deliveries_table: str
+    pending_table: str
+    profiles_table: str
+    aliases_table: str
+    suppressions_table: str
+    messages_table: str
+    ledger_table: str
+    products_table: str
+    raw_bucket: str
+    content_bucket: str
+    wake_queue_url: str
+    wake_queue_arn: str
+    marketing_queue_url: str
+    transactional_queue_url: str
+    schedule_group: str
+    scheduler_role_arn: str
+    secrets_prefix: str
+
+
+class Send(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/send."""
+
+    profiles_table: str
+    messages_table: str
+    suppressions_table: str
+    products_table: str
+    content_bucket: str
+    marketing_queue_url: str
+    transactional_queue_url: str
+    configuration_set: str
+    link_base: str
+    secrets_prefix: str
+
+    def queue_url(self, category: str) -> str:
+        """Return the queue that messages of this category come from."""
+        return self.transactional_queue_url if category == "transactional" else self.marketing_queue_url
+
+
+class Feedback(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/feedback."""
+
+    deliveries_table: str
+    pending_table: str
+    suppressions_table: str
+    messages_table: str
+    raw_bucket: str
+    secrets_prefix: str
+
+
+class Links(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/links."""
+
+    deliveries_table: str
+    pending_table: str
+    suppressions_table: str
+    raw_bucket: str
+    content_bucket: str
+    secrets_prefix: str
+
+
+class Publish(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/publish."""
+
+    content_bucket: str
+
+
+class Sweep(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/sweep."""
+
+    pending_table: str
+    profiles_table: str
+    messages_table: str
+    wake_queue_url: str

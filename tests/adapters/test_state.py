@@ -1,0 +1,392 @@
+"""Applying: what journey reads, and the one transaction in which it commits (DESIGN §6)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from rekindle.domain import ids
+from rekindle.domain.errors import ConflictError, PendingGoneError
+from rekindle.domain.facts import Basket, Consent, Item, Product
+from rekindle.domain.profile import Planned, Profile, Run, Signpost
+from rekindle.ports import MAX_SPLIT, Alias, Commit
+from tests.support.faults import refuse_transactions
+from tests.support.things import ANNA, MAIL, a_decision, a_delivery, a_message, a_pending, a_profile
+from tests.support.worlds import START, AwsPorts, Ports
+
+D1 = ids.digest("d1")
+BERT = ids.digest("bert")
+LATER = START + timedelta(hours=1)
+
+
+def full_profile() -> Profile:
+    """Return a profile with something of everything in it."""
+    basket = Basket(id="b1", updated_at=START, items=(Item(title="Tee aus Čeladná ☕", quantity=2),))
+    run = Run(id="r1", flow="cart", version="v1", playbook="p1", entered_at=START, expires_at=LATER, trigger=basket)
+    planned = Planned(
+        run="r1",
+        step="first",
+        flow="cart",
+        template="cart-1",
+        channel="email",
+        category="marketing",
+        planned_at=START,
+        not_after=LATER,
+    )
+    consent = Consent(channel="email", state="subscribed", at=START)
+    return a_profile(
+        consent={"email:anna@example.com": consent},
+        baskets={"b1": basket},
+        runs=(run,),
+        planned={MAIL: planned},
+        deadline=LATER,
+    )
+
+
+# --- reading
+
+
+def test_what_was_never_written_is_absent(ports: Ports) -> None:
+    assert ports.state.profile(ANNA) is None
+    assert ports.state.pending(D1) is None
+    assert ports.state.work(a_pending()) is None
+    assert ports.state.messages([MAIL]) == {}
+
+
+def test_a_profile_is_read_as_it_was_committed(ports: Ports) -> None:
+    ports.state.commit(Commit(profile=full_profile()))
+    assert ports.state.profile(ANNA) == full_profile()
+
+
+def test_a_signpost_is_read_as_one(ports: Ports) -> None:
+    ports.put_signpost(ANNA, BERT)
+    assert ports.state.profile(ANNA) == Signpost(to=BERT)
+
+
+def test_work_says_who_owns_the_aliases_that_exist(ports: Ports) -> None:
+    ports.state.commit(Commit(profile=a_profile(), aliases=(Alias("tea#email#1", ANNA), Alias("tea#email#2", BERT))))
+    keys = ("tea#email#1", "tea#email#2", "tea#email#3")
+    ports.intake.accept(a_delivery(), (), keys)
+    work = ports.state.work(a_pending(keys=keys))
+    assert work is not None
+    assert work.owners == {"tea#email#1": ANNA, "tea#email#2": BERT}
+
+
+def test_work_finds_any_number_of_aliases(ports: Ports) -> None:
+    keys = tuple(f"tea#email#{number}" for number in range(250))
+    for start in range(0, 250, 50):
+        ports.state.commit(Commit(aliases=tuple(Alias(key, ANNA) for key in keys[start : start + 50])))
+    ports.intake.accept(a_delivery(), (), keys)
+    work = ports.state.work(a_pending(keys=keys))
+    assert work is not None
+    assert set(work.owners) == set(keys)
+
+
+def test_messages_are_found_by_the_hundred_and_more(ports: Ports) -> None:
+    known = [ids.digest("m", str(number)) for number in range(120)]
+    for key in known:
+        ports.outbox.record(a_message("skipped", key))
+    found = ports.state.messages([*known, *known, ids.digest("nobody")])
+    assert {key: message.id for key, message in found.items()} == {key: key for key in known}
+
+
+# --- committing
+
+
+def test_a_commit_writes_everything_and_lets_go_of_the_pending_item(ports: Ports) -> None:
+    ports.intake.accept(a_delivery())
+    ports.state.commit(
+        Commit(
+            pending_id=D1,
+            profile=a_profile(),
+            aliases=(Alias("tea#email#1", ANNA),),
+            decisions=(a_decision("entered"), a_decision("planned")),
+            products=(Product(id="p1", updated_at=START, title="Sencha"),),
+        )
+    )
+    assert ports.state.pending(D1) is None
+    assert ports.state.work(a_pending()) is None
+    assert ports.state.profile(ANNA) == a_profile()
+    assert ports.ledger(ANNA) == [(a_decision("entered"), a_decision("planned"))]
+    assert ports.outbox.products("tea", ["p1"]) == {"p1": Product(id="p1", updated_at=START, title="Sencha")}
+
+
+def test_a_commit_that_was_applied_already_writes_nothing(ports: Ports) -> None:
+    ports.intake.accept(a_delivery())
+    ports.state.commit(Commit(pending_id=D1, profile=a_profile()))
+    again = Commit(
+        pending_id=D1,
+        profile=a_profile(2),
+        aliases=(Alias("tea#email#1", ANNA),),
+        decisions=(a_decision(),),
+    )
+    with pytest.raises(PendingGoneError):
+        ports.state.commit(again)
+    assert ports.state.profile(ANNA) == a_profile()
+    assert ports.ledger(ANNA) == []
+    ports.state.commit(Commit(aliases=(Alias("tea#email#1", BERT),)))
+
+
+def test_applied_already_is_said_also_where_the_version_is_old_too(ports: Ports) -> None:
+    ports.state.commit(Commit(profile=a_profile()))
+    with pytest.raises(PendingGoneError):
+        ports.state.commit(Commit(pending_id=D1, profile=a_profile()))
+
+
+@pytest.mark.parametrize("version", [1, 2, 4], ids=["as if new", "a version ago", "a version too far"])
+def test_a_commit_on_another_version_than_the_stored_one_writes_nothing(ports: Ports, version: int) -> None:
+    ports.state.commit(Commit(profile=a_profile(1)))
+    ports.state.commit(Commit(profile=a_profile(2)))
+    ports.intake.accept(a_delivery())
+    with pytest.raises(ConflictError):
+        ports.state.commit(Commit(pending_id=D1, profile=a_profile(version, tags=("late",)), decisions=(a_decision(),)))
+    assert ports.state.profile(ANNA) == a_profile(2)
+    assert ports.state.pending(D1) == a_pending()
+    assert ports.ledger(ANNA) == []
+
+
+def test_a_second_version_needs_a_first(ports: Ports) -> None:
+    with pytest.raises(ConflictError):
+        ports.state.commit(Commit(profile=a_profile(2)))
+    assert ports.state.profile(ANNA) is None
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_nothing_is_committed_over_a_signpost(ports: Ports, version: int) -> None:
+    ports.put_signpost(ANNA, BERT)
+    with pytest.raises(ConflictError):
+        ports.state.commit(Commit(profile=a_profile(version)))
+    assert ports.state.profile(ANNA) == Signpost(to=BERT)
+
+
+@pytest.mark.parametrize("was", [None, BERT], ids=["thought free", "thought somebody else's"])
+def test_an_alias_that_is_not_where_it_was_thought_stops_the_whole_commit(ports: Ports, was: str | None) -> None:
+    ports.state.commit(Commit(aliases=(Alias("tea#email#1", "third"),)))
+    ports.intake.accept(a_delivery(), (), ("tea#email#1",))
+    with pytest.raises(ConflictError):
+        ports.state.commit(Commit(pending_id=D1, profile=a_profile(), aliases=(Alias("tea#email#1", ANNA, was),)))
+    assert ports.state.profile(ANNA) is None
+    work = ports.state.work(a_pending(keys=("tea#email#1",)))
+    assert work is not None
+    assert work.owners == {"tea#email#1": "third"}
+
+
+def test_an_alias_moves_from_where_it_was(ports: Ports) -> None:
+    ports.intake.accept(a_delivery(), (), ("tea#cart#1",))
+    ports.state.commit(Commit(aliases=(Alias("tea#cart#1", BERT),)))
+    ports.state.commit(Commit(aliases=(Alias("tea#cart#1", ANNA, BERT),)))
+    work = ports.state.work(a_pending(keys=("tea#cart#1",)))
+    assert work is not None
+    assert work.owners == {"tea#cart#1": ANNA}
+
+
+def test_an_alias_that_is_gone_does_not_move(ports: Ports) -> None:
+    with pytest.raises(ConflictError):
+        ports.state.commit(Commit(aliases=(Alias("tea#cart#1", ANNA, BERT),)))
+
+
+def test_the_ledger_keeps_each_commit_apart_also_at_one_moment(ports: Ports) -> None:
+    ports.intake.accept(a_delivery())
+    ports.state.commit(Commit(pending_id=D1, profile=a_profile(1), decisions=(a_decision("entered"),)))
+    ports.state.commit(Commit(profile=a_profile(2), decisions=(a_decision("planned"),)))
+    ports.state.commit(Commit(profile=a_profile(3), decisions=(a_decision("ended", LATER),)))
+    lines = ports.ledger(ANNA)
+    assert lines[-1] == (a_decision("ended", LATER),)
+    assert {line[0].what for line in lines} == {"entered", "planned", "ended"}
+
+
+def test_a_commit_may_only_let_go_of_the_pending_item(ports: Ports) -> None:
+    ports.intake.accept(a_delivery())
+    ports.state.commit(Commit(pending_id=D1))
+    assert ports.state.pending(D1) is None
+    with pytest.raises(PendingGoneError):
+        ports.state.commit(Commit(pending_id=D1))
+
+
+def test_decisions_about_nobody_and_products_of_no_shop_are_refused(ports: Ports) -> None:
+    with pytest.raises(ValueError, match="profile"):
+        ports.state.commit(Commit(decisions=(a_decision(),)))
+    with pytest.raises(ValueError, match="shop"):
+        ports.state.commit(Commit(products=(Product(id="p1", updated_at=START),)))
+
+
+# --- products
+
+
+def test_a_product_is_never_overwritten_by_an_older_one_and_does_not_stop_the_commit(ports: Ports) -> None:
+    newer, older = Product(id="p1", updated_at=LATER, title="new"), Product(id="p1", updated_at=START, title="old")
+    ports.state.commit(Commit(shop="tea", products=(newer,)))
+    ports.intake.accept(a_delivery())
+    ports.state.commit(Commit(shop="tea", pending_id=D1, products=(older,)))
+    assert ports.outbox.products("tea", ["p1", "p1", "p2"]) == {"p1": newer}
+    assert ports.state.pending(D1) is None
+
+
+def test_a_product_of_the_same_moment_is_written_again(ports: Ports) -> None:
+    ports.state.commit(Commit(shop="tea", products=(Product(id="p1", updated_at=START, title="one"),)))
+    ports.state.commit(Commit(shop="tea", products=(Product(id="p1", updated_at=START, title="two"),)))
+    assert ports.outbox.products("tea", ["p1"])["p1"].title == "two"
+
+
+def test_a_deleted_product_stays_known_until_a_newer_one_comes(ports: Ports) -> None:
+    sencha = Product(id="p1", updated_at=START, title="Sencha")
+    gone = Product(id="p1", updated_at=LATER, deleted=True)
+    for products in ((gone,), (sencha,)):
+        ports.state.commit(Commit(shop="tea", products=products))
+    assert ports.outbox.products("tea", ["p1"]) == {"p1": replace(sencha, deleted=True)}
+    back = Product(id="p1", updated_at=LATER + timedelta(days=1), title="Sencha again")
+    ports.state.commit(Commit(shop="tea", products=(back,)))
+    assert ports.outbox.products("tea", ["p1"]) == {"p1": back}
+
+
+def test_products_of_two_shops_are_two(ports: Ports) -> None:
+    ports.state.commit(Commit(shop="tea", products=(Product(id="p1", updated_at=START, title="Sencha"),)))
+    assert ports.outbox.products("coffee", ["p1"]) == {}
+    assert ports.outbox.products("tea", []) == {}
+
+
+# --- expiry
+
+
+def test_an_anonymous_profile_expires_until_it_is_known(ports: Ports) -> None:
+    expiry = START + timedelta(days=90)
+    ports.state.commit(Commit(profile=a_profile(1, email=None), expires_at=expiry))
+    assert ports.profile_expiry(ANNA) == expiry
+    ports.state.commit(Commit(profile=a_profile(2), expires_at=expiry))
+    assert ports.profile_expiry(ANNA) is None
+
+
+# --- splitting
+
+
+def test_a_split_replaces_the_pending_item_by_its_parts(ports: Ports) -> None:
+    ports.intake.accept(a_delivery(), (), ("k1", "k2"))
+    whole = a_pending(keys=("k1", "k2"))
+    parts = [
+        replace(whole, id=f"{D1}-{ANNA}", keys=("k1",), only=(0, 2)),
+        replace(whole, id=f"{D1}-{BERT}", keys=("k2",), only=(1,)),
+    ]
+    ports.state.split(whole, parts)
+    assert ports.state.pending(D1) is None
+    assert ports.pending_ids() == {part.id for part in parts}
+    for part in parts:
+        work = ports.state.work(part)
+        assert work is not None
+        assert work.pending == part
+        assert work.events == a_delivery().events
+
+
+def test_a_split_of_what_is_gone_leaves_no_parts(ports: Ports) -> None:
+    with pytest.raises(PendingGoneError):
+        ports.state.split(a_pending(), [replace(a_pending(), id="part")])
+    assert ports.pending_ids() == set()
+
+
+def test_a_split_into_more_than_a_transaction_holds_is_refused(ports: Ports) -> None:
+    ports.intake.accept(a_delivery())
+    parts = [replace(a_pending(), id=f"part{number}") for number in range(MAX_SPLIT + 1)]
+    with pytest.raises(ValueError, match="99"):
+        ports.state.split(a_pending(), parts)
+    ports.state.split(a_pending(), parts[:-1])
+    assert len(ports.pending_ids()) == MAX_SPLIT
+
+
+# --- what the sweep reads
+
+
+def test_overdue_profiles_come_oldest_first_and_no_more_than_wanted(ports: Ports) -> None:
+    due = {ids.digest(str(number)): START + timedelta(minutes=number) for number in range(20)}
+    for key, deadline in due.items():
+        ports.state.commit(Commit(profile=a_profile(profile_id=key, deadline=deadline)))
+    ports.state.commit(Commit(profile=a_profile(profile_id=ids.digest("never"))))
+    before = START + timedelta(minutes=12)
+    assert list(ports.state.overdue(before, 100)) == list(due.items())[:12]
+    assert list(ports.state.overdue(before, 5)) == list(due.items())[:5]
+
+
+def test_a_profile_whose_deadline_went_is_no_longer_overdue(ports: Ports) -> None:
+    ports.state.commit(Commit(profile=a_profile(1, deadline=START)))
+    ports.state.commit(Commit(profile=a_profile(2)))
+    assert list(ports.state.overdue(LATER, 10)) == []
+
+
+def test_a_deadline_is_compared_to_the_fraction_of_a_second(ports: Ports) -> None:
+    deadline = START + timedelta(microseconds=500)
+    ports.state.commit(Commit(profile=a_profile(deadline=deadline)))
+    assert list(ports.state.overdue(START + timedelta(microseconds=500), 10)) == []
+    assert list(ports.state.overdue(START + timedelta(seconds=1), 10)) == [(ANNA, deadline)]
+
+
+def test_stale_pending_items_are_those_accepted_before(ports: Ports) -> None:
+    for number in range(10):
+        ports.intake.accept(a_delivery(f"d{number}", received_at=START + timedelta(minutes=number)))
+    stale = ports.state.stale_pending(START + timedelta(minutes=4), 100)
+    assert {pending.id for pending in stale} == {ids.digest(f"d{number}") for number in range(4)}
+    assert len(ports.state.stale_pending(START + timedelta(minutes=4), 2)) == 2
+
+
+def test_tries_are_counted_and_a_gone_item_is_not_brought_back(ports: Ports) -> None:
+    ports.intake.accept(a_delivery())
+    assert [ports.state.count_try(D1), ports.state.count_try(D1)] == [1, 2]
+    assert ports.state.pending(D1) == replace(a_pending(), tries=2)
+    ports.state.commit(Commit(pending_id=D1))
+    assert ports.state.count_try(D1) == 0
+    assert ports.state.pending(D1) is None
+
+
+# --- on the tables only
+
+
+def test_a_pending_item_without_its_delivery_is_an_error_not_silence(moto_ports: AwsPorts) -> None:
+    moto_ports.intake.accept(a_delivery())
+    moto_ports.clients.dynamodb.delete_item(TableName=moto_ports.installation.tables.deliveries, Key={"id": {"S": D1}})
+    with pytest.raises(LookupError, match=D1):
+        moto_ports.state.work(a_pending())
+
+
+def test_what_the_ledger_holds_expires_after_400_days(moto_ports: AwsPorts) -> None:
+    moto_ports.state.commit(Commit(profile=a_profile(), decisions=(a_decision(),)))
+    scanned = moto_ports.clients.dynamodb.scan(TableName=moto_ports.installation.tables.ledger)["Items"]
+    expiry = str(int((START + timedelta(days=400)).timestamp()))
+    assert [(item["at"]["S"], item["expires"]["N"]) for item in scanned] == [
+        ("2035-03-05T09:00:00.000000Z#alarm.1", expiry)
+    ]
+
+
+def test_the_due_index_holds_only_profiles_with_a_deadline(moto_ports: AwsPorts) -> None:
+    moto_ports.state.commit(Commit(profile=a_profile(1, deadline=START)))
+    item = moto_ports.item("profiles", ANNA)
+    assert item is not None
+    assert (item["due_shard"], item["due"]) == ({"S": ANNA[0]}, {"S": "2035-03-05T09:00:00.000000Z"})
+    moto_ports.state.commit(Commit(profile=a_profile(2)))
+    item = moto_ports.item("profiles", ANNA)
+    assert item is not None
+    assert not {"due_shard", "due", "expires"} & item.keys()
+
+
+@pytest.mark.parametrize(
+    ("codes", "error"),
+    [
+        (["ConditionalCheckFailed", "None", "None"], PendingGoneError),
+        (["ConditionalCheckFailed", "ConditionalCheckFailed", "None"], PendingGoneError),
+        (["None", "ConditionalCheckFailed", "None"], ConflictError),
+        (["None", "None", "ConditionalCheckFailed"], ConflictError),
+        (["TransactionConflict", "None", "None"], ConflictError),
+        (["None", "TransactionConflict", "None"], ConflictError),
+    ],
+)
+def test_what_a_cancelled_commit_means_is_read_by_place(
+    moto_ports: AwsPorts, codes: list[str], error: type[Exception]
+) -> None:
+    commit = Commit(pending_id=D1, profile=a_profile(), aliases=(Alias("tea#email#1", ANNA),))
+    with refuse_transactions(moto_ports.clients, codes, times=1), pytest.raises(error):
+        moto_ports.state.commit(commit)
+
+
+def test_a_throttled_commit_comes_through_as_it_is(moto_ports: AwsPorts) -> None:
+    error = moto_ports.clients.dynamodb.exceptions.TransactionCanceledException
+    codes = ["None", "ProvisionedThroughputExceeded"]
+    with refuse_transactions(moto_ports.clients, codes, times=1), pytest.raises(error):
+        moto_ports.state.commit(Commit(pending_id=D1, profile=a_profile()))

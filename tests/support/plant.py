@@ -1,0 +1,180 @@
+"""All services over one world in RAM: what the functions are on AWS, run by hand, so that a test can pull the plug."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from rekindle.domain import ids
+from rekindle.domain.events import Delivery, Event
+from rekindle.domain.profile import Planned, Profile, Run
+from rekindle.flow.program import Playbook
+from rekindle.memory import Crash, World
+from rekindle.ports import Mail
+from rekindle.service.accept import accept
+from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.journey import Journey
+from rekindle.service.library import POINTER, Library
+from rekindle.service.people import alias_key
+from rekindle.service.sweep import Swept, sweep
+from tests.support.build import T0
+
+LEASE_LIFE = timedelta(minutes=2)
+_STEPS = 10_000
+
+
+class Plant:
+    """A world with workers. A worker that crashes is simply called again; its queue brings what it held."""
+
+    def __init__(self, book: Playbook, start: datetime = T0) -> None:
+        self.world = World(start)
+        self.swept: list[Swept] = []
+        self._tokens = itertools.count(1)
+        self.publish(book)
+        self.restart()
+
+    def publish(self, book: Playbook) -> None:
+        """Make this the published playbook, as functions/publish leaves it."""
+        files = self.world.files
+        files[f"playbooks/{book.hash}/flows.json"] = msgspec.json.encode(book)
+        files.update({f"flows/{flow.version}.json": msgspec.json.encode(flow) for flow in book.flows.values()})
+        files[POINTER] = msgspec.json.encode({"hash": book.hash})
+
+    def restart(self) -> None:
+        """Start the workers anew: everything that they held in memory is gone."""
+        world = self.world
+        self.journey = Journey(
+            state=world.state,
+            alarms=world.alarms,
+            queues=world.queues,
+            library=Library(world.blobs, world.clock),
+            clock=world.clock,
+            address_key=world.secret_address_key,
+        )
+        self.deliver = Deliver(
+            outbox=world.outbox,
+            queues=world.queues,
+            mailer=world.mailer,
+            builder=PlainMails(),
+            clock=world.clock,
+            address_key=world.secret_address_key,
+            new_token=lambda: f"token-{next(self._tokens)}",
+            lease_life=LEASE_LIFE,
+        )
+
+    # --- from outside
+
+    def post(self, *events: Event, id_: str | None = None) -> bool:
+        """Accept one delivery with these events, as functions/webhook does."""
+        now = self.world.clock.now()
+        delivery = Delivery(
+            id=id_ or ids.digest("delivery", *(event.id for event in events)),
+            shop="tea",
+            source="shopify",
+            topic="test",
+            received_at=now,
+            events=tuple(events),
+        )
+        return accept(delivery, self.world.intake, self.world.secret_address_key)
+
+    # --- the workers
+
+    def work_once(self) -> bool:
+        """Let one worker do one thing; return whether there was anything to do."""
+        world = self.world
+        if world.stream:
+            # The record is gone when the worker dies, as after Lambda's last retry: the sweep must find it.
+            self.journey.from_stream(world.stream.popleft())
+            return True
+        for received in world.wake_queue.receive(1, visibility=90):
+            self.journey.wake(received.value)
+            world.wake_queue.delete(received.receipt)
+            return True
+        for queue in world.send_queues.values():
+            for parcel in queue.receive(1, visibility=90):
+                (verdict,) = self.deliver.batch([(parcel.value, parcel.receives - 1)])
+                if isinstance(verdict, Done):
+                    queue.delete(parcel.receipt)
+                elif isinstance(verdict, LookAgain):
+                    queue.release(parcel.receipt, verdict.delay)
+                return True
+        return bool(world.ring_due_schedules())
+
+    def settle(self) -> None:
+        """Work until nothing is left to do at this moment."""
+        for _ in range(_STEPS):
+            try:
+                if not self.work_once():
+                    return
+            except Crash:
+                self.restart()
+        raise AssertionError("the plant does not come to rest")
+
+    def until(self, moment: datetime) -> None:
+        """Let time pass to `moment`, working at every moment at which something is due, sweeping on the way."""
+        for _ in range(_STEPS):
+            self.settle()
+            upcoming = self.world.next_moment()
+            if upcoming is None or upcoming > moment:
+                break
+            self.world.clock.advance_to(upcoming)
+        if self.world.clock.now() < moment:
+            self.world.clock.advance_to(moment)
+        self.settle()
+
+    def sweep(self) -> Swept:
+        """Run the sweep once, and what it woke."""
+        world = self.world
+        swept = sweep(
+            state=world.state, queue=world.alarms, outbox=world.outbox, clock=world.clock, lease_life=LEASE_LIFE
+        )
+        self.settle()
+        return swept
+
+    # --- looking
+
+    def profile(self, email: str) -> Profile:
+        """Return the one profile that this address leads to."""
+        key = alias_key(self.world.secret_address_key, "tea", "email", email)
+        found = self.world.profile(self.world.owners[key])
+        assert isinstance(found, Profile)
+        return found
+
+    def mails(self) -> list[tuple[str, str, datetime]]:
+        """Return (to, template, when) of every mail that left."""
+        return [(sent.mail.to, sent.mail.subject, sent.at) for sent in self.world.inbox]
+
+    def crash_at(self, call: str, moment: Literal["before", "after"], *, times: int = 1) -> None:
+        """Pull the plug at the next `times` calls of this port, before or after they take effect."""
+        left = itertools.count(times, -1)
+
+        def hook(name: str, when: str) -> None:
+            if (name, when) == (call, moment) and next(left) > 0:
+                raise Crash(f"{moment} {call}")
+
+        self.world.hook = hook
+
+
+class PlainMails:
+    """A builder whose mails say which template was meant, and nothing else."""
+
+    def prepare(self, wanted: Sequence[tuple[Profile, Run]]) -> None:
+        """Nothing to read."""
+
+    def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
+        """Return a mail whose subject is the template's name."""
+        del run
+        return Mail(
+            message_id=message_id,
+            sender="hello@tea.example",
+            to=profile.email or "",
+            subject=planned.template,
+            html="<p>hello</p>",
+            text="hello",
+            headers={},
+            tags={},
+        )
