@@ -28,7 +28,7 @@ class BadLinkError(RequestError):
 
 
 class Unsubscribe(Struct, frozen=True, array_like=True):
-    """Who must not get marketing any more: an address of a shop, by its keyed hash. `message` is the mail it stood in."""
+    """Who must not get marketing any more: an address of a shop, by its keyed hash. `message` is the mail it was in."""
 
     shop: str
     channel: str

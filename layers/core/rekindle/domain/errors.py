@@ -78,7 +78,7 @@ class NotQueuedError(RekindleError):
 class MailRefusedError(RekindleError):
     """The channel did not take the message and surely did not send it; trying later may help.
 
-    `reason` is one of `throttled`, `quota`, `paused`, `not_connected`.
+    `reason` is one of `throttled`, `quota`, `paused`, `not_allowed`, `not_connected`.
     """
 
     def __init__(self, reason: str) -> None:

@@ -1,0 +1,90 @@
+"""A published mail, and rendering it: subject, HTML and text from one context, in milliseconds and within bounds.
+
+What is slow or needs a parser (CSS, MJML, the text part) happened at publish, in `rekindle.content.compile`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2.environment import Template
+from msgspec import Struct
+
+from rekindle.content import sandbox
+from rekindle.domain.profile import Category
+
+#: How long one mail may take to render, in seconds; normal ones take a few thousandths.
+MAX_SECONDS = 2.0
+#: The longest subject, in characters. Mail programs show about sixty.
+MAX_SUBJECT = 200
+_CACHED = 64
+
+# Line breaks would start a new header; bidirectional overrides let a name rewrite how the rest of the line reads.
+_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_LINE_ENDS = re.compile(r"[ \t\u00a0]+\n")
+_LINE_STARTS = re.compile(r"^ (?! )", re.MULTILINE)
+_GAPS = re.compile(r"\n{3,}")
+
+
+class MailTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One mail, as three Jinja2 sources. `html` is complete: layout in, CSS inlined, brand filled in."""
+
+    name: str
+    subject: str
+    html: str
+    text: str
+    category: Category = "marketing"
+    preheader: str = ""
+    """as its writer wrote it; it is part of `html` already"""
+
+
+class Rendered(Struct, frozen=True):
+    """A mail for one person. `subject` is one line without control characters."""
+
+    subject: str
+    html: str
+    text: str
+
+
+def render(
+    template: MailTemplate,
+    context: Mapping[str, Any],
+    clock: Callable[[], float] | None = None,
+    seconds: float = MAX_SECONDS,
+) -> Rendered:
+    """Return the mail for this context (`rekindle.content.context`). `clock` is monotonic, in seconds, and bounds it.
+
+    Raises `ContentError` when the mail is too long, takes too long, or an operation does not fit its values: the same
+    context will always give the same error.
+    """
+    subject, html, text = _compiled(template)
+    budget = sandbox.Budget(clock, seconds)
+    return Rendered(
+        subject=one_line(sandbox.run(subject, context, budget)),
+        html=sandbox.run(html, context, budget),
+        text=tidy(sandbox.run(text, context, budget)),
+    )
+
+
+def one_line(text: str) -> str:
+    """Return the text fit for a header: one line, no control or direction-changing characters, not too long."""
+    line = " ".join((text if text.isprintable() else _UNWANTED.sub(" ", text)).split())
+    return line if len(line) <= MAX_SUBJECT else line[: MAX_SUBJECT - 1].rstrip() + "…"
+
+
+def tidy(text: str) -> str:
+    """Return the text with no stray space around its lines and never two empty lines in a row."""
+    return _GAPS.sub("\n\n", _LINE_STARTS.sub("", _LINE_ENDS.sub("\n", text))).strip() + "\n"
+
+
+@lru_cache(maxsize=_CACHED)
+def _compiled(template: MailTemplate) -> tuple[Template, Template, Template]:
+    name = template.name
+    return (
+        sandbox.compiled(template.subject, f"{name}/subject.txt", html=False),
+        sandbox.compiled(template.html, f"{name}/body.html", html=True),
+        sandbox.compiled(template.text, f"{name}/body.txt", html=False),
+    )

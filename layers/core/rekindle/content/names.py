@@ -1,0 +1,177 @@
+"""Check every name that a mail uses against what a mail can know. Publish only; pure.
+
+The shape of the names is read off a context that `rekindle.content.context` itself made, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from jinja2 import nodes
+
+from rekindle.content.brand import Brand, Social
+from rekindle.content.context import context
+from rekindle.domain.errors import ContentError
+from rekindle.domain.facts import Address, Item, Order
+from rekindle.domain.profile import Profile, Run
+from rekindle.flow.program import Shop
+
+#: A dict by its keys, a list by its element, anything else (a text, a number, a date) as `None`.
+Shape = dict[str, Any] | list[Any] | None
+
+_LOOP: Shape = dict.fromkeys(("index", "index0", "first", "last", "length", "revindex", "revindex0"))
+
+
+@cache
+def shape() -> dict[str, Any]:
+    """Return the shape of everything that a mail may name."""
+    moment = datetime(2000, 1, 1, tzinfo=UTC)
+    order = Order(
+        id="1", updated_at=moment, items=(Item(title="x", price=Decimal(1)),), ship_to=Address(), codes=("x",)
+    )
+    full = context(
+        shop=Shop(
+            id="x", name="x", platform="shopify", url="", sender_email="", sender_name="", postal_address="",
+            currency="EUR", locale="en", zone="UTC",
+        ),
+        brand=Brand(social=(Social(name="x", url="x"),)),
+        profile=Profile(id="x", shop="x"),
+        run=Run(id="x", flow="x", version="x", playbook="x", entered_at=moment, expires_at=moment, trigger=order),
+        products={},
+        links={},
+        formats={},
+    )  # fmt: skip
+    return {name: _shape(value) for name, value in full.items() if not name.startswith("_")}
+
+
+def _shape(value: Any) -> Shape:
+    if isinstance(value, dict):
+        return {key: _shape(inner) for key, inner in value.items()}
+    return [_shape(value[0]) if value else None] if isinstance(value, list) else None
+
+
+class Names:
+    """One walk through a template's tree. `event_fields` afterwards: the parts of `event` it uses, with their line."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._scopes: list[dict[str, Shape]] = [dict(shape())]
+        self.problems: list[ContentError] = []
+        self.event_fields: dict[str, int] = {}
+
+    def walk(self, tree: nodes.Template) -> None:
+        """Collect what is wrong in `problems`, each unknown name once a line."""
+        self._block(tree.body)
+
+    def _block(self, body: list[nodes.Node]) -> None:
+        for node in body:
+            self._statement(node)
+
+    def _statement(self, node: nodes.Node) -> None:
+        if isinstance(node, nodes.For):
+            self._loop(node)
+        elif isinstance(node, nodes.With):
+            values = [self._expression(value) for value in node.values]
+            self._scoped(dict(zip((_name(target) for target in node.targets), values, strict=True)), node.body)
+        elif isinstance(node, nodes.Assign):
+            self._scopes[-1][_name(node.target)] = self._expression(node.node)
+        elif isinstance(node, nodes.If):
+            self._expression(node.test)
+            self._block(node.body)
+            self._block(list(node.elif_))
+            self._block(node.else_)
+        else:
+            for child in node.iter_child_nodes():
+                self._expression(child)
+
+    def _loop(self, node: nodes.For) -> None:
+        found = self._expression(node.iter)
+        if not isinstance(found, list):
+            self._problem(
+                node, "this is not a list: nothing can be repeated over it", "as in {% for item in event.items %}"
+            )
+        inner: dict[str, Shape] = {_name(node.target): found[0] if isinstance(found, list) else None, "loop": _LOOP}
+        if node.test is not None:
+            self._scopes.append(inner)
+            self._expression(node.test)
+            self._scopes.pop()
+        self._scoped(inner, node.body)
+        self._block(node.else_)
+
+    def _scoped(self, names: dict[str, Shape], body: list[nodes.Node]) -> None:
+        self._scopes.append(names)
+        self._block(body)
+        self._scopes.pop()
+
+    def _expression(self, node: nodes.Node) -> Shape:
+        if isinstance(node, nodes.Name):
+            return self._named(node)
+        if isinstance(node, nodes.Getattr):
+            return self._part(node, node.node, node.attr)
+        if isinstance(node, nodes.Getitem):
+            return self._item(node)
+        found = [self._expression(child) for child in node.iter_child_nodes()]
+        if isinstance(node, nodes.Filter):
+            first = found[0] if found else None
+            if node.name in {"first", "last"}:
+                return first[0] if isinstance(first, list) else None
+            return first if node.name in {"limit", "default"} else None
+        if isinstance(node, (nodes.CondExpr, nodes.And, nodes.Or)):
+            return next((one for one in found if one is not None), None)
+        return None
+
+    def _named(self, node: nodes.Name) -> Shape:
+        for scope in reversed(self._scopes):
+            if node.name in scope:
+                return scope[node.name]
+        known = sorted({name for scope in self._scopes for name in scope})
+        self._problem(node, f"unknown name '{node.name}'", _suggest(node.name, known))
+        return None
+
+    def _item(self, node: nodes.Getitem) -> Shape:
+        if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+            return self._part(node, node.node, node.arg.value)
+        self._expression(node.arg)
+        base = self._expression(node.node)
+        return base[0] if isinstance(base, list) else None
+
+    def _part(self, node: nodes.Node, of: nodes.Expr, key: str) -> Shape:
+        before = len(self.problems)
+        base = self._expression(of)
+        if len(self.problems) > before:
+            return None
+        said = f"'{_said(of)}'"
+        if not isinstance(base, dict):
+            hint = "use {% for %} or the filter first" if isinstance(base, list) else None
+            self._problem(node, f"{said} has no parts, so no '{key}'", hint)
+            return None
+        if key not in base:
+            self._problem(node, f"{said} has no '{key}'", _suggest(key, sorted(base)))
+            return None
+        if isinstance(of, nodes.Name) and of.name == "event" and base is self._scopes[0]["event"]:
+            self.event_fields.setdefault(key, node.lineno)
+        found: Shape = base[key]
+        return found
+
+    def _problem(self, node: nodes.Node, message: str, hint: str | None) -> None:
+        if not any(known.message == message and known.line == node.lineno for known in self.problems):
+            self.problems.append(ContentError(message, file=self._file, line=node.lineno, hint=hint))
+
+
+def _name(node: nodes.Node) -> str:
+    return node.name if isinstance(node, nodes.Name) else ""
+
+
+def _said(node: nodes.Node) -> str:
+    if isinstance(node, nodes.Getattr):
+        return f"{_said(node.node)}.{node.attr}"
+    return node.name if isinstance(node, nodes.Name) else "this"
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"

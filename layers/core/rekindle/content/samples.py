@@ -1,0 +1,116 @@
+"""A mail's sample: whom and what it is tried out with, before any customer gets it. Publish and preview only; pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Struct
+
+from rekindle.content.mails import Rendered
+from rekindle.content.playbook import Mails
+from rekindle.domain.errors import ContentError
+from rekindle.domain.facts import Basket, Order, Person, Product
+from rekindle.domain.profile import Profile, Run
+from rekindle.flow.program import Shop
+
+UNSUBSCRIBE = "https://links.example/u/sample"
+#: The name of the sample that has nothing but what is always there.
+NAMELESS = "bare"
+
+SAMPLE_SHOP = Shop(
+    id="sample",
+    name="Sample Shop",
+    platform="shopify",
+    url="https://shop.example",
+    sender_email="hello@shop.example",
+    sender_name="Sample Shop",
+    postal_address="Sample Shop Ltd, 1 Sample Street, Sampleton SA1 1MP",
+    currency="EUR",
+    locale="en",
+    zone="Europe/London",
+)
+_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+_WHERE = re.compile(r"\(byte (\d+)\)")
+
+
+class SamplePerson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The customer of the sample."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    locale: str | None = None
+    country: str | None = None
+    city: str | None = None
+
+
+class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stands in `sample.json`: `event` is a basket or an order by its `type`; the catalogue adds `products`."""
+
+    profile: SamplePerson = SamplePerson()
+    event: Basket | Order | None = None
+    products: dict[str, Product] = {}
+    name: str = "sample"
+
+    def build(self, template: str, shop: Shop, mails: Mails) -> Rendered:
+        """Return the mail for this sample. Raises `ContentError`."""
+        person = self.profile
+        profile = Profile(
+            id="sample",
+            shop=shop.id,
+            email=person.email or "customer@example.com",
+            person=Person(
+                first_name=person.first_name,
+                last_name=person.last_name,
+                locale=person.locale,
+                country=person.country,
+                city=person.city,
+            ),
+        )
+        run = Run(
+            id="sample",
+            flow="sample",
+            version="",
+            playbook=mails.hash,
+            entered_at=_MOMENT,
+            expires_at=_MOMENT,
+            trigger=self.event,
+        )
+        links = {"unsubscribe": UNSUBSCRIBE, "page": UNSUBSCRIBE}
+        return mails.build(template, profile=profile, run=run, products=self.products, links=links)
+
+
+def parse_sample(text: str, file: str) -> Sample:
+    """Return the sample. Raises `ContentError` with the line where JSON itself is broken, else with the path."""
+    try:
+        return msgspec.json.decode(text, type=Sample)
+    except msgspec.ValidationError as error:
+        raise ContentError(f"the sample does not fit: {error}", file=file, line=_line(str(error), text)) from error
+    except msgspec.DecodeError as error:
+        found = _WHERE.search(str(error))
+        line = text.encode()[: int(found.group(1))].count(b"\n") + 1 if found else None
+        hint = "check commas, quotes and brackets on this line and the one above"
+        raise ContentError("the sample is not valid JSON", file=file, line=line, hint=hint) from error
+
+
+def bare(sample: Sample) -> Sample:
+    """Return the sample without all that may be missing in real life: names, pictures, addresses, prices, totals."""
+    event = sample.event
+    if event is None:
+        return Sample(name=NAMELESS)
+    items = tuple(type(item)(title=item.title, quantity=item.quantity) for item in event.items)
+    plain = type(event)(id=event.id, updated_at=event.updated_at, items=items)
+    return Sample(name=NAMELESS, event=plain)
+
+
+def _line(said: str, text: str) -> int | None:
+    # msgspec names the path ($.event.items[...].price): the line of its last key is near enough.
+    found = re.search(r"`\$([^`]*)`", said) or re.search(r"field `([^`]+)`", said)
+    keys = re.findall(r"\w+", found.group(1)) if found else []
+    for key in reversed(keys):
+        for number, line in enumerate(text.split("\n"), start=1):
+            if f'"{key}"' in line:
+                return number
+    return 1
