@@ -1,0 +1,411 @@
+"""The real `template.yaml` on the emulator: transform, package, deploy, connect shops, publish content.
+
+What differs from AWS is all in here, and each difference names its reason. Nothing of it is in the template.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import re
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+from local.emulator import REGION, Emulator
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+ROOT = Path(__file__).resolve().parent.parent
+STACK_NAME = "rekindle-local"
+
+_ARTIFACTS = "rekindle-local-artifacts"
+_DEPLOY_SECONDS = 60.0
+_PUBLISH_SECONDS = 60.0
+#: Lambda retries an asynchronous invocation twice (template.yaml, FeedbackFunction).
+_INVOKE_TRIES = 3
+_CONTENT_TYPES = {".html": "text/html", ".txt": "text/plain", ".json": "application/json", ".yaml": "application/yaml"}
+
+
+class StackError(Exception):
+    """The stack could not be deployed, or the content not published; the message says why."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop to connect: what its webhooks are proved with."""
+
+    id: str
+    platform: str
+    domain: str
+    secret: str
+    currency: str | None = None
+    """of bodies that name none"""
+
+
+@dataclass
+class Stack:
+    """The deployed stack, by the names that the template gives its parts."""
+
+    api_url: str
+    endpoint: str
+    outputs: dict[str, str]
+    functions: dict[str, str]
+    """webhook, journey, … → the function's name"""
+    tables: dict[str, str]
+    """Deliveries, Pending, … → the table's name"""
+    queues: dict[str, str]
+    """WakeQueue, WakeDeadQueue, … → the queue's URL"""
+    dynamodb: DynamoDBClient
+    sqs: SQSClient
+    s3: S3Client
+    scheduler: EventBridgeSchedulerClient
+    events: EventBridgeClient
+    lambdas: LambdaClient
+    secrets: SecretsManagerClient
+
+    @property
+    def working_queues(self) -> dict[str, str]:
+        """Return the queues on which a message means work under way."""
+        return {name: url for name, url in self.queues.items() if not name.endswith("DeadQueue")}
+
+    @property
+    def dead_queues(self) -> dict[str, str]:
+        """Return the queues on which a message means that something could not be done."""
+        return {name: url for name, url in self.queues.items() if name.endswith("DeadQueue")}
+
+    @property
+    def schedule_group(self) -> str:
+        """Return the group of the profiles' alarm clocks."""
+        return self.outputs["ScheduleGroup"]
+
+    @property
+    def content_bucket(self) -> str:
+        """Return the bucket that marketers upload to."""
+        return self.outputs["ContentBucketName"]
+
+    def webhook_url(self, shop: Shop) -> str:
+        """Return where this shop's platform posts to."""
+        return f"{self.api_url}/webhooks/{shop.platform}/{shop.id}"
+
+    def queue_url(self, arn: str) -> str:
+        """Return the URL of the queue with this ARN."""
+        name = arn.rpartition(":")[2]
+        return next(url for url in self.queues.values() if url.rpartition("/")[2] == name)
+
+    def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
+        """Call a function and return its answer. Raises `StackError` when it fails."""
+        answer = self.lambdas.invoke(FunctionName=self.functions[function], Payload=json.dumps(payload).encode())
+        text = answer["Payload"].read().decode()
+        if answer.get("FunctionError"):
+            raise StackError(f"{function} failed: {text}")
+        return json.loads(text) if text else None
+
+    def put_aws_event(self, event: Mapping[str, Any]) -> None:
+        """Take an event of an AWS service to the targets of every rule of ours that it matches.
+
+        EventBridge would do this, but lets nobody publish under `aws.*`. The rules are the deployed ones, and the
+        service's own `TestEventPattern` judges them. Raises `StackError` when a target fails three times.
+        """
+        body = json.dumps(event)
+        for pattern, targets in self._rules:
+            if not self.events.test_event_pattern(EventPattern=pattern, Event=body)["Result"]:
+                continue
+            for arn in targets:
+                self._hand_to(arn, body)
+
+    @functools.cached_property
+    def _rules(self) -> list[tuple[str, list[str]]]:
+        return [
+            (
+                rule["EventPattern"],
+                [target["Arn"] for target in self.events.list_targets_by_rule(Rule=rule["Name"])["Targets"]],
+            )
+            for rule in self.events.list_rules()["Rules"]
+            if rule.get("EventPattern")
+        ]
+
+    def _hand_to(self, arn: str, body: str) -> None:
+        if ":lambda:" not in arn:
+            self.sqs.send_message(QueueUrl=self.queue_url(arn), MessageBody=body)
+            return
+        name = arn.rpartition(":")[2]
+        for left in reversed(range(_INVOKE_TRIES)):
+            answer = self.lambdas.invoke(FunctionName=name, Payload=body.encode())
+            text = answer["Payload"].read().decode()
+            if not answer.get("FunctionError"):
+                return
+            if not left:
+                raise StackError(f"{name} failed on an event: {text}")
+
+    def connect(self, shop: Shop) -> None:
+        """Store the shop's secrets, as the operator does who connects a shop."""
+        secret = {
+            "platform": shop.platform,
+            "domain": shop.domain,
+            "webhook_secrets": [shop.secret],
+            "currency": shop.currency,
+        }
+        self.secrets.create_secret(
+            Name=f"{self.outputs['SecretsPrefix']}/shops/{shop.id}", SecretString=json.dumps(secret)
+        )
+
+    def upload(self, files: Mapping[str, bytes]) -> None:
+        """Put these under `content/`, as a marketer does."""
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self._put, files.items()))
+
+    def _put(self, file: tuple[str, bytes]) -> None:
+        name, content = file
+        kind = _CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream")
+        self.s3.put_object(Bucket=self.content_bucket, Key=f"content/{name}", Body=content, ContentType=kind)
+
+    def read(self, key: str) -> bytes | None:
+        """Return a file of the content bucket, or `None`."""
+        try:
+            return self.s3.get_object(Bucket=self.content_bucket, Key=key)["Body"].read()
+        except self.s3.exceptions.NoSuchKey:
+            return None
+
+    def published(self) -> str | None:
+        """Return the hash of the playbook that is live, or `None`."""
+        pointer = self.read("playbooks/current.json")
+        return None if pointer is None else str(json.loads(pointer)["hash"])
+
+    def await_playbook(self, before: str | None = None) -> str:
+        """Return the hash of the playbook that `publish` made of what was uploaded, as soon as it is not `before`.
+
+        Raises `StackError` with publish's own report when it refused the content, or did nothing for a minute.
+        """
+        deadline = time.monotonic() + _PUBLISH_SECONDS
+        while time.monotonic() < deadline:
+            found = self.published()
+            if found is not None and found != before:
+                return found
+            time.sleep(0.1)
+        report = self.read("reports/latest.txt")
+        raise StackError(f"the content was not published.\n{report.decode() if report else 'There is no report.'}")
+
+    def dead_letters(self) -> dict[str, list[str]]:
+        """Return the bodies of everything that could not be done, by queue."""
+        found = {}
+        for name, url in self.dead_queues.items():
+            messages = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+            bodies = [message["Body"] for message in messages.get("Messages", [])]
+            if bodies:
+                found[name] = bodies
+        return found
+
+    def count(self, table: str) -> int:
+        """Return how many items a table holds."""
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.tables[table], Select="COUNT", ConsistentRead=True
+        )
+        return sum(page["Count"] for page in pages)
+
+
+def deploy(
+    emulator: Emulator, *, clock_file: Path, ses_url: str, root: Path = ROOT, progress: Callable[[str], None] = print
+) -> Stack:
+    """Deploy `root`'s template and return the stack. Raises `StackError`."""
+    session = boto3.session.Session(region_name=REGION)
+    make = functools.partial(
+        session.client,
+        **emulator.client_settings(),
+        config=Config(retries={"total_max_attempts": 2}, max_pool_connections=32, proxies={}),
+    )
+    s3: S3Client = make("s3")
+    cloudformation: CloudFormationClient = make("cloudformation")
+    lambdas: LambdaClient = make("lambda")
+
+    progress("packaging the functions and the layer")
+    template = _load(root)
+    s3.create_bucket(Bucket=_ARTIFACTS)
+    _package(template, root, s3)
+
+    progress("applying the SAM transform")
+    plain = _transformed(template, session)
+    _make_local(plain, emulator.url, clock_file, ses_url)
+    s3.put_object(Bucket=_ARTIFACTS, Key="template.json", Body=json.dumps(plain).encode())
+
+    progress("creating the stack")
+    cloudformation.create_stack(
+        StackName=STACK_NAME,
+        TemplateURL=f"{emulator.url}/{_ARTIFACTS}/template.json",
+        Parameters=[{"ParameterKey": "Architecture", "ParameterValue": "x86_64"}],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    )
+    outputs = _await_stack(cloudformation)
+    resources = _resources(cloudformation)
+    _attach_routes(make("apigatewayv2"), plain, outputs["ApiId"], resources, lambdas)
+    sqs: SQSClient = make("sqs")
+    queues = {name: physical for name, (kind, physical) in resources.items() if kind == "AWS::SQS::Queue"}
+    # An upload from this machine is over in a moment: no need to wait 20 s until it has been quiet.
+    sqs.set_queue_attributes(QueueUrl=queues["PublishQueue"], Attributes={"DelaySeconds": "1"})
+    return Stack(
+        api_url=_api_url(emulator.url, outputs["ApiId"]),
+        endpoint=emulator.url,
+        outputs=outputs,
+        functions={
+            name.removesuffix("Function").lower(): physical
+            for name, (kind, physical) in resources.items()
+            if kind == "AWS::Lambda::Function"
+        },
+        tables={
+            name.removesuffix("Table"): physical
+            for name, (kind, physical) in resources.items()
+            if kind == "AWS::DynamoDB::Table"
+        },
+        queues=queues,
+        dynamodb=make("dynamodb"),
+        sqs=sqs,
+        s3=s3,
+        scheduler=make("scheduler"),
+        events=make("events"),
+        lambdas=lambdas,
+        secrets=make("secretsmanager"),
+    )
+
+
+def content_files(*folders: Path) -> dict[str, bytes]:
+    """Return every file under these folders by its path inside, later folders winning."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def _api_url(endpoint: str, api: str) -> str:
+    return f"{endpoint}/_aws/execute-api/{api}/$default"
+
+
+def _load(root: Path) -> dict[str, Any]:
+    template: dict[str, Any] = yaml_parse((root / "template.yaml").read_text("utf-8"))
+    return template
+
+
+def _package(template: dict[str, Any], root: Path, s3: S3Client) -> None:
+    """Zip what the template points at, upload it, and point the template there: what `sam package` does.
+
+    The layer holds Rekindle alone. MiniStack runs functions on this interpreter, whose environment has the rest.
+    """
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::Function":
+            content, field = _zipped(root / properties["CodeUri"], ""), "CodeUri"
+        elif resource["Type"] == "AWS::Serverless::LayerVersion":
+            package = root / properties["ContentUri"] / "rekindle"
+            content, field = _zipped(package, "python/rekindle/"), "ContentUri"
+        else:
+            continue
+        s3.put_object(Bucket=_ARTIFACTS, Key=f"{name}.zip", Body=content)
+        properties[field] = {"Bucket": _ARTIFACTS, "Key": f"{name}.zip"}
+
+
+def _zipped(folder: Path, prefix: str) -> bytes:
+    if not folder.is_dir():
+        raise StackError(f"{folder} is missing")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.write(path, prefix + path.relative_to(folder).as_posix())
+    return buffer.getvalue()
+
+
+def _transformed(template: dict[str, Any], session: boto3.session.Session) -> dict[str, Any]:
+    """Return the template as plain CloudFormation, through AWS's own SAM translator."""
+    plain: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(template, {})
+    return plain
+
+
+def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, ses_url: str) -> None:
+    """Give every function what only the local run knows: the endpoints, the clock's offset, where links lead."""
+    for resource in plain["Resources"].values():
+        if resource["Type"] != "AWS::Lambda::Function":
+            continue
+        variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
+        variables |= {
+            "CLOCK_OFFSET_FILE": str(clock_file),
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ENDPOINT_URL_SESV2": ses_url,
+        }
+        if "LINK_BASE" in variables:
+            variables["LINK_BASE"] = {"Fn::Sub": _api_url(endpoint, "${HttpApi}")}
+
+
+def _await_stack(cloudformation: CloudFormationClient) -> dict[str, str]:
+    deadline = time.monotonic() + _DEPLOY_SECONDS
+    while time.monotonic() < deadline:
+        stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        if stack["StackStatus"] == "CREATE_COMPLETE":
+            return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        if not stack["StackStatus"].endswith("_IN_PROGRESS") or "ROLLBACK" in stack["StackStatus"]:
+            events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+            reasons = [
+                f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+                for event in events
+                if event["ResourceStatus"].endswith("_FAILED")
+            ]
+            raise StackError(f"the stack ended as {stack['StackStatus']}: {'; '.join(reasons) or stack}")
+        time.sleep(0.1)
+    raise StackError(f"the stack was not there after {_DEPLOY_SECONDS:.0f} s")
+
+
+def _resources(cloudformation: CloudFormationClient) -> dict[str, tuple[str, str]]:
+    """Return logical name → (type, physical id)."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+    return {
+        each["LogicalResourceId"]: (each["ResourceType"], each["PhysicalResourceId"])
+        for page in pages
+        for each in page["StackResourceSummaries"]
+    }
+
+
+def _attach_routes(
+    gateway: ApiGatewayV2Client,
+    plain: Mapping[str, Any],
+    api: str,
+    resources: Mapping[str, tuple[str, str]],
+    lambdas: LambdaClient,
+) -> None:
+    """Make the routes that the API's OpenAPI body describes: the emulator ignores the body (LOCAL.md, 1)."""
+    for path, method, function in _routes(plain):
+        arn = lambdas.get_function(FunctionName=resources[function][1])["Configuration"]["FunctionArn"]
+        integration = gateway.create_integration(
+            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+        )["IntegrationId"]
+        gateway.create_route(ApiId=api, RouteKey=f"{method} {path}", Target=f"integrations/{integration}")
+
+
+def _routes(plain: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """Yield path, method and the function's logical name of everything in the API's body."""
+    for path, operations in plain["Resources"]["HttpApi"]["Properties"]["Body"]["paths"].items():
+        for method, operation in operations.items():
+            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            found = re.search(r"\$\{(\w+)\.Arn\}", uri)
+            if found is None:
+                raise StackError(f"{method} {path} does not lead to a function: {uri}")
+            yield path, method.upper(), found[1]

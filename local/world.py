@@ -1,0 +1,148 @@
+"""Everything that the local run is made of, up and running for the length of a `with` block."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from local.clock import OffsetClock
+from local.emulator import Emulator, emulator
+from local.idle import IdleRunner
+from local.ses import InboxMail, LocalSes
+from local.shops import SHOPS, Webhook
+from local.stack import ROOT, Shop, Stack, content_files, deploy
+
+#: The demo's shop files are laid over `templates/`, as a shop lays its own over what ships.
+DEMO_CONTENT = Path(__file__).resolve().parent / "content"
+PICTURES = Path(__file__).resolve().parent / "pictures"
+
+#: The e-mail tag by which a notice, and we, find a mail's message (DESIGN §6, sending, step 4).
+MESSAGE_TAG = "rekindle_message"
+
+_HTTP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class World:
+    """A deployed stack with its clock, its mail system and two connected shops."""
+
+    emulator: Emulator
+    stack: Stack
+    clock: OffsetClock
+    ses: LocalSes
+    runner: IdleRunner
+
+    def post(self, shop: Shop, webhook: Webhook) -> int:
+        """Post a webhook to the shop's real endpoint; return the status."""
+        return self.post_to(self.stack.webhook_url(shop), webhook)
+
+    def post_to(self, url: str, webhook: Webhook) -> int:
+        """Post to any URL; return the status, whatever it is."""
+        request = urllib.request.Request(url, webhook.body, dict(webhook.headers), method="POST")  # noqa: S310
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=_HTTP_SECONDS) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+
+    def unsubscribe(self, mail: InboxMail) -> int:
+        """Do what a mail program does when "unsubscribe" is clicked: the one-click POST of RFC 8058."""
+        url = mail.unsubscribe_url
+        if url is None:
+            raise LookupError("this mail offers no unsubscribe")
+        body = (mail.header("List-Unsubscribe-Post") or "").encode()
+        status = self.post_to(url, Webhook({"Content-Type": "application/x-www-form-urlencoded"}, body))
+        self.ses.happen(mail.number, "Unsubscribe")
+        return status
+
+    def template_of(self, mail: InboxMail) -> str:
+        """Return the name of the template that a mail was made from, as its message's record says; empty if unknown."""
+        record = self._get("Messages", mail.tags.get(MESSAGE_TAG, ""))
+        return record["template"]["S"] if record else ""
+
+    def reasons(self, email: str) -> list[str]:
+        """Return why this person did or did not get what: the ledger's lines and the messages' records, in order."""
+        found: list[str] = []
+        for profile in self._profiles(email):
+            entries = self._query("Ledger", None, profile)
+            decisions = [each for entry in entries for each in json.loads(entry["decisions"]["S"])]
+            found += [
+                " ".join(filter(None, (each.get("step"), f"{each['what']}:", each["rule"]))) for each in decisions
+            ]
+        return found + [" ".join(message) for message in self.messages(email)]
+
+    def messages(self, email: str) -> list[tuple[str, str, str]]:
+        """Return template, state and reason of every message to this person."""
+        found = []
+        for profile in self._profiles(email):
+            for key in self._query("Messages", "profile", profile):
+                record = self._get("Messages", key["id"]["S"]) or {}
+                template, state, why = (record.get(name, {}).get("S", "") for name in ("template", "state", "why"))
+                found.append((template, state, why))
+        return found
+
+    def _profiles(self, email: str) -> list[str]:
+        """Return the ids of this person's profiles. It looks at everybody: nothing but a demo may do that."""
+        pages = self.stack.dynamodb.get_paginator("scan").paginate(
+            TableName=self.stack.tables["Profiles"], ConsistentRead=True
+        )
+        items = [item for page in pages for item in page["Items"] if "state" in item]
+        return [item["id"]["S"] for item in items if json.loads(item["state"]["S"]).get("email") == email]
+
+    def _query(self, table: str, index: str | None, profile: str) -> Iterator[dict[str, Any]]:
+        pages = self.stack.dynamodb.get_paginator("query").paginate(
+            TableName=self.stack.tables[table],
+            **({"IndexName": index} if index else {}),  # type: ignore[arg-type]
+            KeyConditionExpression="profile_id = :id",
+            ExpressionAttributeValues={":id": {"S": profile}},
+        )
+        for page in pages:
+            yield from page["Items"]
+
+    def _get(self, table: str, key: str) -> dict[str, Any] | None:
+        if not key:
+            return None
+        return self.stack.dynamodb.get_item(
+            TableName=self.stack.tables[table], Key={"id": {"S": key}}, ConsistentRead=True
+        ).get("Item")
+
+
+@contextlib.contextmanager
+def world(
+    *,
+    port: int | None,
+    start: datetime | None = None,
+    content: dict[str, bytes] | None = None,
+    root: Path = ROOT,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[World]:
+    """Start everything, connect the demo shops and publish `content` (default: `templates/` and the demo's shops).
+
+    `start` moves the clock there first; without it the clock shows the system's time. `port` `None` takes a free one.
+    """
+    progress("starting MiniStack")
+    with emulator(port) as emulated:
+        clock = OffsetClock(emulated.folder / "clock-offset")
+        if start is not None:
+            clock.move_to(start)
+        with LocalSes(clock).running() as ses:
+            stack = deploy(emulated, clock_file=clock.file, ses_url=ses.url, root=root, progress=progress)
+            ses.connect(stack.put_aws_event)
+            progress("connecting the demo shops")
+            for shop in SHOPS:
+                stack.connect(shop)
+            progress("publishing the content")
+            stack.upload(content_files(root / "templates", DEMO_CONTENT) if content is None else content)
+            stack.await_playbook()
+            runner = IdleRunner(stack, clock, ses)
+            runner.wait_until_idle()
+            yield World(emulated, stack, clock, ses, runner)

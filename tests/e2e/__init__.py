@@ -1,0 +1,1 @@
+"""The whole stack on MiniStack, over HTTP."""

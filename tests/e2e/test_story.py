@@ -1,0 +1,78 @@
+"""The demo's day, judged: what `make demo` shows is what gates."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from local import demo
+from local.demo import Day, judge, opening, play, write_out
+from local.timeline import Timeline
+from local.world import world
+
+pytestmark = pytest.mark.xdist_group("e2e-story")
+
+
+@pytest.fixture(scope="module")
+def day() -> Iterator[Day]:
+    """Play the story once."""
+    first_day = opening(datetime.now(UTC))
+    with world(port=None, start=first_day + timedelta(hours=8)) as there:
+        day = Day(there, Timeline(Console(quiet=True)), first_day)
+        play(day)
+        yield day
+
+
+def test_every_expected_mail_comes_in_its_minute_and_no_other(day: Day) -> None:
+    verdict = judge(day)
+    wrong = [
+        (expected, mail and (mail.address, mail.subject, mail.at))
+        for expected, mail, _ in verdict.rows
+        if not (expected and mail)
+    ]
+    assert wrong == []
+    assert list(verdict.problems) == []
+
+
+def test_nobody_gets_two_copies_of_one_mail(day: Day) -> None:
+    attempts = day.world.ses.attempts
+    assert len(attempts) == len(set(attempts)) == len(demo.EXPECTED)
+
+
+def test_a_missing_mail_fails_the_demo(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "EXPECTED", (*demo.EXPECTED, replace(demo.EXPECTED[0], template="cart-reminder-3")))
+    assert not judge(day).good
+
+
+def test_a_mail_too_many_fails_the_demo(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "EXPECTED", demo.EXPECTED[1:])
+    assert not judge(day).good
+
+
+def test_a_mail_in_another_minute_fails_the_demo(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = replace(demo.EXPECTED[0], time="10:06")
+    monkeypatch.setattr(demo, "EXPECTED", (late, *demo.EXPECTED[1:]))
+    assert not judge(day).good
+
+
+def test_every_mail_is_written_so_that_any_mail_program_opens_it(day: Day, tmp_path: Path) -> None:
+    write_out(day, tmp_path / "out")
+    files = sorted((tmp_path / "out").glob("*.eml"))
+    assert len(files) == len(demo.EXPECTED)
+    for file, (mail, template) in zip(files, day.mails, strict=True):
+        message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+        assert message["Subject"] == mail.subject
+        assert (message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click") == (template != "order-confirmation")
+        assert file.with_suffix(".html").read_text("utf-8").count("pictures/") >= 1
+
+
+def test_the_dead_letter_queues_stay_empty(day: Day) -> None:
+    assert day.world.stack.dead_letters() == {}
