@@ -18,7 +18,8 @@ EVENT_TYPES: dict[str, str] = {
     "order.updated": "order",
     "order.fulfilled": "order",
     "order.cancelled": "order",
-    "order.refunded": "order",
+    "order.refunded": "refund",
+    "shipment.updated": "shipment",
     "customer.updated": "customer",
     "consent.changed": "consent",
     "product.updated": "product",
@@ -26,6 +27,7 @@ EVENT_TYPES: dict[str, str] = {
     "email.clicked": "engagement",
     "email.bounced": "engagement",
     "email.complained": "engagement",
+    "privacy.requested": "privacy",
     "alarm.rang": "alarm",
     "delivery.unknown": "other",
 }

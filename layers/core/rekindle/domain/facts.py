@@ -14,6 +14,9 @@ from msgspec import Struct
 
 ConsentState = Literal["subscribed", "unsubscribed", "pending", "not_subscribed", "redacted", "invalid"]
 Channel = Literal["email", "sms", "push"]
+ShipmentStatus = Literal[
+    "fulfilled", "confirmed", "in_transit", "out_for_delivery", "attempted_delivery", "delivered", "failed", "cancelled"
+]
 OrderStatus = Literal["open", "placed", "cancelled", "failed"]
 
 
@@ -30,6 +33,8 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: Decimal | None = None
     image: str | None = None
     url: str | None = None
+    kind: str | None = None
+    """the product's category, where the shop sends it or the catalogue knows it"""
 
 
 class Basket(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="basket"):
@@ -66,6 +71,19 @@ class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):
     country: str | None = None
 
 
+class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="refund"):
+    """Money given back for an order, once. `amount` is what was paid out, positive, in the order's currency."""
+
+    id: str
+    order_id: str
+    at: datetime
+    amount: Decimal
+    currency: str | None = None
+    number: str | None = None
+    """the order's number, as the customer knows it"""
+    reason: str | None = None
+
+
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
     """An order as it stands at `updated_at`.
 
@@ -87,6 +105,9 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
     tax: Decimal | None = None
     total: Decimal | None = None
     refunded: Decimal | None = None
+    """all that was given back, where the shop says so"""
+    refunds: tuple[Refund, ...] = ()
+    """each refund by itself, where the shop says so"""
     placed_at: datetime | None = None
     paid_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -95,6 +116,19 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
     codes: tuple[str, ...] = ()
     ship_to: Address | None = None
     test: bool = False
+
+
+class Shipment(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="shipment"):
+    """A parcel on its way, as it stands at `updated_at`."""
+
+    id: str
+    order_id: str
+    updated_at: datetime
+    status: ShipmentStatus = "fulfilled"
+    carrier: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    items: tuple[Item, ...] = ()
 
 
 class Product(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="product"):
@@ -131,11 +165,17 @@ class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="consen
 
 
 class Customer(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="customer"):
-    """A customer account changed; what it says about the person is in the event's `person`."""
+    """A customer account changed; what it says about the person is in the event's `person`.
+
+    `tags` are all of them, where the shop sends all; else `tags_added` and `tags_removed` say what changed.
+    """
 
     id: str
     updated_at: datetime
     tags: tuple[str, ...] | None = None
+    tags_added: tuple[str, ...] = ()
+    tags_removed: tuple[str, ...] = ()
+    deleted: bool = False
 
 
 class Engagement(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="engagement"):
@@ -153,6 +193,21 @@ class Engagement(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="eng
     detail: str | None = None
 
 
+class PrivacyRequest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="privacy"):
+    """Somebody wants to know what is stored about them, or wants it gone; or a shop has left and all of it must go.
+
+    The customer may be known by an e-mail only, or by nothing but old order ids (CONTRACTS, compliance).
+    """
+
+    wish: Literal["export", "erase", "erase_shop"]
+    at: datetime
+    request_id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    shop_customer_id: str | None = None
+    order_ids: tuple[str, ...] = ()
+
+
 class Alarm(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alarm"):
     """The profile's alarm clock rang; nothing else happened."""
 
@@ -164,7 +219,7 @@ class Other(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="other"):
     id: str | None = None
 
 
-Fact = Basket | Order | Product | Consent | Customer | Engagement | Alarm | Other
+Fact = Basket | Order | Refund | Shipment | Product | Consent | Customer | Engagement | PrivacyRequest | Alarm | Other
 
 
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):

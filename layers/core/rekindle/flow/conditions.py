@@ -63,10 +63,13 @@ _SHOWN = 80
 _FACTS: tuple[type[Struct], ...] = (
     facts.Basket,
     facts.Order,
+    facts.Refund,
+    facts.Shipment,
     facts.Product,
     facts.Consent,
     facts.Customer,
     facts.Engagement,
+    facts.PrivacyRequest,
     facts.Alarm,
     facts.Other,
 )
