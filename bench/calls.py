@@ -1,0 +1,142 @@
+"""AWS calls: what each part of the road asks for, counted at botocore over moto (budgets of DESIGN §8)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import msgspec
+from moto import mock_aws
+
+from bench.figures import Figure, measure
+from rekindle.aws.clients import Clients
+from rekindle.aws.counting import CallCounter
+from rekindle.domain.events import Delivery, Event
+from rekindle.domain.facts import Customer
+from rekindle.service.accept import accept
+from rekindle.service.deliver import Deliver, Done
+from rekindle.service.journey import Journey
+from rekindle.service.library import POINTER, Library
+from tests.support.build import CART, CONFIRMATION, event, playbook
+from tests.support.build import checkout as checkout_at
+from tests.support.build import consent as consent_at
+from tests.support.plant import PlainMails
+from tests.support.worlds import START, AwsPorts, session
+
+_KEY = b"pepper"
+_MAILS = 10
+
+
+class _Road:
+    """The services over the deployed adapters, warm: secrets and content have been read."""
+
+    def __init__(self, ports: AwsPorts, counter: CallCounter) -> None:
+        self.ports = ports
+        self.counter = counter
+        book = playbook(CART, CONFIRMATION)
+        ports.blobs.put(f"playbooks/{book.hash}/flows.json", msgspec.json.encode(book))
+        ports.blobs.put(POINTER, msgspec.json.encode({"hash": book.hash}))
+        self.journey = Journey(
+            state=ports.state,
+            alarms=ports.alarms,
+            queues=ports.queues,
+            library=Library(ports.blobs, ports.clock),
+            clock=ports.clock,
+            address_key=_KEY,
+        )
+        self.journey._library.newest()  # noqa: SLF001 - a warm worker
+
+    def accept(self, *events: Event) -> Counter[str]:
+        delivery = Delivery(
+            id=events[0].id, shop="tea", source="shopify", topic="t", received_at=START, events=events, body=b"{}"
+        )
+        return self.counted(lambda: accept(delivery, self.ports.intake, _KEY))
+
+    def apply(self, delivery_id: str) -> Counter[str]:
+        pending = self.ports.state.pending(delivery_id)
+        if pending is None:
+            raise LookupError(delivery_id)
+        return self.counted(lambda: self.journey.apply(pending))
+
+    def counted(self, work: object) -> Counter[str]:
+        self.counter.reset()
+        work()  # type: ignore[operator]
+        return Counter(self.counter.calls)
+
+
+@contextmanager
+def _road() -> Iterator[_Road]:
+    with mock_aws():
+        made = session()
+        counter = CallCounter(made)
+        yield _Road(AwsPorts(Clients(made), "bench"), counter)
+
+
+@measure
+def calls_per_event() -> Iterator[Figure]:
+    """AWS calls to accept a webhook, to apply an event, to ring an alarm."""
+    with _road() as road:
+        consent, checkout = consent_at(START), checkout_at(START)
+        accepted = road.accept(consent, checkout)
+        yield Figure("calls to accept a webhook", accepted.total(), "calls", 1)
+        yield Figure("calls to apply a checkout that starts a run", road.apply(consent.id).total(), "calls")
+        quiet = event("customer.updated", Customer(id="7", updated_at=START), START)
+        road.accept(quiet)
+        yield Figure("calls to apply an event that triggers nothing", road.apply(quiet.id).total(), "calls", 4)
+        (profile,) = {alarm.profile_id for _, alarm in road.ports.schedules().values()}
+        road.ports.clock.advance_to(START + timedelta(hours=1))
+        rung = road.counted(lambda: road.journey.ring(profile or ""))
+        yield Figure("calls for an alarm that plans a mail", rung.total(), "calls")
+
+
+@measure
+def calls_per_mail() -> Iterator[Figure]:
+    """AWS calls to send one mail of a batch of ten, the reads that the batch shares apart."""
+    with _road() as road:
+        for number in range(_MAILS):
+            who = msgspec.structs.replace(
+                checkout_at(START).who, email=f"c{number}@example.com", shop_customer_id=None, cart_token=f"c{number}"
+            )
+            who = msgspec.structs.replace(who, checkout_token=None)
+            events = consent_at(START, who=who), checkout_at(START, who=who)
+            road.accept(*events)
+            road.apply(events[0].id)
+        road.ports.clock.advance_to(START + timedelta(hours=1))
+        for _, wake in road.ports.schedules().values():
+            road.journey.ring(wake.profile_id or "")
+        parcels = road.ports.waiting("marketing").visible
+        sender = Deliver(
+            outbox=road.ports.outbox,
+            queues=road.ports.queues,
+            mailer=_CountedMailer(road.counter),
+            builder=PlainMails(),
+            clock=road.ports.clock,
+            address_key=_KEY,
+            new_token=iter(f"token-{n}" for n in range(_MAILS)).__next__,
+            lease_life=timedelta(minutes=2),
+        )
+        calls = road.counted(lambda: _all_sent(sender, parcels))
+        shared = calls["dynamodb.BatchGetItem"]
+        yield Figure("reads shared by a batch of ten mails", shared, "calls")
+        yield Figure("calls per mail in send", (calls.total() - shared) / len(parcels), "calls", 3)
+
+
+def _all_sent(sender: Deliver, parcels: list[object]) -> None:
+    verdicts = sender.batch([(parcel, 0) for parcel in parcels])  # type: ignore[misc]
+    if len(verdicts) != _MAILS or any(verdict != Done("sent") for verdict in verdicts):
+        raise AssertionError(verdicts)
+
+
+class _CountedMailer:
+    """Stands where SES is: moto's wants verified identities, and one call is one call."""
+
+    def __init__(self, counter: CallCounter) -> None:
+        self._counter = counter
+
+    def send(self, mail: object) -> str:
+        """Count one SendEmail."""
+        del mail
+        self._counter.calls["sesv2.SendEmail"] += 1
+        return "vendor-id"

@@ -1,0 +1,306 @@
+"""What `template.yaml` must always hold, whatever is added to it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from rekindle import settings
+from tests.architecture.template import ROOT, functions, named, queue_sources, resources, statements, template
+
+TABLES = resources("AWS::DynamoDB::Table")
+QUEUES = resources("AWS::SQS::Queue")
+BUCKETS = resources("AWS::S3::Bucket")
+ALARMS = resources("AWS::CloudWatch::Alarm")
+ROLES = resources("AWS::IAM::Role")
+FUNCTIONS = functions()
+WORKING = sorted(name for name in QUEUES if not name.endswith("DeadQueue"))
+DEAD = sorted(name for name in QUEUES if name.endswith("DeadQueue"))
+
+FOURTEEN_DAYS = 14 * 24 * 3600
+
+#: The only actions that may be granted on everything, each with AWS's reason.
+TAKES_NO_RESOURCE = {"dynamodb:ListStreams"}
+
+#: Identities are made by hand in the account, one for each shop: there is no name to write down.
+ANY_OF_OURS = {("ses:SendEmail", "identity/*")}
+
+
+# --- queues ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("queue", WORKING)
+def test_every_queue_has_a_dead_letter_queue_of_its_kind(queue: str) -> None:
+    dead = named(QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"])
+    assert dead == queue.replace("Queue", "DeadQueue")
+    assert QUEUES[dead].get("FifoQueue") == QUEUES[queue].get("FifoQueue")
+
+
+@pytest.mark.parametrize("queue", DEAD)
+def test_every_dead_letter_queue_keeps_what_it_gets_for_as_long_as_it_can(queue: str) -> None:
+    assert QUEUES[queue]["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+@pytest.mark.parametrize("queue", DEAD)
+def test_every_dead_letter_queue_rings_at_the_first_message(queue: str) -> None:
+    (alarm,) = [
+        alarm
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        and named(alarm["Dimensions"][0]["Value"]) == queue
+    ]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+
+
+@pytest.mark.parametrize("queue", sorted(QUEUES))
+def test_every_queue_is_encrypted_and_takes_nothing_without_tls(queue: str) -> None:
+    assert QUEUES[queue]["SqsManagedSseEnabled"] is True
+    policies = [p for p in resources("AWS::SQS::QueuePolicy").values() if queue in map(named, p["Queues"])]
+    assert len(policies) == 1, "a queue has one policy: a second one replaces the first"
+    assert any(is_tls_only(statement) for statement in policies[0]["PolicyDocument"]["Statement"])
+
+
+@pytest.mark.parametrize(("function", "queue"), [(function, queue) for function, queue, _ in queue_sources()])
+def test_a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run(function: str, queue: str) -> None:
+    assert QUEUES[queue]["VisibilityTimeout"] >= 6 * FUNCTIONS[function]["Timeout"]
+
+
+@pytest.mark.parametrize(("function", "source"), [(function, source) for function, _, source in queue_sources()])
+def test_one_bad_message_does_not_bring_its_whole_batch_back(function: str, source: dict[str, Any]) -> None:
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"], function
+
+
+def test_looking_again_for_a_commit_cannot_use_up_a_mails_receives() -> None:
+    for queue in ("MarketingQueue", "TransactionalQueue"):
+        assert QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"] >= 30
+
+
+def test_transactional_mail_never_waits_for_a_campaign() -> None:
+    sources = {queue: source for function, queue, source in queue_sources() if function == "send"}
+    assert sources.keys() == {"MarketingQueue", "TransactionalQueue"}
+    assert all("MaximumConcurrency" in source["ScalingConfig"] for source in sources.values())
+
+
+def test_publish_runs_one_at_a_time_after_the_upload_has_been_quiet() -> None:
+    queue = QUEUES["PublishQueue"]
+    (target,) = resources("AWS::Events::Rule")["ContentRule"]["Targets"]
+    assert (queue["FifoQueue"], queue["DelaySeconds"]) == (True, 20)
+    assert target["SqsParameters"] == {"MessageGroupId": "content"}
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+
+def test_the_functions_are_the_folders() -> None:
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    assert FUNCTIONS.keys() == folders
+    assert {name: properties["CodeUri"] for name, properties in FUNCTIONS.items()} == {
+        name: f"functions/{name}/" for name in folders
+    }
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_a_function_is_told_what_its_settings_read_and_nothing_else(function: str) -> None:
+    model = getattr(settings, function.title())
+    wanted = set(model.__struct_encode_fields__) - {"CLOCK_OFFSET_FILE"}
+    told = set(FUNCTIONS[function]["Environment"]["Variables"]) - {"POWERTOOLS_SERVICE_NAME"}
+    assert told == wanted
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_a_variable_is_named_for_the_resource_that_it_holds(function: str) -> None:
+    """`PROFILES_TABLE` is ProfilesTable, `WAKE_QUEUE_ARN` WakeQueue: a swapped pair would deploy without complaint."""
+    for name, value in FUNCTIONS[function]["Environment"]["Variables"].items():
+        held = re.sub(r"_(URL|ARN)$", "", name).title().replace("_", "")
+        if held in template()["Resources"]:
+            assert named(value) == held, name
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_every_function_has_a_log_group_of_its_own_that_forgets(function: str) -> None:
+    logging = FUNCTIONS[function]["LoggingConfig"]
+    assert named(logging["LogGroup"]) == f"{function.title()}Log"
+    assert resources("AWS::Logs::LogGroup")[named(logging["LogGroup"])]["RetentionInDays"] == {
+        "Ref": "LogRetentionDays"
+    }
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_metrics_of_two_stacks_in_one_account_do_not_mix(function: str) -> None:
+    service = FUNCTIONS[function]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    assert service == {"Fn::Sub": f"${{AWS::StackName}}-{function}"}
+
+
+def test_journey_gives_up_before_the_sweep_takes_its_profile_for_forgotten() -> None:
+    assert FUNCTIONS["journey"]["Timeout"] < 120
+
+
+def test_a_lease_outlives_the_send_that_took_it_twice_over() -> None:
+    assert 2 * FUNCTIONS["send"]["Timeout"] <= settings.LEASE_LIFE_SECONDS
+
+
+def test_a_sweep_is_over_before_the_next_one() -> None:
+    assert FUNCTIONS["sweep"]["Timeout"] < 300
+
+
+def test_only_inserts_wake_journey() -> None:
+    stream = FUNCTIONS["journey"]["Events"]["Accepted"]["Properties"]
+    assert stream["FilterCriteria"] == {"Filters": [{"Pattern": '{"eventName":["INSERT"]}'}]}
+    assert named(stream["DestinationConfig"]["OnFailure"]["Destination"]) == "WakeDeadQueue"
+
+
+# --- who may do what -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_every_function_has_a_role_of_its_own_with_no_managed_policy(function: str) -> None:
+    role = named(FUNCTIONS[function]["Role"])
+    assert role == f"{function.title()}Role"
+    assert "ManagedPolicyArns" not in ROLES[role]
+    assert "Policies" not in FUNCTIONS[function]
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_no_role_may_do_a_whole_family_of_things(role: str) -> None:
+    assert not [action for statement in statements(role) for action in statement["Action"] if "*" in action]
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_no_role_may_do_anything_to_everything(role: str) -> None:
+    for statement in statements(role):
+        if "*" in statement["Resource"]:
+            assert set(statement["Action"]) <= TAKES_NO_RESOURCE
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_what_a_role_may_touch_is_this_stacks(role: str) -> None:
+    """A written-out ARN is one of ours: it names the stack, a resource of it, or is listed above with its reason."""
+    for statement in statements(role):
+        for resource in statement["Resource"]:
+            text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
+            named_by_hand = re.fullmatch(r"arn(:[^:$]+|:\$\{AWS::\w+\}){4}:(.+)", text)
+            if named_by_hand and not re.search(r"\$\{", named_by_hand[2]):
+                assert {(action, named_by_hand[2]) for action in statement["Action"]} <= ANY_OF_OURS
+
+
+def test_only_send_may_send_and_only_journey_may_set_an_alarm_clock() -> None:
+    def may(action: str) -> set[str]:
+        return {role for role in ROLES if any(action in statement["Action"] for statement in statements(role))}
+
+    assert may("ses:SendEmail") == {"SendRole"}
+    assert may("scheduler:CreateSchedule") == {"JourneyRole"}
+
+
+def test_only_journey_may_write_profiles() -> None:
+    writers = {
+        role
+        for role in ROLES
+        for statement in statements(role)
+        if {"Fn::GetAtt": ["ProfilesTable", "Arn"]} in statement["Resource"]
+        and {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} & set(statement["Action"])
+    }
+    assert writers == {"JourneyRole"}
+
+
+def test_scheduler_may_only_ring_and_only_for_our_alarm_clocks() -> None:
+    (trust,) = ROLES["SchedulerRole"]["AssumeRolePolicyDocument"]["Statement"]
+    (may,) = statements("SchedulerRole")
+    assert may["Action"] == ["sqs:SendMessage"]
+    assert list(map(named, may["Resource"])) == ["WakeQueue"]
+    assert named(trust["Condition"]["StringEquals"]["aws:SourceArn"]) == "AlarmSchedules"
+
+
+# --- state -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_every_table_is_on_demand_encrypted_and_recoverable(table: str) -> None:
+    properties = TABLES[table]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_no_table_is_lost_with_its_stack(table: str) -> None:
+    resource = template()["Resources"][table]
+    assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert resource["UpdateReplacePolicy"] == "Retain"
+    assert resource["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["IsProd", True, False]}
+
+
+def test_what_never_expires_has_no_time_to_live() -> None:
+    mortal = {name for name, properties in TABLES.items() if "TimeToLiveSpecification" in properties}
+    assert mortal == {"DeliveriesTable", "ProfilesTable", "MessagesTable", "LedgerTable"}
+
+
+@pytest.mark.parametrize("bucket", sorted(BUCKETS))
+def test_every_bucket_is_private_encrypted_and_kept(bucket: str) -> None:
+    properties = BUCKETS[bucket]
+    (policy,) = [p for p in resources("AWS::S3::BucketPolicy").values() if named(p["Bucket"]) == bucket]
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["BucketEncryption"]
+    assert template()["Resources"][bucket]["DeletionPolicy"] == "Retain"
+    assert any(is_tls_only(statement) for statement in policy["PolicyDocument"]["Statement"])
+
+
+def test_the_content_bucket_remembers_every_version() -> None:
+    assert BUCKETS["ContentBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+@pytest.mark.parametrize("secret", sorted(resources("AWS::SecretsManager::Secret")))
+def test_no_secret_is_lost_with_its_stack(secret: str) -> None:
+    resource = template()["Resources"][secret]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+# --- the door --------------------------------------------------------------------------------------------------------
+
+
+def test_access_logs_hold_no_path_query_or_address() -> None:
+    logged = re.findall(
+        r"\$context\.([\w.]+)", resources("AWS::Serverless::HttpApi")["HttpApi"]["AccessLogSettings"]["Format"]
+    )
+    assert not {"path", "identity.sourceIp", "identity.userAgent", "protocol"} & set(logged)
+    assert "routeKey" in logged
+
+
+def test_webhooks_are_not_throttled_with_the_public_routes() -> None:
+    api = resources("AWS::Serverless::HttpApi")["HttpApi"]
+    routes = {f"POST {event['Properties']['Path']}" for event in FUNCTIONS["webhook"]["Events"].values()}
+    assert api["RouteSettings"].keys() == routes
+    for limits in api["RouteSettings"].values():
+        assert limits["ThrottlingRateLimit"] >= 100 * api["DefaultRouteSettings"]["ThrottlingRateLimit"]
+
+
+# --- alarms ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alarm", sorted(ALARMS))
+def test_every_alarm_tells_somebody_and_names_its_runbook(alarm: str) -> None:
+    properties = ALARMS[alarm]
+    (anchor,) = re.findall(r"docs/operating\.md#([\w-]+)", properties["AlarmDescription"])
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
+    assert list(map(named, properties["AlarmActions"])) == ["AlarmTopic"]
+    assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_what_must_not_go_unseen_is_watched() -> None:
+    watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in ALARMS.values()}
+    assert {("AWS/Lambda", "IteratorAge"), ("Rekindle", "UnknownMessages"), ("Rekindle", "PendingStuck")} <= watched
+
+
+def test_a_metric_of_ours_that_an_alarm_watches_is_one_that_its_function_counts() -> None:
+    for alarm in ALARMS.values():
+        if alarm["Namespace"] == "Rekindle":
+            (service,) = alarm["Dimensions"]
+            function = service["Value"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
+            assert f'"{alarm["MetricName"]}"' in (ROOT / f"functions/{function}/app.py").read_text("utf-8")
+
+
+def is_tls_only(statement: dict[str, Any]) -> bool:
+    """Whether this statement refuses everything that does not come over TLS."""
+    return (statement["Effect"], statement.get("Condition")) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
