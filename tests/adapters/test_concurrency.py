@@ -85,7 +85,8 @@ def test_of_many_commits_on_one_version_one_wins(ports: AwsPorts) -> None:
 
     def commit(number: int) -> str:
         try:
-            ports.state.commit(Commit(profile=a_profile(2, tags=(str(number),)), decisions=(a_decision(str(number)),)))
+            profile = a_profile(2, email=f"{number}@example.com")
+            ports.state.commit(Commit(profile=profile, decisions=(a_decision(str(number)),)))
         except ConflictError:
             return "lost"
         return str(number)
@@ -94,7 +95,7 @@ def test_of_many_commits_on_one_version_one_wins(ports: AwsPorts) -> None:
     assert len(winners) == 1
     profile = ports.state.profile(ANNA)
     assert isinstance(profile, Profile)
-    assert profile.tags == tuple(winners)
+    assert profile.email == f"{winners[0]}@example.com"
     assert ports.ledger(ANNA) == [(a_decision(winners[0]),)]
 
 

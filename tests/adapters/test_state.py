@@ -141,7 +141,9 @@ def test_a_commit_on_another_version_than_the_stored_one_writes_nothing(ports: P
     ports.state.commit(Commit(profile=a_profile(2)))
     ports.intake.accept(a_delivery())
     with pytest.raises(ConflictError):
-        ports.state.commit(Commit(pending_id=D1, profile=a_profile(version, tags=("late",)), decisions=(a_decision(),)))
+        ports.state.commit(
+            Commit(pending_id=D1, profile=a_profile(version, email="late@example.com"), decisions=(a_decision(),))
+        )
     assert ports.state.profile(ANNA) == a_profile(2)
     assert ports.state.pending(D1) == a_pending()
     assert ports.ledger(ANNA) == []

@@ -40,6 +40,7 @@ from rekindle.ports import (
     MAX_DELAY,
     MAX_SPLIT,
     OPEN_STATES,
+    QUARANTINE,
     Commit,
     Lease,
     LeaseAnswer,
@@ -246,6 +247,8 @@ class World:
         self.profile_expiry: dict[str, datetime] = {}
         self.owners: dict[str, str] = {}
         """alias key → profile id"""
+        self.sharing: dict[str, set[str]] = {}
+        """alias key → the customers (keyed hashes) who used the address beside its owner"""
         self.suppressions: dict[SuppressionKey, SuppressionRecord] = {}
         self.messages: dict[str, Message] = {}
         self.ledger: list[LedgerLine] = []
@@ -415,7 +418,9 @@ class MemoryState(_Port):
             return None
         events = self.world.deliveries[current.delivery_id].events
         owners = {key: self.world.owners[key] for key in pending.keys if key in self.world.owners}
-        return Work(pending=current, events=events, owners=owners)
+        sharing = self.world.sharing
+        quarantined = frozenset(key for key in owners if len(sharing.get(key, ())) >= QUARANTINE)
+        return Work(pending=current, events=events, owners=owners, quarantined=quarantined)
 
     @_call
     def profile(self, profile_id: str) -> Profile | Signpost | None:
@@ -441,24 +446,31 @@ class MemoryState(_Port):
         if commit.pending_id is not None and commit.pending_id not in world.pending:
             raise PendingGoneError(commit.pending_id)
         profile = commit.profile
-        if profile is not None and self._version(profile.id) != profile.version - 1:
-            raise ConflictError(f"profile {profile.id} is no longer at version {profile.version - 1}")
+        versions = [(merged.profile_id, merged.version) for merged in commit.merged]
+        if profile is not None:
+            versions.append((profile.id, profile.version - 1))
+        for profile_id, version in versions:
+            if self._version(profile_id) != version:
+                raise ConflictError(f"profile {profile_id} is no longer at version {version}")
         for alias in commit.aliases:
             if world.owners.get(alias.key) != alias.was:
                 raise ConflictError(f"alias {alias.key} moved")
 
-        if commit.pending_id is not None:
-            del world.pending[commit.pending_id]
+        world.pending.pop(commit.pending_id or "", None)
         world.owners.update({alias.key: alias.profile_id for alias in commit.aliases})
-        if profile is None:
-            return
+        if profile is not None:
+            self._put_profile(commit, profile)
+
+    def _put_profile(self, commit: Commit, profile: Profile) -> None:
+        world = self.world
         world.profiles[profile.id] = encode_profile(profile)
         world.profile_expiry.pop(profile.id, None)
         if commit.expires_at is not None and profile.anonymous:
             world.profile_expiry[profile.id] = commit.expires_at
-        if commit.decisions:
+        world.profiles.update({merged.profile_id: Signpost(profile.id) for merged in commit.merged})
+        if commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{profile.version}"
-            line = LedgerLine(profile_id=profile.id, at=commit.decisions[0].at, cause=cause, decisions=commit.decisions)
+            line = LedgerLine(profile_id=profile.id, at=commit.told_at, cause=cause, decisions=commit.decisions)
             world.ledger.append(line)
 
     @_call
@@ -484,6 +496,13 @@ class MemoryState(_Port):
         """Return what was accepted and not applied for too long."""
         stale = [p for p in self.world.pending.values() if p.accepted_at is not None and p.accepted_at < before]
         return stale[:limit]
+
+    @_call
+    def share_address(self, key: str, customer: str) -> int:
+        """Add the customer to those who share the address."""
+        sharing = self.world.sharing.setdefault(key, set())
+        sharing.add(customer)
+        return len(sharing)
 
     @_call
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:

@@ -67,6 +67,19 @@ class Work(Struct, frozen=True):
     events: tuple[Event, ...]
     owners: Mapping[str, str]
     """alias key → profile id, for those that exist"""
+    quarantined: frozenset[str] = frozenset()
+    """alias keys of addresses that too many customers share (`QUARANTINE`)"""
+
+
+#: An address that so many customers beside its owner have used identifies nobody (a till, a marketplace; DESIGN §6).
+QUARANTINE = 5
+
+
+class Merged(Struct, frozen=True):
+    """A profile, at this stored version, that becomes a signpost to the one that is committed."""
+
+    profile_id: str
+    version: int
 
 
 class Alias(Struct, frozen=True):
@@ -82,11 +95,16 @@ class Commit(Struct, frozen=True, kw_only=True):
 
     `profile.version` is the new version; the stored one must be one less (or absent, at 1). `pending_id` must still
     exist and goes. With `profile` `None` only the pending item goes (and products are put, unless a newer one stands).
+    With `at`, a profile's commit leaves a ledger line also without decisions, so that the ledger lists every delivery
+    that touched the profile.
     """
 
     pending_id: str | None = None
     profile: Profile | None = None
     aliases: tuple[Alias, ...] = ()
+    merged: tuple[Merged, ...] = ()
+    at: datetime | None = None
+    """when, for the ledger; without it, the ledger gets a line only for decisions, dated with the first"""
     decisions: tuple[Decision, ...] = ()
     products: tuple[Product, ...] = ()
     expires_at: datetime | None = None
@@ -98,10 +116,15 @@ class Commit(Struct, frozen=True, kw_only=True):
         """Whose products these are: `shop`, or the profile's."""
         return self.shop or (self.profile.shop if self.profile is not None else "")
 
+    @property
+    def told_at(self) -> datetime | None:
+        """The time of the ledger line that this commit leaves, if it leaves one."""
+        return self.at or (self.decisions[0].at if self.decisions else None)
+
     def check(self) -> None:
         """Raise `ValueError` for what no transaction could mean: decisions about nobody, products of no shop."""
-        if self.decisions and self.profile is None:
-            raise ValueError("decisions belong to a profile")
+        if (self.decisions or self.merged) and self.profile is None:
+            raise ValueError("decisions and merges belong to a profile")
         if self.products and not self.shop_id:
             raise ValueError("products belong to a shop")
 
@@ -152,6 +175,13 @@ class State(Protocol):
 
     def stale_pending(self, before: datetime, limit: int) -> Sequence[Pending]:
         """Return pending items accepted before `before`, up to `limit`."""
+        ...
+
+    def share_address(self, key: str, customer: str) -> int:
+        """Note that this customer (keyed hash), too, used the address behind this alias; return how many have so far.
+
+        From `QUARANTINE` on, `work` reports the alias as quarantined. Counting the same customer again changes nothing.
+        """
         ...
 
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:

@@ -37,7 +37,7 @@ from rekindle.domain.events import Event, decode_events
 from rekindle.domain.facts import Product
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile, Signpost
-from rekindle.ports import MAX_SPLIT, Alias, Commit, Message, Pending, Work
+from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Merged, Message, Pending, Work
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
@@ -78,6 +78,11 @@ class DynamoState:
             pending=parse_pending(found[self._tables.pending][0]),
             events=self._events(found[self._tables.deliveries][0]),
             owners={item["key"]["S"]: item["profile_id"]["S"] for item in found[self._tables.aliases]},
+            quarantined=frozenset(
+                item["key"]["S"]
+                for item in found[self._tables.aliases]
+                if len(item.get("customers", {}).get("SS", ())) >= QUARANTINE
+            ),
         )
 
     def profile(self, profile_id: str) -> Profile | Signpost | None:
@@ -106,9 +111,11 @@ class DynamoState:
         if commit.profile is not None:
             writes.append(self._put_profile(commit.profile, commit.expires_at))
         writes += [self._put_alias(alias) for alias in commit.aliases]
-        if commit.profile is not None and commit.decisions:
+        if commit.profile is not None:
+            writes += [self._put_signpost(merged, commit.profile.id) for merged in commit.merged]
+        if commit.profile is not None and commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{commit.profile.version}"
-            writes.append(self._put_ledger(commit.profile.id, cause, commit.decisions))
+            writes.append(self._put_ledger(commit.profile.id, commit.told_at, cause, commit.decisions))
         if writes:
             self._transact(commit.pending_id, writes)
 
@@ -155,6 +162,19 @@ class DynamoState:
             if not last or len(found) >= limit:
                 return found[:limit]
             request["ExclusiveStartKey"] = last
+
+    def share_address(self, key: str, customer: str) -> int:
+        """Add the customer to the alias's set."""
+        with answered():
+            updated = self._clients.dynamodb.update_item(
+                TableName=self._tables.aliases,
+                Key={"key": text(key)},
+                UpdateExpression="ADD #customers :customer",
+                ExpressionAttributeNames=names("customers"),
+                ExpressionAttributeValues={":customer": {"SS": [customer]}},
+                ReturnValues="UPDATED_NEW",
+            )
+        return len(updated["Attributes"]["customers"]["SS"])
 
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:
         """Return the messages that exist."""
@@ -236,8 +256,18 @@ class DynamoState:
             }
         return {"Put": put}
 
-    def _put_ledger(self, profile_id: str, cause: str, decisions: Sequence[Decision]) -> dict[str, Any]:
-        at = decisions[0].at
+    def _put_signpost(self, merged: Merged, to: str) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._tables.profiles,
+                "Item": {"id": text(merged.profile_id), "to": text(to)},
+                "ConditionExpression": "#version = :before",
+                "ExpressionAttributeNames": names("version"),
+                "ExpressionAttributeValues": {":before": number(merged.version)},
+            }
+        }
+
+    def _put_ledger(self, profile_id: str, at: datetime, cause: str, decisions: Sequence[Decision]) -> dict[str, Any]:
         item = {
             "profile_id": text(profile_id),
             "at": text(f"{stamp(at)}#{cause}"),

@@ -7,19 +7,21 @@ clean events however late, doubled or shuffled the shop's deliveries were.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Basket, Consent, ConsentState, Customer, Engagement, Order, Person
-from rekindle.domain.profile import OrderMark, Profile, Run
+from rekindle.domain.facts import Basket, Consent, ConsentState, Customer, Engagement, Order, Person, Refund, Shipment
+from rekindle.domain.profile import OrderMark, Profile, Run, ShipmentMark, Tag, Told
 
 #: A basket that nobody touched for so long is forgotten: a reminder would be nonsense, and the state stays small.
 BASKET_LIFE = timedelta(days=60)
 MAX_BASKETS = 8
+MAX_SHIPMENTS = 20
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 #: States by which somebody, or the platform, made a choice: the latest of these wins.
 _EXPLICIT = frozenset({"subscribed", "unsubscribed", "pending", "redacted", "invalid"})
@@ -44,6 +46,10 @@ def absorb(profile: Profile, event: Event, now: datetime) -> Absorbed:
             return _basket(profile, event, basket, now)
         case Order() as order:
             return _order(profile, event, order, now)
+        case Refund() as refund:
+            return _refund(profile, event, refund)
+        case Shipment() as shipment:
+            return _shipment(profile, event, shipment)
         case Consent() as consent:
             return _consent(profile, event, consent)
         case Engagement() as engagement:
@@ -67,16 +73,20 @@ def _with_contacts(profile: Profile, event: Event) -> Profile:
 
 
 def _with_person(profile: Profile, event: Event) -> Profile:
+    """Take what is told of the person, each field as its own fact: the newest telling of it wins."""
     person = event.person
-    if person is None or person == Person():
+    if person is None:
         return profile
-    newer = profile.person_at is None or event.occurred_at >= profile.person_at
-    merged = {}
+    news, told = {}, dict(profile.told)
     for name in Person.__struct_fields__:
-        known, told = getattr(profile.person, name), getattr(person, name)
-        merged[name] = (told or known) if newer else (known or told)
-    at = event.occurred_at if newer else profile.person_at
-    return replace(profile, person=Person(**merged), person_at=at)
+        value, known = getattr(person, name), told.get(name)
+        if value is None:
+            continue
+        # Of two tellings of one moment the same must win in any order of arrival.
+        if known is None or (event.occurred_at, value) > (known.at, getattr(profile.person, name) or ""):
+            news[name] = value
+            told[name] = Told(event.occurred_at, event.type)
+    return replace(profile, person=replace(profile.person, **news), told=told) if news else profile
 
 
 # --- baskets ---------------------------------------------------------------------------------------------------------
@@ -132,31 +142,83 @@ def _put_basket(profile: Profile, basket: Basket, now: datetime) -> Profile:
 
 def _order(profile: Profile, event: Event, order: Order, now: datetime) -> Absorbed:
     mark = profile.orders.get(order.id)
-    stale = mark is not None and order.updated_at < mark.updated_at
-    told_before = mark.events if mark else ()
-    moments = _moments(order, told_before)
+    before = mark or OrderMark(updated_at=_LONG_AGO)
+    valued = _valued(before, order)
+    newest = newness(valued) > newness(before)
+    moments = _moments(order, before.events)
     placed = "order.placed" in moments
     if placed:
         profile = _complete_baskets(profile, order, now)
-    placed_at = order.placed_at if placed else None
-    updated = OrderMark(
-        updated_at=order.updated_at if mark is None else max(order.updated_at, mark.updated_at),
-        placed_at=(mark.placed_at if mark and mark.placed_at else placed_at),
-        events=told_before + tuple(kind for kind in moments if kind not in told_before),
+    refunds = {refund.id: refund for refund in order.refunds}
+    after = replace(
+        valued if newest else before,
+        placed_at=before.placed_at or (order.placed_at if placed else None),
+        events=tuple(sorted({*before.events, *moments})),
+        refunds={refund.id: refund.amount for refund in refunds.values()} | before.refunds,
     )
-    fresh = mark is None or (not stale and order.updated_at > mark.updated_at)
-    if updated != mark:
-        profile = replace(profile, orders={**profile.orders, order.id: updated})
+    if after != mark:
+        profile = replace(profile, orders={**profile.orders, order.id: after})
     told = [
         replace(event, type=kind, occurred_at=at or event.occurred_at)
         for kind, at in moments.items()
-        if kind not in told_before
+        if kind not in before.events
     ]
-    if fresh:
+    told += [_refund_told(event, refund) for key, refund in refunds.items() if key not in before.refunds]
+    if newest:
         told.append(replace(event, type="order.updated"))
     if not told:
-        return Absorbed(profile, ignored="older than what is known" if stale else "already known")
+        older = order.updated_at < before.updated_at
+        return Absorbed(profile, ignored="older than what is known" if older else "already known")
     return Absorbed(profile, tuple(told))
+
+
+def _valued(mark: OrderMark, order: Order) -> OrderMark:
+    """Return the mark with what the order is worth at this, its newest state."""
+    return replace(
+        mark,
+        updated_at=order.updated_at,
+        status="test" if order.test else order.status,
+        currency=order.currency,
+        total=order.total,
+        refunded=order.refunded,
+        pieces=sum(item.quantity for item in order.items) if order.items else order.item_count,
+        products=tuple(sorted({item.product_id for item in order.items if item.product_id})),
+        kinds=tuple(sorted({item.kind for item in order.items if item.kind})),
+    )
+
+
+def newness(mark: OrderMark) -> tuple[datetime, bytes]:
+    """Return what to compare two states of one order by: the greater one holds."""
+    # Of two states of one second the same one must win in any order of arrival (`_age` says why).
+    value = (mark.status, mark.currency, mark.total, mark.refunded, mark.pieces, mark.products, mark.kinds)
+    return mark.updated_at, msgspec.json.encode(value)
+
+
+def _refund(profile: Profile, event: Event, refund: Refund) -> Absorbed:
+    """Take a refund that comes by itself, perhaps before its order: it counts once, whichever body brings it."""
+    mark = profile.orders.get(refund.order_id) or OrderMark(updated_at=_LONG_AGO)
+    if refund.id in mark.refunds:
+        return Absorbed(profile, ignored="already known")
+    mark = replace(mark, refunds={**mark.refunds, refund.id: refund.amount})
+    profile = replace(profile, orders={**profile.orders, refund.order_id: mark})
+    return Absorbed(profile, (_refund_told(event, refund),))
+
+
+def _refund_told(event: Event, refund: Refund) -> Event:
+    return replace(event, type="order.refunded", occurred_at=refund.at, data=refund)
+
+
+def _shipment(profile: Profile, event: Event, shipment: Shipment) -> Absorbed:
+    known = profile.shipments.get(shipment.id)
+    if known is not None and (shipment.updated_at, shipment.status) <= (known.updated_at, known.status):
+        return Absorbed(profile, ignored="older than what is known")
+    kept = {**profile.shipments, shipment.id: ShipmentMark(shipment.updated_at, shipment.status)}
+    while len(kept) > MAX_SHIPMENTS:
+        del kept[min(kept, key=lambda key: (kept[key].updated_at, key))]
+    profile = replace(profile, shipments=kept)
+    if known is not None and known.status == shipment.status:
+        return Absorbed(profile, ignored="already known")
+    return Absorbed(profile, (event,))
 
 
 def _moments(order: Order, told_before: tuple[str, ...]) -> dict[str, datetime | None]:
@@ -175,8 +237,6 @@ def _moments(order: Order, told_before: tuple[str, ...]) -> dict[str, datetime |
         moments["order.fulfilled"] = order.fulfilled_at
     if order.cancelled_at or order.status == "cancelled":
         moments["order.cancelled"] = order.cancelled_at
-    if order.refunded:
-        moments["order.refunded"] = None
     return moments
 
 
@@ -213,16 +273,22 @@ def _consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
     consent = _as_early_as_its_box(profile, event, consent)
     key = f"{consent.channel}:{address}"
     known = profile.consent.get(key)
-    if known is not None:
-        if consent.state not in _EXPLICIT:
-            return Absorbed(profile, ignored="not an act")
-        if (consent.at, _CAUTION.index(consent.state)) <= (known.at, _CAUTION.index(known.state)):
-            return Absorbed(profile, ignored="older than what is known")
     act = replace(consent, address=address, address_key=None)
+    if known is not None and later_act(known, act) is known:
+        return Absorbed(profile, ignored="not an act" if act.state not in _EXPLICIT else "older than what is known")
     profile = replace(profile, consent={**profile.consent, key: act})
     if known is not None and known.state == act.state:
         return Absorbed(profile, ignored="already known")
     return Absorbed(profile, (replace(event, data=act),))
+
+
+def later_act(one: Consent, two: Consent) -> Consent:
+    """Return the one that holds: the latest explicit act; of two at one moment the more careful; `one` if equal."""
+
+    def weight(act: Consent) -> tuple[bool, datetime, int]:
+        return act.state in _EXPLICIT, act.at, _CAUTION.index(act.state)
+
+    return two if weight(two) > weight(one) else one
 
 
 def _as_early_as_its_box(profile: Profile, event: Event, consent: Consent) -> Consent:
@@ -239,10 +305,36 @@ def _as_early_as_its_box(profile: Profile, event: Event, consent: Consent) -> Co
 
 
 def _customer(profile: Profile, event: Event, customer: Customer) -> Absorbed:
-    if profile.customer_at is not None and customer.updated_at <= profile.customer_at:
+    before = profile
+    profile = _with_tags(profile, customer)
+    if profile.customer_at is None or customer.updated_at > profile.customer_at:
+        profile = replace(profile, customer_at=customer.updated_at)
+    if profile == before:
         return Absorbed(profile, ignored="older than what is known")
-    tags = profile.tags if customer.tags is None else customer.tags
-    return Absorbed(replace(profile, customer_at=customer.updated_at, tags=tags), (event,))
+    return Absorbed(profile, (event,))
+
+
+def _with_tags(profile: Profile, customer: Customer) -> Profile:
+    """Take the tags as each stood last: all of them as of one moment, or single ones put on and taken off."""
+    at, marks, floor = customer.updated_at, dict(profile.tag_marks), profile.tags_at
+    if customer.tags is not None and (floor is None or at > floor):
+        floor = at
+        whole = dict.fromkeys(customer.tags, True)
+    else:
+        whole = {}
+    for name, on in (
+        *whole.items(),
+        *((name, True) for name in customer.tags_added),
+        *((name, False) for name in customer.tags_removed),
+    ):
+        if (name not in marks or (at, not on) > (marks[name].at, not marks[name].on)) and (
+            profile.tags_at is None or at >= profile.tags_at
+        ):
+            marks[name] = Tag(at, on)
+    if floor is not None:
+        # What was not among all tags was off then; only news since that moment need to be kept.
+        marks = {name: tag for name, tag in marks.items() if tag.at >= floor}
+    return replace(profile, tag_marks=marks, tags_at=floor)
 
 
 def _engagement(profile: Profile, event: Event, engagement: Engagement) -> Absorbed:

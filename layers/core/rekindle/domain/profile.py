@@ -7,6 +7,7 @@ stay small. `rekindle.flow.engine` is the only code that changes a run or a plan
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -18,12 +19,60 @@ RunStatus = Literal["active", "finished", "converted", "exited", "timed_out"]
 Category = Literal["marketing", "transactional"]
 
 
-class OrderMark(Struct, frozen=True, omit_defaults=True, rename={"updated_at": "u", "placed_at": "p", "events": "e"}):
-    """What must be remembered of an order: how new our knowledge is, and which of its events have been told."""
+_SHORT = {
+    "updated_at": "u",
+    "placed_at": "p",
+    "events": "e",
+    "status": "s",
+    "currency": "c",
+    "total": "t",
+    "refunded": "r",
+    "refunds": "b",
+    "pieces": "n",
+    "products": "i",
+    "kinds": "k",
+}
+
+
+class OrderMark(Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_SHORT):
+    """What must be remembered of an order: how new our knowledge is, what it was worth, which of its events were told.
+
+    Everything that the profile knows of its past is computed from these (`rekindle.domain.history`), so that edits,
+    refunds and cancellations count exactly, in whatever order they come. `refunds` is refund id → amount.
+    """
 
     updated_at: datetime
     placed_at: datetime | None = None
     events: tuple[str, ...] = ()
+    status: str = "placed"
+    currency: str | None = None
+    total: Decimal | None = None
+    refunded: Decimal | None = None
+    refunds: dict[str, Decimal] = {}
+    pieces: int = 0
+    products: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+class Told(Struct, frozen=True, array_like=True):
+    """When and by what kind of event something about the person was said last."""
+
+    at: datetime
+    source: str
+
+
+class Tag(Struct, frozen=True, array_like=True):
+    """Whether a tag is on, and since when that is known."""
+
+    at: datetime
+    on: bool = True
+
+
+class ShipmentMark(Struct, frozen=True, array_like=True):
+    """How a parcel stands, and how new that is."""
+
+    updated_at: datetime
+    status: str
 
 
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,14 +140,20 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     phone: str | None = None
     shop_customer_id: str | None = None
     aliases: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
+    """ids of profiles that were merged into this one: their ledger lines and messages stay under these"""
     person: Person = Person()
-    person_at: datetime | None = None
+    told: dict[str, Told] = {}
+    """field of `person` → when and by what it was said last"""
     consent: dict[str, Consent] = {}
     """`channel:address` → the latest explicit act"""
-    tags: tuple[str, ...] = ()
+    tag_marks: dict[str, Tag] = {}
+    tags_at: datetime | None = None
+    """when the shop last sent all tags at once"""
     customer_at: datetime | None = None
     baskets: dict[str, Basket] = {}
     orders: dict[str, OrderMark] = {}
+    shipments: dict[str, ShipmentMark] = {}
     runs: tuple[Run, ...] = ()
     entries: dict[str, dict[str, Entry]] = {}
     """flow → entry key (empty where the flow has none) → how often and when last"""
@@ -109,6 +164,11 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def anonymous(self) -> bool:
         """Whether nothing is known by which this person could be reached or recognised."""
         return not (self.email or self.phone or self.shop_customer_id)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The customer's tags in the shop."""
+        return tuple(sorted(name for name, tag in self.tag_marks.items() if tag.on))
 
     def address(self, channel: str) -> str | None:
         """Return where messages of this channel go, if anywhere."""

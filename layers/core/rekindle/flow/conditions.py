@@ -93,7 +93,8 @@ _KINDS: dict[str, type[Struct]] = {str(fact.__struct_config__.tag): fact for fac
 #: What conditions may read, beside `event`, whose fields follow from the event's type.
 PROFILE_FIELDS = (
     "email", "phone", "first_name", "last_name", "locale", "country", "city",
-    "tags", "anonymous", "subscribed", "sms_subscribed", "orders",
+    "tags", "anonymous", "subscribed", "sms_subscribed",
+    "orders", "items", "revenue", "average", "first_order_at", "last_order_at", "products", "kinds",
 )  # fmt: skip
 RUN_FIELDS = ("key", "entered_at", "opened", "clicked", "messages")
 SHOP_FIELDS = ("id", "name", "platform", "currency", "locale", "zone")

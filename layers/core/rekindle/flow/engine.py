@@ -19,12 +19,13 @@ from rekindle.domain.absorb import absorb
 from rekindle.domain.errors import ConditionError, RekindleError
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Consent
+from rekindle.domain.history import history
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, Outcome, RingAt
 from rekindle.domain.profile import Entry, Planned, Profile, Run, RunStatus
 from rekindle.flow.conditions import condition
 from rekindle.flow.program import Branch, Email, Exit, Flow, Playbook, Rule, Wait
 
-Signal = Literal["goal", "exit", "end", "timeout", "switched_off"]
+Signal = Literal["goal", "exit", "end", "timeout", "merged"]
 
 #: What ends a run, and as what. Only an active run can end; an ended one stays as it is.
 TRANSITIONS: Mapping[tuple[RunStatus, Signal], RunStatus] = {
@@ -32,6 +33,7 @@ TRANSITIONS: Mapping[tuple[RunStatus, Signal], RunStatus] = {
     ("active", "exit"): "exited",
     ("active", "end"): "finished",
     ("active", "timeout"): "timed_out",
+    ("active", "merged"): "exited",
 }
 
 #: A step that is less late than this counts on from when it was due, so that minutes do not add up. After a longer
@@ -80,6 +82,7 @@ class _Turn:
         self.effects: list[Effect] = []
         self.decisions: list[Decision] = []
         self.shop = playbook.shops.get(profile.shop)
+        self._viewed: tuple[Profile, dict[str, Any]] | None = None
 
     # --- facts, goals, entries
 
@@ -301,7 +304,9 @@ class _Turn:
         return flow
 
     def names(self, data: Any, run: Run | None) -> dict[str, Any]:
-        return {"profile": _profile_view(self.profile), "event": data, "shop": self.shop, "run": run and _run_view(run)}
+        if self._viewed is None or self._viewed[0] is not self.profile:
+            self._viewed = self.profile, _profile_view(self.profile)
+        return {"profile": self._viewed[1], "event": data, "shop": self.shop, "run": run and _run_view(run)}
 
     def true(self, when: str, names: Mapping[str, Any], run: Run | None, flow: Flow | None = None) -> bool:
         if not when:
@@ -342,7 +347,7 @@ class _Turn:
 
 
 def _profile_view(profile: Profile) -> dict[str, Any]:
-    person = profile.person
+    person, past = profile.person, history(profile)
     return {
         "email": profile.email,
         "phone": profile.phone,
@@ -355,7 +360,14 @@ def _profile_view(profile: Profile) -> dict[str, Any]:
         "anonymous": profile.anonymous,
         "subscribed": profile.consented("email"),
         "sms_subscribed": profile.consented("sms"),
-        "orders": sum(1 for order in profile.orders.values() if order.placed_at),
+        "orders": past.orders,
+        "items": past.items,
+        "revenue": past.revenue,
+        "average": past.average,
+        "first_order_at": past.first_order_at,
+        "last_order_at": past.last_order_at,
+        "products": past.products,
+        "kinds": past.kinds,
     }
 
 

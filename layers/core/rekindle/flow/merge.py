@@ -7,18 +7,17 @@ profiles and never lifts by merging.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from rekindle.domain.absorb import later_act
+from rekindle.domain.absorb import later_act, newness
 from rekindle.domain.facts import Basket, Person
-from rekindle.domain.profile import Entry, OrderMark, Profile, Run
+from rekindle.domain.profile import Entry, OrderMark, Profile, Run, ShipmentMark, Tag, Told
 from rekindle.flow.engine import TRANSITIONS
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _Value = TypeVar("_Value")
 
 
@@ -33,32 +32,48 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         email=survivor.email or other.email,
         phone=survivor.phone or other.phone,
         shop_customer_id=survivor.shop_customer_id or other.shop_customer_id,
+        was=tuple(dict.fromkeys((*survivor.was, *other.was, other.id))),
         aliases=tuple(dict.fromkeys((*survivor.aliases, *other.aliases))),
-        person=_person(survivor, other),
-        person_at=max(filter(None, (survivor.person_at, other.person_at)), default=None),
+        **_person(survivor, other),
         consent=_union(survivor.consent, other.consent, later_act),
-        tags=tuple(dict.fromkeys((*survivor.tags, *other.tags))),
+        tag_marks=_union(survivor.tag_marks, other.tag_marks, _later_tag),
+        tags_at=max(filter(None, (survivor.tags_at, other.tags_at)), default=None),
         customer_at=max(filter(None, (survivor.customer_at, other.customer_at)), default=None),
         baskets=_union(survivor.baskets, other.baskets, _basket),
         orders=_union(survivor.orders, other.orders, _order),
+        shipments=_union(survivor.shipments, other.shipments, _later_shipment),
         runs=_runs(survivor.runs, other.runs, now),
         entries=_entries(survivor.entries, other.entries),
         planned={**other.planned, **survivor.planned},
     )
 
 
-def _union(one: Mapping[str, _Value], two: Mapping[str, _Value], choose: object) -> dict[str, _Value]:
+def _union(
+    one: Mapping[str, _Value], two: Mapping[str, _Value], choose: Callable[[_Value, _Value], _Value]
+) -> dict[str, _Value]:
     merged = dict(one)
     for key, value in two.items():
-        merged[key] = choose(merged[key], value) if key in merged else value  # type: ignore[operator]
+        merged[key] = choose(merged[key], value) if key in merged else value
     return merged
 
 
-def _person(one: Profile, two: Profile) -> Person:
-    newer, older = sorted((one, two), key=lambda profile: profile.person_at or _LONG_AGO, reverse=True)
-    return Person(
-        **{name: getattr(newer.person, name) or getattr(older.person, name) for name in Person.__struct_fields__}
-    )
+def _person(one: Profile, two: Profile) -> dict[str, Any]:
+    """Return `person` and `told`: of each field the newest telling."""
+    values: dict[str, str] = {}
+    told: dict[str, Told] = {}
+    for profile in (one, two):
+        for name, telling in profile.told.items():
+            if name not in told or (telling.at, getattr(profile.person, name) or "") > (told[name].at, values[name]):
+                told[name], values[name] = telling, getattr(profile.person, name)
+    return {"person": Person(**values), "told": told}
+
+
+def _later_tag(one: Tag, two: Tag) -> Tag:
+    return max(one, two, key=lambda tag: (tag.at, not tag.on))
+
+
+def _later_shipment(one: ShipmentMark, two: ShipmentMark) -> ShipmentMark:
+    return max(one, two, key=lambda mark: (mark.updated_at, mark.status))
 
 
 def _basket(one: Basket, two: Basket) -> Basket:
@@ -68,9 +83,13 @@ def _basket(one: Basket, two: Basket) -> Basket:
 
 
 def _order(one: OrderMark, two: OrderMark) -> OrderMark:
-    newer, older = sorted((one, two), key=lambda mark: mark.updated_at, reverse=True)
-    events = (*older.events, *(kind for kind in newer.events if kind not in older.events))
-    return replace(newer, placed_at=newer.placed_at or older.placed_at, events=events)
+    newer, older = sorted((one, two), key=newness, reverse=True)
+    return replace(
+        newer,
+        placed_at=newer.placed_at or older.placed_at,
+        events=tuple(sorted({*newer.events, *older.events})),
+        refunds={**older.refunds, **newer.refunds},
+    )
 
 
 def _entries(one: Mapping[str, dict[str, Entry]], two: Mapping[str, dict[str, Entry]]) -> dict[str, dict[str, Entry]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,9 +20,10 @@ from rekindle.domain.facts import Alarm, Consent, Engagement, Product
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, RingAt
 from rekindle.domain.profile import Profile
 from rekindle.flow.engine import advance, forget_planned
-from rekindle.ports import Alarms, Clock, Commit, Parcel, Pending, SendQueues, State, Wake
+from rekindle.flow.merge import merge
+from rekindle.ports import Alarms, Clock, Commit, Merged, Parcel, Pending, SendQueues, State, Wake
 from rekindle.service.library import Library
-from rekindle.service.people import Share, address_hash, follow, share_out
+from rekindle.service.people import Share, address_hash, follow, share_out, shared_addresses
 
 #: How often a lost race is run again before the wake queue takes over.
 RACES = 4
@@ -100,7 +101,9 @@ class Journey:
             return
         now = self._clock.now()
         events = tuple(work.events[index] for index in pending.only) if pending.only else work.events
-        shares, nobody = share_out(events, work.owners, self._state.profile, self._key, now)
+        shares, nobody = share_out(work, events, self._state.profile, self._key, now)
+        for alias, customer in shared_addresses(events, shares, self._key):
+            self._state.share_address(alias, customer)
         products = tuple(event.data for event in nobody if isinstance(event.data, Product))
         if len(shares) > 1:
             self._split(pending, work.events, shares, products)
@@ -128,27 +131,29 @@ class Journey:
         self._state.split(pending, parts)
 
     def _commit(self, pending: Pending, share: Share, products: tuple[Product, ...]) -> None:
+        now = self._clock.now()
         stored = share.profile
+        for other in share.absorbed:
+            stored = merge(stored, other, now)
         advanced = self._advance(stored, share.events)
-        changed = advanced.profile != stored or share.aliases or advanced.decisions or stored.version == 0
         profile = advanced.profile
-        if changed:
-            known = {alias.key for alias in share.aliases} - set(profile.aliases)
-            profile = replace(
-                profile,
-                version=stored.version + 1,
-                aliases=(*profile.aliases, *sorted(known)) if known else profile.aliases,
-            )
+        profile = replace(
+            profile,
+            version=share.profile.version + 1,
+            aliases=tuple(dict.fromkeys((*profile.aliases, *(alias.key for alias in share.aliases)))),
+        )
         self._hand_over(profile, advanced.effects)
         self._state.commit(
             Commit(
                 shop=pending.shop,
                 pending_id=pending.id,
-                profile=profile if changed else None,
-                aliases=share.aliases if changed else (),
-                decisions=advanced.decisions,
+                profile=profile,
+                aliases=share.aliases,
+                merged=tuple(Merged(other.id, other.version) for other in share.absorbed),
+                at=now,
+                decisions=(*(_merged(share, other, now) for other in share.absorbed), *advanced.decisions),
                 products=products,
-                expires_at=self._clock.now() + ANONYMOUS_LIFE if profile.anonymous else None,
+                expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
             )
         )
 
@@ -177,7 +182,7 @@ class Journey:
             profile = replace(advanced.profile, version=stored.version + 1)
             self._hand_over(profile, advanced.effects)
             try:
-                self._state.commit(Commit(shop=profile.shop, profile=profile, decisions=advanced.decisions))
+                self._state.commit(Commit(shop=profile.shop, profile=profile, at=now, decisions=advanced.decisions))
             except ConflictError:
                 if race == RACES - 1:
                     raise
@@ -236,3 +241,9 @@ class Journey:
                 kind = "email" if effect.channel == "email" else "phone"
                 hashed = address_hash(self._key, kind, effect.address)
                 self._state.lift(profile.shop, effect.channel, hashed, effect.granted_at)
+
+
+def _merged(share: Share, other: Profile, now: datetime) -> Decision:
+    why = "seen before the person was known" if other.anonymous else "one customer with one address, signed by the shop"
+    event = share.events[0]
+    return Decision(at=now, what="merged", rule=why, event_id=event.id, values={"profile": other.id})

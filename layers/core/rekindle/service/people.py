@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.events import Event
 from rekindle.domain.profile import Profile, Signpost
-from rekindle.ports import Alias
+from rekindle.ports import Alias, Work
 
 #: These prove nothing about who a person is: they follow the stronger contact point that they are seen with.
 MOVABLE = frozenset({"phone", "checkout_token", "cart_token", "browser_id"})
@@ -18,15 +19,22 @@ MOVABLE = frozenset({"phone", "checkout_token", "cart_token", "browser_id"})
 #: Merges chain rarely, and never in a circle; a longer chain is a defect that must not hang a worker.
 _MAX_SIGNPOSTS = 10
 
+#: One delivery seldom shows that more than two profiles are one person; a transaction holds a hundred writes.
+_MAX_ABSORBED = 4
+
 Load = Callable[[str], "Profile | Signpost | None"]
 
 
 class Share(Struct, frozen=True):
-    """What one delivery means for one person: their events, their profile as stored (or new), the aliases to write."""
+    """What one delivery means for one person: their events, their profile as stored (or new), the aliases to write.
+
+    `absorbed` are profiles, as stored, that turned out to be this person's: they are merged into `profile`.
+    """
 
     profile: Profile
     events: tuple[Event, ...]
     aliases: tuple[Alias, ...]
+    absorbed: tuple[Profile, ...] = ()
 
 
 def address_hash(key: bytes, kind: str, value: str) -> str:
@@ -57,31 +65,53 @@ def follow(load: Load, profile_id: str) -> Profile | None:
 
 
 def share_out(
-    events: Sequence[Event], owners: Mapping[str, str], load: Load, key: bytes, now: datetime
+    work: Work, events: Sequence[Event], load: Load, key: bytes, now: datetime
 ) -> tuple[list[Share], tuple[Event, ...]]:
     """Return who each event concerns, and the events that concern nobody (a product, an unknown topic).
 
     The strongest contact point that leads to a profile decides. A weaker one decides only where it does not contradict
-    what is known of that profile: a cart token that comes back with another address is another person (DESIGN §6).
+    what is known of that profile: a cart token that comes back with another address is another person (DESIGN §6). A
+    quarantined address identifies nobody, and is not kept.
     """
-    book = _Book(owners, load, key, now)
+    book = _Book(work, load, key, now)
     nobody = tuple(event for event in events if not book.place(event))
     return book.shares(), nobody
 
 
+def shared_addresses(events: Iterable[Event], shares: Iterable[Share], key: bytes) -> Iterator[tuple[str, str]]:
+    """Yield (alias key, keyed hash of the customer id) where an address comes with a customer who does not own it.
+
+    A till or a marketplace uses one address for many customers; `State.share_address` counts them.
+    """
+    own = {
+        event.id: {*share.profile.aliases, *(alias.key for alias in share.aliases)}
+        for share in shares
+        for event in share.events
+    }
+    for event in events:
+        who = event.who
+        if event.signed and who.email and who.shop_customer_id and event.id in own:
+            alias = alias_key(key, event.shop, "email", who.email)
+            if alias not in own[event.id]:
+                yield alias, address_hash(key, "shop_customer_id", who.shop_customer_id)
+
+
 class _Book:
-    def __init__(self, owners: Mapping[str, str], load: Load, key: bytes, now: datetime) -> None:
-        self.owners = dict(owners)
-        self.stored = dict(owners)
+    def __init__(self, work: Work, load: Load, key: bytes, now: datetime) -> None:
+        self.owners = dict(work.owners)
+        self.stored = dict(work.owners)
+        self.quarantined = work.quarantined
         self.load = load
         self.key = key
         self.now = now
         self.profiles: dict[str, Profile] = {}
         self.events: dict[str, list[Event]] = {}
         self.aliases: dict[str, dict[str, Alias]] = {}
+        self.absorbed: dict[str, dict[str, Profile]] = {}
 
     def place(self, event: Event) -> bool:
-        points = [(kind, value, alias_key(self.key, event.shop, kind, value)) for kind, value in event.who.points()]
+        event = self.without_quarantined(event)
+        points = [(kind, alias_key(self.key, event.shop, kind, value)) for kind, value in event.who.points()]
         if event.profile_id is None and not points:
             return False
         profile = self.find(event, points)
@@ -91,26 +121,59 @@ class _Book:
             profile = Profile(id=ids.profile_id(event.shop, event.id), shop=event.shop, created_at=self.now)
             self.profiles[profile.id] = profile
         self.events.setdefault(profile.id, []).append(event)
-        for kind, _, key in points:
-            self.attach(profile.id, kind, key)
+        for kind, key in points:
+            self.attach(profile, event, kind, key)
         return True
 
-    def find(self, event: Event, points: Sequence[tuple[str, str, str]]) -> Profile | None:
+    def without_quarantined(self, event: Event) -> Event:
+        email = event.who.email
+        if email is None or alias_key(self.key, event.shop, "email", email) not in self.quarantined:
+            return event
+        return replace(event, who=replace(event.who, email=None))
+
+    def find(self, event: Event, points: Sequence[tuple[str, str]]) -> Profile | None:
         if event.profile_id is not None:
             return self.profile(event.profile_id)
-        for kind, _, key in points:
+        for kind, key in points:
             owner = self.owners.get(key)
             found = self.profile(owner) if owner else None
             if found is not None and _may_be(found, event, kind):
                 return found
         return None
 
-    def attach(self, profile_id: str, kind: str, key: str) -> None:
+    def attach(self, profile: Profile, event: Event, kind: str, key: str) -> None:
+        """Let this contact point lead to the profile from now on, if it may; merge whom it has led to, if it must."""
         owner = self.owners.get(key)
-        if owner == profile_id or (owner is not None and self.id_of(owner) == profile_id):
+        other = self.profile(owner) if owner is not None else None
+        if other is not None and other.id == profile.id:
             return
-        if owner is not None and kind not in MOVABLE:
+        if other is not None and self.merges(profile, other, event, kind):
+            self.absorbed.setdefault(profile.id, {})[other.id] = other
+            self.profiles[other.id] = profile
+            self.move(profile.id, key)
             return
+        if other is not None and kind not in MOVABLE:
+            return
+        self.move(profile.id, key)
+
+    def merges(self, profile: Profile, other: Profile, event: Event, kind: str) -> bool:
+        """Whether `other`, to whom this contact point leads, is the person of `profile` (DESIGN §6, Who is who)."""
+        if not event.signed or other.id in self.events or len(self.absorbed.get(profile.id, ())) >= _MAX_ABSORBED:
+            return False
+        if other.anonymous:
+            # Nobody yet: what was seen before the person was known belongs to whoever turns out to be behind it.
+            return True
+        who = event.who
+        return (
+            kind == "email"
+            and who.shop_customer_id is not None
+            and profile.shop_customer_id in (None, who.shop_customer_id)
+            and other.shop_customer_id in (None, who.shop_customer_id)
+            and profile.email in (None, who.email)
+            and not any(problem.startswith("customer.email") for problem in event.problems)
+        )
+
+    def move(self, profile_id: str, key: str) -> None:
         self.owners[key] = profile_id
         self.aliases.setdefault(profile_id, {})[key] = Alias(key, profile_id, self.stored.get(key))
 
@@ -122,13 +185,14 @@ class _Book:
             self.profiles[profile_id] = self.profiles.setdefault(found.id, found)
         return self.profiles[profile_id]
 
-    def id_of(self, profile_id: str) -> str:
-        found = self.profile(profile_id)
-        return found.id if found else profile_id
-
     def shares(self) -> list[Share]:
         return [
-            Share(self.profiles[profile_id], tuple(events), tuple(self.aliases.get(profile_id, {}).values()))
+            Share(
+                self.profiles[profile_id],
+                tuple(events),
+                tuple(self.aliases.get(profile_id, {}).values()),
+                tuple(self.absorbed.get(profile_id, {}).values()),
+            )
             for profile_id, events in self.events.items()
         ]
 
