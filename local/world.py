@@ -18,6 +18,8 @@ from local.idle import IdleRunner
 from local.ses import InboxMail, LocalSes
 from local.shops import SHOPS, Webhook
 from local.stack import ROOT, Shop, Stack, content_files, deploy
+from rekindle.aws.profiles import parse_profile
+from rekindle.domain.profile import Profile
 
 #: The demo's shop files are laid over `templates/`, as a shop lays its own over what ships.
 DEMO_CONTENT = Path(__file__).resolve().parent / "content"
@@ -95,8 +97,8 @@ class World:
         pages = self.stack.dynamodb.get_paginator("scan").paginate(
             TableName=self.stack.tables["Profiles"], ConsistentRead=True
         )
-        items = [item for page in pages for item in page["Items"] if "state" in item]
-        return [item["id"]["S"] for item in items if json.loads(item["state"]["S"]).get("email") == email]
+        everybody = (parse_profile(item) for page in pages for item in page["Items"])
+        return [found.id for found in everybody if isinstance(found, Profile) and found.email == email]
 
     def _query(self, table: str, index: str | None, profile: str) -> Iterator[dict[str, Any]]:
         pages = self.stack.dynamodb.get_paginator("query").paginate(

@@ -11,7 +11,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.facts import Basket, Consent, Item, Product
 from rekindle.domain.profile import Planned, Profile, Run, Signpost
-from rekindle.ports import MAX_SPLIT, Alias, Commit
+from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Merged
 from tests.support.faults import refuse_transactions
 from tests.support.things import ANNA, MAIL, a_decision, a_delivery, a_message, a_pending, a_profile
 from tests.support.worlds import START, AwsPorts, Ports
@@ -392,3 +392,52 @@ def test_a_throttled_commit_comes_through_as_it_is(moto_ports: AwsPorts) -> None
     codes = ["None", "ProvisionedThroughputExceeded"]
     with refuse_transactions(moto_ports.clients, codes, times=1), pytest.raises(error):
         moto_ports.state.commit(Commit(pending_id=D1, profile=a_profile()))
+
+
+# --- who is who
+
+
+def test_a_merge_leaves_a_signpost_in_the_same_transaction(ports: Ports) -> None:
+    for profile in (a_profile(1), replace(a_profile(1), id=BERT)):
+        ports.state.commit(Commit(profile=profile))
+    merged = a_profile(2, was=(BERT,))
+    ports.state.commit(Commit(profile=merged, merged=(Merged(BERT, 1),)))
+    assert ports.state.profile(ANNA) == merged
+    assert ports.state.profile(BERT) == Signpost(ANNA)
+
+
+def test_a_merge_with_a_profile_that_has_changed_since_writes_nothing(ports: Ports) -> None:
+    for profile in (a_profile(1), replace(a_profile(1), id=BERT)):
+        ports.state.commit(Commit(profile=profile))
+    with pytest.raises(ConflictError):
+        ports.state.commit(Commit(profile=a_profile(2), merged=(Merged(BERT, 2),)))
+    assert ports.state.profile(ANNA) == a_profile(1)
+    assert ports.state.profile(BERT) == replace(a_profile(1), id=BERT)
+
+
+def test_an_address_is_quarantined_when_enough_customers_share_it(ports: Ports) -> None:
+    key = "tea#email#till"
+    ports.intake.accept(a_delivery(), keys=[key])
+    pending = ports.state.pending(D1)
+    assert pending is not None
+    ports.state.commit(Commit(profile=a_profile(1), aliases=(Alias(key, ANNA),)))
+    for number in range(1, QUARANTINE + 1):
+        work = ports.state.work(pending)
+        assert work is not None
+        assert work.quarantined == frozenset()
+        assert ports.state.share_address(key, f"customer {number}") == number
+        assert ports.state.share_address(key, f"customer {number}") == number
+    work = ports.state.work(pending)
+    assert work is not None
+    assert (work.quarantined, work.owners) == (frozenset({key}), {key: ANNA})
+
+
+def test_a_large_profile_comes_back_as_it_was(ports: Ports) -> None:
+    large = a_profile(1, was=tuple(f"{number:032x}" for number in range(400)))
+    ports.state.commit(Commit(profile=large))
+    assert ports.state.profile(ANNA) == large
+
+
+def test_with_a_time_a_commit_leaves_a_line_without_decisions(ports: Ports) -> None:
+    ports.state.commit(Commit(profile=a_profile(1), at=START))
+    assert ports.ledger(ANNA) == [()]

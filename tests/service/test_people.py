@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def plant() -> Plant:
     return Plant(playbook(CART, CONFIRMATION, WELCOME))
 
 
-def customer(when: float, who: Who = BOTH, **more: object) -> Event:
+def customer(when: float, who: Who = BOTH, **more: Any) -> Event:
     moment = at(minutes=when)
     fact = Customer(id=who.shop_customer_id or "", updated_at=moment)
     return replace(event("customer.updated", fact, moment, who=who), **more)
@@ -99,7 +101,7 @@ def test_two_customer_ids_are_never_one_person_whatever_else_they_share(plant: P
     [{"signed": False}, {"problems": ("customer.email: is not the address used here, and was left out",)}],
     ids=["unsigned", "two addresses"],
 )
-def test_what_is_in_doubt_merges_nobody(plant: Plant, doubt: dict[str, object]) -> None:
+def test_what_is_in_doubt_merges_nobody(plant: Plant, doubt: dict[str, Any]) -> None:
     tell(plant, order(T0, who=GUEST, id="o1"), order(at(minutes=5), who=ACCOUNT, id="o2"), customer(10, **doubt))
     assert len(people(plant)) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,9 @@ from rekindle.domain.profile import Profile, Signpost, decode_profile, encode_pr
 #: What the `due` and `open` indexes are spread over: the first hex digit of an id.
 SHARDS = "0123456789abcdef"
 
+#: Up to this length, in bytes, a profile is stored as text: one write unit holds 1 KB, and short text packs badly.
+_READABLE = 2_000
+
 
 def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
     """Return the item that is stored: in the `due` index while there is a deadline, to expire only while anonymous."""
@@ -19,7 +23,7 @@ def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
         "id": text(profile.id),
         "shop": text(profile.shop),
         "version": number(profile.version),
-        "state": text(encode_profile(profile).decode()),
+        **_state(encode_profile(profile)),
     }
     if profile.deadline is not None:
         item["due_shard"] = text(profile.id[0])
@@ -32,4 +36,14 @@ def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
 def parse_profile(item: Mapping[str, Any]) -> Profile | Signpost:
     """Return what an item says."""
     to = optional(item, "to")
-    return decode_profile(item["state"]["S"]) if to is None else Signpost(to=to)
+    if to is not None:
+        return Signpost(to=to)
+    packed = item.get("packed")
+    return decode_profile(item["state"]["S"] if packed is None else zlib.decompress(packed["B"]))
+
+
+def _state(encoded: bytes) -> Item:
+    """Return the state as text while it is short, so that it can be read in the console; packed when it grows."""
+    if len(encoded) <= _READABLE:
+        return {"state": text(encoded.decode())}
+    return {"packed": {"B": zlib.compress(encoded, level=6)}}

@@ -172,7 +172,7 @@ class DynamoState:
                 UpdateExpression="ADD #customers :customer",
                 ExpressionAttributeNames=names("customers"),
                 ExpressionAttributeValues={":customer": {"SS": [customer]}},
-                ReturnValues="UPDATED_NEW",
+                ReturnValues="ALL_NEW",
             )
         return len(updated["Attributes"]["customers"]["SS"])
 
