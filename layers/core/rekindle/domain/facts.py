@@ -225,12 +225,13 @@ Fact = Basket | Order | Refund | Shipment | Product | Consent | Customer | Engag
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an event tells about the human: merged field by field into the profile, newest wins.
 
-    `locale` is BCP 47 (`zh-Hant-TW`), `country` ISO 3166 alpha-2.
+    `locale` is BCP 47 (`zh-Hant-TW`), `country` ISO 3166 alpha-2, `region` what follows it in ISO 3166-2 (`CA`, `NSW`).
     """
 
     first_name: str | None = None
     last_name: str | None = None
     locale: str | None = None
     country: str | None = None
+    region: str | None = None
     city: str | None = None
     zone: str | None = None
