@@ -105,7 +105,8 @@ class InboxMail:
 
     def eml(self) -> bytes:
         """Return the mail as a file that any mail program opens (RFC 5322)."""
-        message = EmailMessage(policy=SMTP)
+        # RFC 5322 allows 998: folded at 78, a long link in a header would be cut into encoded words.
+        message = EmailMessage(policy=SMTP.clone(max_line_length=998))
         message["From"] = _address(self.sender)
         message["To"] = _address(self.to)
         message["Subject"] = self.subject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -173,6 +173,31 @@ def test_what_came_before_the_merge_and_is_told_late_finds_the_survivor(plant: P
     tell(plant, late)
     (ada,) = people(plant)
     assert "order.paid" in ada.orders["o1"].events
+
+
+def test_an_anonymous_visitor_who_has_expired_leaves_nothing_in_the_way(plant: Plant) -> None:
+    """DynamoDB deletes the profile after 90 days; its aliases still stand."""
+    tell(plant, cart(T0))
+    plant.world.profiles.clear()
+    tell(plant, checkout(at(days=100)), consent(at(days=100)))
+    assert plant.profile("ada@example.com").baskets["c1"].checkout_token == "k1"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", ["state.work", "state.profile", "state.commit", "alarms.ring"])
+def test_a_merge_that_is_cut_short_happens_once_all_the_same(
+    plant: Plant, call: str, moment: Literal["before", "after"]
+) -> None:
+    tell(plant, consent(T0, who=GUEST), checkout(T0, who=GUEST), order(at(minutes=5), who=ACCOUNT, id="o2"))
+    plant.crash_at(call, moment)
+    tell(plant, customer(10))
+    plant.until(at(minutes=25))
+    plant.sweep()
+    (ada,) = people(plant)
+    assert len([line for line in plant.world.ledger for each in line.decisions if each.what == "merged"]) == 1
+    plant.until(at(days=10))
+    assert templates(plant).count("cart-reminder-1") == 1
+    assert history(ada).orders == 1
 
 
 STORY = [
