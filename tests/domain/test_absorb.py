@@ -64,12 +64,15 @@ def test_an_order_cancelled_before_it_was_placed_tells_neither() -> None:
     assert told(order(T0), paid_then_cancelled) == ["order.cancelled", "order.updated"]
 
 
-def test_the_tick_of_an_order_is_as_old_as_its_checkout() -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_the_tick_that_an_order_brings_along_never_undoes_an_unsubscribe(*, late: bool) -> None:
     """Ada ticks, unsubscribes from the first reminder, and buys all the same."""
     brought = consent(at(hours=2))
     brought = replace(brought, data=replace(brought.data, source="order"))
-    profile = after(checkout(T0, created_at=T0), consent(at(hours=1), "unsubscribed"), brought).profile
-    assert profile.consent["email:ada@example.com"].state == "unsubscribed"
+    said = [consent(at(hours=1), "unsubscribed"), brought]
+    assert after(*(reversed(said) if late else said)).profile.consent["email:ada@example.com"].state == "unsubscribed"
+    assert after(brought).profile.consented("email")
+    assert after(*said, consent(at(hours=3))).profile.consented("email")
 
 
 def test_a_cart_and_its_checkout_are_one_basket_and_nothing_known_is_lost() -> None:

@@ -271,6 +271,66 @@ def shopify_product(**changes: Any) -> Json:
     }
 
 
+def shopify_payment(amount: str, **changes: Any) -> Json:
+    """Return a refund's transaction: money that went back."""
+    return {"id": 1, "kind": "refund", "status": "success", "amount": amount, "currency": "CAD", **changes}
+
+
+def shopify_refund(**changes: Any) -> Json:
+    """Return a Shopify refund of one of two tins, paid back in the shop's currency."""
+    return {
+        "id": 509562969,
+        "order_id": 450789469,
+        "created_at": "2026-03-05T04:00:00-05:00",
+        "processed_at": "2026-03-05T04:00:00-05:00",
+        "note": "The tin was dented",
+        "total_duties_set": bag("0.00"),
+        "refund_line_items": [
+            {"id": 1, "quantity": 1, "line_item_id": 9, "subtotal_set": bag("14.50"), "total_tax_set": bag("2.21")}
+        ],
+        "refund_shipping_lines": [],
+        "order_adjustments": [],
+        "transactions": [shopify_payment("16.71")],
+        **changes,
+    }
+
+
+def shopify_fulfillment(**changes: Any) -> Json:
+    """Return a Shopify parcel with two tins."""
+    return {
+        "id": 255858046,
+        "order_id": 450789469,
+        "status": "success",
+        "shipment_status": None,
+        "created_at": "2026-03-03T04:00:00-05:00",
+        "updated_at": "2026-03-03T04:00:00-05:00",
+        "email": "Ann@example.com",
+        "tracking_company": "Canada Post",
+        "tracking_number": "7023210039414604",
+        "tracking_numbers": ["7023210039414604"],
+        "tracking_url": "https://track.example.com/7023210039414604",
+        "tracking_urls": ["https://track.example.com/7023210039414604"],
+        "destination": {"first_name": "Zoe", "phone": "613-555-0199", "country_code": "CA"},
+        "line_items": [shopify_line()],
+        **changes,
+    }
+
+
+def shopify_report(**changes: Any) -> Json:
+    """Return what a carrier reports of that parcel (fulfillment_events/create)."""
+    return {
+        "id": 944956395,
+        "fulfillment_id": 255858046,
+        "order_id": 450789469,
+        "status": "delivered",
+        "happened_at": "2026-03-04T10:00:00-05:00",
+        "created_at": "2026-03-04T11:30:00-05:00",
+        "updated_at": "2026-03-04T11:30:00-05:00",
+        "country": "CA",
+        **changes,
+    }
+
+
 def woo_line(**changes: Any) -> Json:
     """Return one line of a WooCommerce order."""
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Basket, Order, Product
+from rekindle.domain.facts import Basket, Order, PrivacyRequest, Product, Refund, Shipment
 from rekindle.shops import intake
 from tests.shops.payloads import RECEIVED, SECRET, sign
 
@@ -26,8 +26,14 @@ SAMPLES: dict[str, list[str]] = {
     "shopify/checkouts-update": ["checkout.updated", "consent.changed"],
     "shopify/orders-create": ["order.placed", "consent.changed"],
     "shopify/products-update": ["product.updated"],
+    "shopify/fulfillments-create": ["shipment.updated"],
+    "shopify/fulfillment-events-create": ["shipment.updated"],
+    "shopify/refunds-create": ["order.refunded"],
+    "shopify/customer-tags-added": ["customer.updated"],
+    "shopify/customers-redact": ["privacy.requested"],
     "woocommerce/order-created": ["order.placed", "consent.changed"],
     "woocommerce/order-created-pending": ["order.updated"],
+    "woocommerce/order-updated-refunded": ["order.updated", "consent.changed"],
     "woocommerce/product-updated": ["product.updated"],
 }
 
@@ -72,6 +78,25 @@ def test_the_samples_tell_one_story() -> None:
     assert order.checkout_token == checkout.checkout_token
     assert (cart.subtotal, checkout.subtotal, order.subtotal) == (Decimal("77.00"),) * 3
     assert emptied.items == ()
+
+
+def test_what_came_after_is_about_the_same_order() -> None:
+    """It is sent, delivered, and in part refunded; and in the end its buyer is forgotten."""
+    order = send("shopify/orders-create")[0]
+    assert isinstance(order.data, Order)
+    sent, delivered, refunded, erased = (
+        send(f"shopify/{name}")[0].data
+        for name in ("fulfillments-create", "fulfillment-events-create", "refunds-create", "customers-redact")
+    )
+    assert isinstance(sent, Shipment)
+    assert isinstance(delivered, Shipment)
+    assert isinstance(refunded, Refund)
+    assert isinstance(erased, PrivacyRequest)
+    assert {sent.order_id, delivered.order_id, refunded.order_id, *erased.order_ids} == {order.data.id}
+    assert (sent.id, delivered.status) == (delivered.id, "delivered")
+    assert sent.updated_at < delivered.updated_at < refunded.at
+    assert refunded.amount == order.data.items[0].price
+    assert erased.email == order.who.email
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,12 @@ from tests.shops.payloads import (
     shopify_cart,
     shopify_checkout,
     shopify_customer,
+    shopify_fulfillment,
     shopify_line,
     shopify_order,
     shopify_product,
+    shopify_refund,
+    shopify_report,
 )
 
 
@@ -200,7 +203,7 @@ def test_refunds_add_up_in_the_shops_currency() -> None:
         "order_adjustments": [{"amount_set": bag("-2.00"), "tax_amount_set": bag("-0.10")}],
     }
     order = order_of(shopify("orders/updated", shopify_order(refunds=[same, other]))[0])
-    assert order.refunded == Decimal("19.45")
+    assert (order.refunded, order.refunds) == (Decimal("19.45"), ())
     assert order_of(shopify("orders/updated", shopify_order())[0]).refunded is None
 
 
@@ -267,7 +270,19 @@ def test_five_hundred_lines() -> None:
 
 @pytest.mark.parametrize(
     "topic",
-    ["orders/create", "customers/update", "products/update", "products/delete", "carts/update", "checkouts/update"],
+    [
+        "orders/create",
+        "refunds/create",
+        "fulfillments/create",
+        "fulfillment_events/create",
+        "customers/update",
+        "customers/delete",
+        "customer.tags_added",
+        "products/update",
+        "products/delete",
+        "carts/update",
+        "checkouts/update",
+    ],
 )
 def test_a_resource_without_its_id_is_malformed(topic: str) -> None:
     """There is nothing to upsert."""
@@ -574,6 +589,35 @@ def test_stock_is_known_or_not(variants: list[Any], in_stock: bool | None) -> No
     assert data.in_stock is in_stock
 
 
+def test_a_product_of_many_variants_is_not_sold_out_by_those_that_are_shown() -> None:
+    """Beyond a hundred variants the rest come as ids only."""
+    sold_out = {"inventory_management": "shopify", "inventory_quantity": 0}
+    gids = [{"admin_graphql_api_id": f"gid://shopify/ProductVariant/{number}"} for number in range(2)]
+    for variants, in_stock in (([sold_out], None), ([sold_out] * 2, False)):
+        data = shopify("products/update", shopify_product(variants=variants, variant_gids=gids))[0].data
+        assert isinstance(data, Product)
+        assert data.in_stock is in_stock
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [({}, "Green tea"), ({"product_type": "", "category": {"name": "Tea & Infusions"}}, "Tea & Infusions")],
+)
+def test_a_products_kind_is_the_shops_own_word_for_it(changes: Any, kind: str) -> None:
+    """Else the name in Shopify's taxonomy."""
+    data = shopify("products/update", shopify_product(**changes))[0].data
+    assert isinstance(data, Product)
+    assert data.kind == kind
+
+
+def test_a_whole_product_under_the_topic_of_deletions_is_not_deleted() -> None:
+    """A captured products/update comes back under another topic: the body is signed, the header is not."""
+    (event,) = shopify("products/delete", shopify_product())
+    assert isinstance(event.data, Product)
+    assert (event.data.deleted, event.data.title) == (False, "Jasmine Pearls")
+    assert event.problems
+
+
 def test_a_deleted_product_is_only_an_id() -> None:
     """As of when the shop says, or of now; it stays known."""
     triggered = RECEIVED - timedelta(minutes=1)
@@ -585,6 +629,11 @@ def test_every_event_is_of_a_known_type_and_carries_its_fact() -> None:
     """Flows name these types."""
     bodies = {
         "orders/create": shopify_order(buyer_accepts_marketing=True),
+        "refunds/create": shopify_refund(),
+        "fulfillments/update": shopify_fulfillment(),
+        "fulfillment_events/create": shopify_report(),
+        "customer.tags_added": {"customerId": "gid://shopify/Customer/7", "tags": ["vip"]},
+        "customers/redact": {"shop_id": 1, "customer": {"email": "ann@example.com"}, "orders_to_redact": []},
         "carts/update": shopify_cart(),
         "checkouts/update": shopify_checkout(),
         "customers/update": shopify_customer(),

@@ -114,7 +114,7 @@ def _fill(newer: Basket, older: Basket) -> Basket:
     """Return `newer` with what only `older` knows: a cart has no recovery link, a checkout may lack the cart token."""
     gaps = {
         name: getattr(older, name)
-        for name in ("cart_token", "checkout_token", "recovery_url", "currency", "created_at")
+        for name in ("cart_token", "checkout_token", "recovery_url", "currency")
         if getattr(newer, name) is None and getattr(older, name) is not None
     }
     return replace(newer, **gaps) if gaps else newer
@@ -255,7 +255,6 @@ def _complete_baskets(profile: Profile, order: Order, now: datetime) -> Profile:
         cart_token=order.cart_token or (known.cart_token if known else None),
         checkout_token=order.checkout_token or (known.checkout_token if known else None),
         completed_at=at,
-        created_at=known.created_at if known else None,
     )
     return _put_basket(profile, bought, now)
 
@@ -270,7 +269,6 @@ def _consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
         return Absorbed(profile, ignored="no address that this consent could be about")
     if consent.state == "subscribed" and not event.signed:
         return Absorbed(profile, ignored="nobody signed it")
-    consent = _as_early_as_its_box(profile, event, consent)
     key = f"{consent.channel}:{address}"
     known = profile.consent.get(key)
     act = replace(consent, address=address, address_key=None)
@@ -283,25 +281,16 @@ def _consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
 
 
 def later_act(one: Consent, two: Consent) -> Consent:
-    """Return the one that holds: the latest explicit act; of two at one moment the more careful; `one` if equal."""
+    """Return the one that holds: the latest explicit act; of two at one moment the more careful; `one` if equal.
 
-    def weight(act: Consent) -> tuple[bool, datetime, int]:
-        return act.state in _EXPLICIT, act.at, _CAUTION.index(act.state)
+    The tick that an order brings along (`source` "order") is a copy of the checkout's, whose time it does not know.
+    Somebody may tick, get a reminder, unsubscribe, and still buy: so a copy never beats what was said itself.
+    """
+
+    def weight(act: Consent) -> tuple[bool, bool, datetime, int]:
+        return act.state in _EXPLICIT, act.source != "order", act.at, _CAUTION.index(act.state)
 
     return two if weight(two) > weight(one) else one
-
-
-def _as_early_as_its_box(profile: Profile, event: Event, consent: Consent) -> Consent:
-    """Date the tick that an order brings back to its checkout, where the box was ticked.
-
-    Somebody may tick, get a reminder, unsubscribe, and still buy: the order's old tick must not undo the unsubscribe.
-    """
-    if consent.source != "order" or consent.state != "subscribed":
-        return consent
-    basket = _find_basket(profile, event.who.cart_token, event.who.checkout_token)
-    if basket is None or basket.created_at is None or basket.created_at >= consent.at:
-        return consent
-    return replace(consent, at=basket.created_at)
 
 
 def _customer(profile: Profile, event: Event, customer: Customer) -> Absorbed:

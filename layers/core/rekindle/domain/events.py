@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from rekindle.domain.facts import Fact, Person
+from rekindle.domain.facts import Fact, Order, Person, Refund, Shipment
 
 #: Event types that a flow can name, each with the kind of fact that it carries (DESIGN §2).
 EVENT_TYPES: dict[str, str] = {
@@ -76,12 +76,26 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     signed: bool = True
     problems: tuple[str, ...] = ()
 
+    def points(self) -> tuple[tuple[str, str], ...]:
+        """Return every contact point as (kind, value), strongest first; last the order that it is about.
+
+        A refund or a parcel may name nobody but its order: whoever placed that is meant.
+        """
+        match self.data:
+            case Order(id=order):
+                return (*self.who.points(), ("order", order))
+            case Refund(order_id=order) | Shipment(order_id=order):
+                return (*self.who.points(), ("order", order))
+            case _:
+                return self.who.points()
+
 
 class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One accepted request from outside. `id` is the hash of what makes it unique (CONTRACTS, per source).
 
     `also` holds further ids that must be new as well (Shopify: by event id *and* by body): any known one makes it a
-    repeat.
+    repeat. `triggered_at` is when the sender says that it happened, in a header that nobody signed: it is kept because
+    the events of a body that names no time depend on it, and the body may be read again (`rekindle replay`).
     """
 
     id: str
@@ -89,6 +103,7 @@ class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     topic: str
     received_at: datetime
+    triggered_at: datetime | None = None
     events: tuple[Event, ...] = ()
     body: bytes = b""
     also: tuple[str, ...] = ()

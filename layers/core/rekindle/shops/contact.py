@@ -41,6 +41,7 @@ _COUNTRIES = frozenset(
     """.split()  # noqa: SIM905 - 249 codes read better so
 )
 
+_SUBDIVISION = 3
 _LANGUAGE = (2, 3)
 _SCRIPT = 4
 _REGION = 2
@@ -135,6 +136,20 @@ def country(raw: object) -> Read:
         if not code:
             return NOTHING
     return None, "is no ISO 3166 country code"
+
+
+def region(raw: object, country: str | None) -> str | None:
+    """Return what follows the country in ISO 3166-2 (`CA`, `NSW`, `13`), upper case.
+
+    WooCommerce writes the country before some (`JP13`, `TH-10`), and where it has no list of codes, whatever the buyer
+    typed: that is no code, and nothing was promised, so it is no problem either.
+    """
+    if not isinstance(raw, str) or country is None:
+        return None
+    code = raw.strip(_BLANK).upper()
+    if len(code) > _REGION and code.startswith(country):
+        code = code.removeprefix(country).removeprefix("-")
+    return code if code.isascii() and code.isalnum() and len(code) <= _SUBDIVISION else None
 
 
 def locale(raw: object) -> Read:

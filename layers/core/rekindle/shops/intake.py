@@ -6,9 +6,11 @@ Pure: imports msgspec, `rekindle.domain` and its neighbours here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol, cast
+from functools import cache
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
@@ -34,6 +36,8 @@ class _Reader(Protocol):
     def triggered_at(self, headers: Mapping[str, str]) -> datetime | None: ...
     def normalise(self, topic: str, body: Body, arrival: Arrival) -> tuple[Event, ...]: ...
 
+    SHAPED: frozenset[str]
+
 
 _READERS: dict[Platform, _Reader] = {"shopify": cast("_Reader", shopify), "woocommerce": cast("_Reader", woocommerce)}
 
@@ -47,6 +51,29 @@ def decode(body: bytes) -> Body:
     if not isinstance(read, dict):
         raise MalformedBodyError("the body is JSON, but no object")
     return read
+
+
+@cache
+def _shaped(platform: Platform) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a platform's orders."""
+    if platform == "shopify":
+        from rekindle.shops.shopify.shapes import Order as ShopifyOrder
+
+        return msgspec.json.Decoder(ShopifyOrder, float_hook=Decimal)
+    from rekindle.shops.woocommerce.shapes import Order as WooOrder
+
+    return msgspec.json.Decoder(WooOrder, float_hook=Decimal)
+
+
+def read(platform: Platform, topic: str, body: bytes) -> Body:
+    """Return as much of the JSON object as `normalise` reads under this topic, or all of it.
+
+    A shape says what the usual body looks like: one of another shape is read whole. Raises `MalformedBodyError`.
+    """
+    if topic in _READERS[platform].SHAPED:
+        with suppress(ValueError, RecursionError):
+            return cast("Body", _shaped(platform).decode(body))
+    return decode(body)
 
 
 def normalise(platform: Platform, topic: str, body: Body, arrival: Arrival) -> tuple[Event, ...]:
@@ -101,34 +128,44 @@ def parse(
     headers = signature.lower(headers)
     mark = reader.verify(headers, body, domain=domain, secrets=secrets)
     ids = reader.unique_ids(headers, mark, shop=shop)
-    decoded = decode(body)
     topic = reader.topic_of(headers)
+    decoded = read(platform, topic, body)
+    triggered_at = reader.triggered_at(headers)
     arrival = Arrival(
         shop=shop,
         delivery_id=ids[0],
         received_at=received_at,
-        triggered_at=reader.triggered_at(headers),
+        triggered_at=triggered_at,
         domain=domain,
         region=region,
         currency=currency,
         consent_keys=consent_keys,
     )
-    try:
-        events = reader.normalise(topic, decoded, arrival)
-    except MalformedBodyError as error:
-        telling = Telling(arrival)
-        telling.tell_unknown(topic, decoded, str(error))
-        events = tuple(telling.events)
     return Delivery(
         id=ids[0],
         shop=shop,
         source=platform,
         topic=topic,
         received_at=received_at,
-        events=events,
+        triggered_at=triggered_at,
+        events=_told(platform, topic, decoded, arrival),
         body=body,
         also=ids[1:],
     )
+
+
+def read_again(platform: Platform, topic: str, body: bytes, arrival: Arrival) -> tuple[Event, ...]:
+    """Return the events that `parse` would make of this body now. Raises `MalformedBodyError`: no JSON object."""
+    return _told(platform, topic, read(platform, topic, body), arrival)
+
+
+def _told(platform: Platform, topic: str, body: Body, arrival: Arrival) -> tuple[Event, ...]:
+    try:
+        return normalise(platform, topic, body, arrival)
+    except MalformedBodyError as error:
+        telling = Telling(arrival)
+        telling.tell_unknown(topic, body, str(error))
+        return tuple(telling.events)
 
 
 def is_ping(platform: Platform, headers: Mapping[str, str], body: bytes) -> bool:

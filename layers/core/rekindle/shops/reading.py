@@ -21,6 +21,7 @@ Body = dict[str, Any]
 CONSENT_KEYS = ("_rekindle_consent", "marketing_opt_in")
 
 _EMPTY: Body = {}
+_NAMES = ("id", "token", "cart_token")
 _NOBODY = Who()
 
 # The largest number of digits before the point, or of zeros after it, that an amount of money can have.
@@ -185,9 +186,12 @@ class Telling:
         )
         self.problems.clear()
 
-    def tell_unknown(self, topic: str, body: Body, problem: str | None = None) -> None:
-        """Add a `delivery.unknown`: accepted and kept as sent, names nobody, changes nothing."""
+    def tell_unknown(self, topic: str, body: Body, problem: str | None = None, *, named: str | None = None) -> None:
+        """Add a `delivery.unknown`: accepted and kept as sent, names nobody, changes nothing.
+
+        `named` is the id of what it is about, where that does not stand in the body's `id`, `token` or `cart_token`.
+        """
         if problem is not None:
             self.problems.append(problem)
-        named = identifier(body.get("id")) or identifier(body.get("token")) or identifier(body.get("cart_token"))
-        self.tell("delivery.unknown", Other(topic=topic, id=named), self.arrival.at)
+        of = named or next((found for name in _NAMES if (found := identifier(body.get(name)))), None)
+        self.tell("delivery.unknown", Other(topic=topic, id=of), self.arrival.at)
