@@ -94,4 +94,5 @@ clean: ## remove everything that was made here
 	@echo "Setting up $(@D), once …"
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip $(INSTALL) $<
+	@[ $(@D) != .venv ] || ln -sf ../../bin/rekindle .venv/bin/rekindle
 	@touch $@

@@ -42,6 +42,7 @@ class _Road:
             state=ports.state,
             alarms=ports.alarms,
             queues=ports.queues,
+            privacy=ports.privacy,
             library=Library(ports.blobs, ports.clock),
             clock=ports.clock,
             address_key=_KEY,

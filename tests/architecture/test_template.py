@@ -193,7 +193,7 @@ def test_only_send_may_send_and_only_journey_may_set_an_alarm_clock() -> None:
     assert may("scheduler:CreateSchedule") == {"JourneyRole"}
 
 
-def test_only_journey_may_write_profiles() -> None:
+def test_only_journey_may_write_profiles_and_only_privacy_may_bury_them() -> None:
     writers = {
         role
         for role in ROLES
@@ -201,7 +201,7 @@ def test_only_journey_may_write_profiles() -> None:
         if {"Fn::GetAtt": ["ProfilesTable", "Arn"]} in statement["Resource"]
         and {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} & set(statement["Action"])
     }
-    assert writers == {"JourneyRole"}
+    assert writers == {"JourneyRole", "PrivacyRole"}
 
 
 def test_scheduler_may_only_ring_and_only_for_our_alarm_clocks() -> None:

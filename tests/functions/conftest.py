@@ -52,6 +52,7 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "WAKE_QUEUE_ARN": made.installation.wake_arn,
             "MARKETING_QUEUE_URL": made.installation.queue_urls["marketing"],
             "TRANSACTIONAL_QUEUE_URL": made.installation.queue_urls["transactional"],
+            "PRIVACY_QUEUE_URL": made.installation.queue_urls["privacy"],
             "SCHEDULE_GROUP": made.installation.schedule_group,
             "SCHEDULER_ROLE_ARN": "arn:aws:iam::000000000000:role/scheduler",
             "CONFIGURATION_SET": "rekindle-test",

@@ -170,6 +170,32 @@ def visit(token: str, method: str, query: str = "") -> dict[str, Any]:
     }
 
 
+def test_privacy_carries_a_request_out_and_logs_no_address(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: the shop's webhook, journey, which hands it over, and the receipt in the raw bucket."""
+    redact = {"shop_id": 1, "shop_domain": "tea.myshopify.com", "customer": {"email": "ada@example.com"}}
+    load("webhook").handler(shopify(json.dumps(CHECKOUT).encode()), None)
+    (checkout,) = ports.pending_ids()
+    journey, privacy = load("journey"), load("privacy")
+    journey.handler({"Records": [stream_record(ports, checkout)]}, None)
+    load("webhook").handler(shopify(json.dumps(redact).encode(), headers={"x-shopify-topic": "customers/redact"}), None)
+    (request,) = ports.pending_ids()
+    journey.handler({"Records": [stream_record(ports, request)]}, None)
+    (message,) = ports.clients.sqs.receive_message(QueueUrl=ports.installation.queue_urls["privacy"])["Messages"]
+    bad = {"messageId": "bad", "body": "{"}
+    answer = privacy.handler({"Records": [{"messageId": "good", "body": message["Body"]}, bad]}, None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    (key,) = ports.raw.list("receipts/tea/")
+    receipt = json.loads(ports.raw.get(key) or b"{}")
+    assert (receipt["wish"], receipt["stores"]["deliveries"]["erased"]) == ("erase", 1)
+    assert set(ports.item("deliveries", checkout) or ()) & {"body", "events"} == set()
+    assert set(ports.item("deliveries", request) or ()) & {"body", "events"} == set()
+    said = capsys.readouterr().out
+    assert '"PrivacyDone":[1.0]' in said
+    assert "ada@example.com" not in said
+
+
 def test_links_asks_on_get_and_acts_on_post_only(load: Load, ports: AwsPorts) -> None:
     claim = Unsubscribe(shop="tea", channel="email", address="f" * 32, message="m", profile="p")
     token = sign_unsubscribe(ports.secrets.link_keys(), claim)

@@ -20,6 +20,7 @@ from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
 from rekindle.service.people import alias_key
+from rekindle.service.privacy import Privacy
 from rekindle.service.sweep import Swept, sweep
 from tests.support.build import T0
 
@@ -51,7 +52,16 @@ class Plant:
             state=world.state,
             alarms=world.alarms,
             queues=world.queues,
+            privacy=world.privacy,
             library=Library(world.blobs, world.clock),
+            clock=world.clock,
+            address_key=world.secret_address_key,
+        )
+        self.privacy = Privacy(
+            vault=world.vault,
+            state=world.state,
+            files=world.raw,
+            queue=world.privacy,
             clock=world.clock,
             address_key=world.secret_address_key,
         )
@@ -102,6 +112,10 @@ class Plant:
                 elif isinstance(verdict, LookAgain):
                     queue.release(parcel.receipt, verdict.delay)
                 return True
+        for task in world.privacy_queue.receive(1, visibility=90):
+            self.privacy.handle(task.value)
+            world.privacy_queue.delete(task.receipt)
+            return True
         return bool(world.ring_due_schedules())
 
     def settle(self) -> None:

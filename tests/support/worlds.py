@@ -13,27 +13,33 @@ from botocore.session import Session
 from msgspec import Struct
 
 from rekindle.aws.alarms import SchedulerAlarms
+from rekindle.aws.archive import DynamoArchive
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
-from rekindle.aws.queues import SqsSendQueues
+from rekindle.aws.queues import SqsPrivacyQueue, SqsSendQueues
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.state import DynamoState
 from rekindle.aws.tables import Tables
+from rekindle.aws.vault import AwsVault
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Signpost
 from rekindle.memory import VirtualClock, World
 from rekindle.ports import (
     Alarms,
+    Archive,
     Blobs,
     Intake,
     Outbox,
     Parcel,
+    PrivacyQueue,
+    PrivacyTask,
     Secrets,
     SendQueues,
     ShopSecrets,
     State,
+    Vault,
     Wake,
 )
 from tests.support.template import create_table, tables
@@ -41,7 +47,10 @@ from tests.support.template import create_table, tables
 START = datetime(2035, 3, 5, 9, 0, tzinfo=UTC)
 """Far ahead, so that no emulator's own clock ever reaches a schedule of these tests."""
 
-QueueName = Literal["wake", "transactional", "marketing"]
+QueueName = Literal["wake", "transactional", "marketing", "privacy"]
+
+
+_PAYLOADS: dict[str, Any] = {"wake": Wake, "privacy": PrivacyTask}
 
 
 class Waiting(Struct, frozen=True):
@@ -62,6 +71,11 @@ class Ports(Protocol):
         ...
 
     @property
+    def archive(self) -> Archive:
+        """`ports.Archive`."""
+        ...
+
+    @property
     def state(self) -> State:
         """`ports.State`."""
         ...
@@ -74,6 +88,21 @@ class Ports(Protocol):
     @property
     def queues(self) -> SendQueues:
         """`ports.SendQueues`."""
+        ...
+
+    @property
+    def privacy(self) -> PrivacyQueue:
+        """`ports.PrivacyQueue`."""
+        ...
+
+    @property
+    def vault(self) -> Vault:
+        """`ports.Vault`."""
+        ...
+
+    @property
+    def raw(self) -> Blobs:
+        """`ports.Blobs` of the raw bucket."""
         ...
 
     @property
@@ -131,16 +160,28 @@ class MemoryPorts:
         world = self.world = World(START)
         self.clock = world.clock
         self.intake: Intake = world.intake
+        self.archive: Archive = world.archive
         self.state: State = world.state
         self.alarms: Alarms = world.alarms
         self.queues: SendQueues = world.queues
+        self.privacy: PrivacyQueue = world.privacy
+        self.vault: Vault = world.vault
+        self.raw: Blobs = world.raw
         self.outbox: Outbox = world.outbox
         self.blobs: Blobs = world.blobs
         self.secrets: Secrets = world.secrets
 
     def waiting(self, queue: QueueName) -> Waiting:
         """Return what lies on the queue."""
-        chosen: Any = self.world.wake_queue if queue == "wake" else self.world.send_queues[queue]
+        world = self.world
+        chosen: Any
+        match queue:
+            case "wake":
+                chosen = world.wake_queue
+            case "privacy":
+                chosen = world.privacy_queue
+            case _:
+                chosen = world.send_queues[queue]
         received = chosen.receive(limit=1000)
         for message in received:
             chosen.delete(message.receipt)
@@ -193,8 +234,8 @@ class Installation:
 
     @cached_property
     def queue_urls(self) -> dict[QueueName, str]:
-        """The wake queue and the two send queues."""
-        names: tuple[QueueName, ...] = ("wake", "transactional", "marketing")
+        """The wake queue, the two send queues and the privacy queue."""
+        names: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy")
         made = {queue: self.clients.sqs.create_queue(QueueName=f"{self.prefix}-{queue}") for queue in names}
         return {queue: answer["QueueUrl"] for queue, answer in made.items()}
 
@@ -247,6 +288,12 @@ class AwsPorts:
         return DynamoIntake(self.clients, made.tables, raw_bucket=made.raw_bucket)
 
     @cached_property
+    def archive(self) -> Archive:
+        """The adapter."""
+        made = self.installation
+        return DynamoArchive(self.clients, made.tables, raw_bucket=made.raw_bucket)
+
+    @cached_property
     def state(self) -> State:
         """The adapter."""
         made = self.installation
@@ -270,6 +317,22 @@ class AwsPorts:
         """The adapter."""
         urls = self.installation.queue_urls
         return SqsSendQueues(self.clients, transactional_url=urls["transactional"], marketing_url=urls["marketing"])
+
+    @cached_property
+    def privacy(self) -> PrivacyQueue:
+        """The adapter."""
+        return SqsPrivacyQueue(self.clients, queue_url=self.installation.queue_urls["privacy"])
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The adapter."""
+        made = self.installation
+        return AwsVault(self.clients, made.tables, raw_bucket=made.raw_bucket, secrets_prefix=made.secrets_prefix)
+
+    @cached_property
+    def raw(self) -> Blobs:
+        """The adapter."""
+        return S3Blobs(self.clients, self.installation.raw_bucket)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -298,7 +361,7 @@ class AwsPorts:
         visible: list[Any] = []
         while received := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             for message in received:
-                visible.append(msgspec.json.decode(message["Body"], type=Wake if queue == "wake" else Parcel))
+                visible.append(msgspec.json.decode(message["Body"], type=_PAYLOADS.get(queue, Parcel)))
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         name: Any = "ApproximateNumberOfMessagesDelayed"
         answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])

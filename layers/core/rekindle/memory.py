@@ -15,9 +15,9 @@ import functools
 import hashlib
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Concatenate, Generic, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -30,10 +30,10 @@ from rekindle.domain.errors import (
     MailUncertainError,
     PendingGoneError,
 )
-from rekindle.domain.events import Delivery, Suppression, decode_events, encode_events
+from rekindle.domain.events import Delivery, Event, Suppression, decode_events, encode_events
 from rekindle.domain.facts import Product
 from rekindle.domain.outcome import Decision
-from rekindle.domain.profile import Category, Profile, Signpost, decode_profile, encode_profile
+from rekindle.domain.profile import Category, Profile, Signpost, Tombstone, decode_profile, encode_profile
 from rekindle.ports import (
     ALARM_HORIZON,
     ALARM_THRESHOLD,
@@ -41,14 +41,18 @@ from rekindle.ports import (
     MAX_SPLIT,
     OPEN_STATES,
     QUARANTINE,
+    SHOP_STORES,
     Commit,
     Lease,
     LeaseAnswer,
+    LedgerEntry,
     Mail,
     Message,
     MessageState,
     Parcel,
     Pending,
+    PrivacyTask,
+    Purged,
     ShopSecrets,
     Wake,
     Work,
@@ -57,7 +61,7 @@ from rekindle.ports import (
 Moment = Literal["before", "after"]
 Hook = Callable[[str, Moment], None]
 Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost"]
-Payload = TypeVar("Payload", Wake, Parcel)
+Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask)
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
@@ -198,9 +202,15 @@ class LedgerLine(Struct, frozen=True, kw_only=True):
     """What one commit wrote to the ledger."""
 
     profile_id: str
+    shop: str
     at: datetime
     cause: str
     decisions: tuple[Decision, ...]
+
+    @property
+    def key(self) -> str:
+        """The line's key under its profile: the time at a fixed width, and the cause."""
+        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}#{self.cause}"
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -243,7 +253,7 @@ class World:
         self.pending: dict[str, Pending] = {}
         self.stream: deque[Pending] = deque()
         """inserts into pending, for journey to read; never taken off by a port"""
-        self.profiles: dict[str, bytes | Signpost] = {}
+        self.profiles: dict[str, bytes | Signpost | Tombstone] = {}
         self.profile_expiry: dict[str, datetime] = {}
         self.owners: dict[str, str] = {}
         """alias key → profile id"""
@@ -255,6 +265,9 @@ class World:
         self.catalogue: dict[tuple[str, str], Product] = {}
         self.deletions: dict[tuple[str, str], datetime] = {}
         self.files: dict[str, bytes] = {}
+        """the content bucket"""
+        self.raw_files: dict[str, bytes] = {}
+        """the raw bucket, but for the bodies of deliveries, which stand with these"""
         self.shops: dict[str, ShopSecrets] = {}
         self.secret_address_key = b"address-key"
         self.secret_link_keys: dict[str, bytes] = {"k1": b"link-key-1"}
@@ -265,6 +278,7 @@ class World:
             "transactional": Queue(self.clock, Parcel, max_receives=max_receives),
             "marketing": Queue(self.clock, Parcel, max_receives=max_receives),
         }
+        self.privacy_queue = Queue(self.clock, PrivacyTask, max_receives=max_receives)
         self.inbox: list[Sent] = []
         self.attempts: list[tuple[Mail, Fate]] = []
         """every call of the mailer, also those that sent nothing"""
@@ -278,7 +292,11 @@ class World:
         self.queues = MemorySendQueues(self)
         self.outbox = MemoryOutbox(self)
         self.mailer = MemoryMailer(self)
-        self.blobs = MemoryBlobs(self)
+        self.blobs = MemoryBlobs(self, "blobs", self.files)
+        self.raw = MemoryBlobs(self, "raw", self.raw_files)
+        self.privacy = MemoryPrivacyQueue(self)
+        self.vault = MemoryVault(self)
+        self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
 
     def touch(self, call: str, moment: Moment) -> None:
@@ -315,11 +333,15 @@ class World:
         What is visible already counts as now.
         """
         moments = [s.at for s in self.schedules.values() if not s.fired]
-        queued = [self.wake_queue.messages, *(queue.messages for queue in self.send_queues.values())]
+        queued = [
+            self.wake_queue.messages,
+            self.privacy_queue.messages,
+            *(queue.messages for queue in self.send_queues.values()),
+        ]
         moments.extend(m.visible_at for messages in queued for m in messages)
         return max(min(moments), self.clock.now()) if moments else None
 
-    def profile(self, profile_id: str) -> Profile | Signpost | None:
+    def profile(self, profile_id: str) -> Profile | Signpost | Tombstone | None:
         """Return the stored profile without going through a port."""
         stored = self.profiles.get(profile_id)
         return decode_profile(stored) if isinstance(stored, bytes) else stored
@@ -400,6 +422,27 @@ class MemoryIntake(_Port):
         return True
 
 
+class MemoryArchive(_Port):
+    """`ports.Archive`."""
+
+    name = "archive"
+
+    def deliveries(
+        self, shop: str, since: datetime | None = None, until: datetime | None = None, topic: str | None = None
+    ) -> Iterator[Delivery]:
+        """Yield the deliveries."""
+        self.world.touch("archive.deliveries", "before")
+        for delivery in list(self.world.deliveries.values()):
+            if (
+                delivery.shop == shop
+                and (since is None or delivery.received_at >= since)
+                and (until is None or delivery.received_at < until)
+                and (topic is None or delivery.topic == topic)
+            ):
+                yield structs.replace(delivery, also=())
+        self.world.touch("archive.deliveries", "after")
+
+
 class MemoryState(_Port):
     """`ports.State`."""
 
@@ -423,8 +466,8 @@ class MemoryState(_Port):
         return Work(pending=current, events=events, owners=owners, quarantined=quarantined)
 
     @_call
-    def profile(self, profile_id: str) -> Profile | Signpost | None:
-        """Return the profile or its signpost."""
+    def profile(self, profile_id: str) -> Profile | Signpost | Tombstone | None:
+        """Return the profile, its signpost or its tombstone."""
         return self.world.profile(profile_id)
 
     @_call
@@ -470,7 +513,9 @@ class MemoryState(_Port):
         world.profiles.update({merged.profile_id: Signpost(profile.id) for merged in commit.merged})
         if commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{profile.version}"
-            line = LedgerLine(profile_id=profile.id, at=commit.told_at, cause=cause, decisions=commit.decisions)
+            line = LedgerLine(
+                profile_id=profile.id, shop=profile.shop, at=commit.told_at, cause=cause, decisions=commit.decisions
+            )
             world.ledger.append(line)
 
     @_call
@@ -519,9 +564,9 @@ class MemoryState(_Port):
         return pending.tries + 1
 
     def _version(self, profile_id: str) -> int | None:
-        """Return the stored version: 0 where nothing is stored, `None` where no commit may write (a signpost)."""
+        """Return the stored version: 0 where nothing is stored, `None` where no commit may write (not a profile)."""
         stored = self.world.profile(profile_id)
-        if isinstance(stored, Signpost):
+        if isinstance(stored, (Signpost, Tombstone)):
             return None
         return stored.version if stored is not None else 0
 
@@ -586,8 +631,8 @@ class MemoryOutbox(_Port):
     def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Message], dict[str, Profile | Signpost]]:
         """Return what is known of these messages and profiles."""
         messages = {key: self.world.messages[key] for key, _ in pairs if key in self.world.messages}
-        profiles = {key: found for _, key in pairs if (found := self.world.profile(key)) is not None}
-        return messages, profiles
+        profiles = {key: self.world.profile(key) for _, key in pairs}
+        return messages, {key: found for key, found in profiles.items() if isinstance(found, (Profile, Signpost))}
 
     @_call
     def lease(self, lease: Lease) -> LeaseAnswer:
@@ -694,42 +739,45 @@ class MemoryMailer(_Port):
 
 
 class MemoryBlobs(_Port):
-    """`ports.Blobs`."""
+    """`ports.Blobs`, over one of the world's buckets."""
 
-    name = "blobs"
+    def __init__(self, world: World, name: str, files: dict[str, bytes]) -> None:
+        super().__init__(world)
+        self.name = name
+        self._files = files
 
     @_call
     def get(self, key: str) -> bytes | None:
         """Return the content."""
-        return self.world.files.get(key)
+        return self._files.get(key)
 
     @_call
     def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
         """Write the content; the type is of no use here."""
         del content_type
-        self.world.files[key] = bytes(content)
+        self._files[key] = bytes(content)
 
     @_call
     def list(self, prefix: str) -> dict[str, str]:
         """Return the version tags under the prefix."""
-        files = self.world.files
+        files = self._files
         return {key: _tag(files[key]) for key in sorted(files) if key.startswith(prefix)}
 
     @_call
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:
         """Write if nobody else did meanwhile."""
-        present = self.world.files.get(key)
+        present = self._files.get(key)
         if present == content:
             return True
         if (None if present is None else _tag(present)) != expected:
             return False
-        self.world.files[key] = bytes(content)
+        self._files[key] = bytes(content)
         return True
 
     @_call
     def tagged(self, key: str) -> tuple[bytes, str] | None:
         """Return content and tag."""
-        content = self.world.files.get(key)
+        content = self._files.get(key)
         return None if content is None else (content, _tag(content))
 
 
@@ -758,3 +806,186 @@ class MemorySecrets(_Port):
     def link_keys(self) -> Mapping[str, bytes]:
         """Return the keys for links, the current one first."""
         return dict(self.world.secret_link_keys)
+
+
+class MemoryPrivacyQueue(_Port):
+    """`ports.PrivacyQueue`."""
+
+    name = "privacy"
+
+    @_call
+    def ask(self, tasks: Sequence[PrivacyTask], delay: int = 0) -> None:
+        """Put these on the queue."""
+        for task in tasks:
+            self.world.privacy_queue.put(task, delay)
+
+
+#: Small, so that a story of a few deliveries has several pages.
+_PAGE = 3
+
+
+class MemoryVault(_Port):
+    """`ports.Vault`."""
+
+    name = "vault"
+
+    @_call
+    def owners(self, keys: Sequence[str]) -> tuple[dict[str, str], frozenset[str]]:
+        """Return whom the aliases lead to."""
+        world = self.world
+        owners = {key: world.owners[key] for key in keys if key in world.owners}
+        return owners, frozenset(key for key in keys if len(world.sharing.get(key, ())) >= QUARANTINE)
+
+    @_call
+    def point(self, key: str, profile_id: str) -> bool:
+        """Write the alias if it is absent."""
+        return self.world.owners.setdefault(key, profile_id) == profile_id
+
+    @_call
+    def bury(self, profile_id: str, tombstone: Tombstone, version: int | None) -> None:
+        """Put the tombstone."""
+        stored = self.world.profile(profile_id)
+        found = stored.version if isinstance(stored, Profile) else None
+        if found != version or isinstance(stored, Signpost):
+            raise ConflictError(f"profile {profile_id} is not at version {version}")
+        self.world.profiles[profile_id] = tombstone
+        self.world.profile_expiry.pop(profile_id, None)
+
+    @_call
+    def suppress(self, suppression: Suppression) -> None:
+        """Write the refusal."""
+        self.world.suppress(suppression)
+
+    @_call
+    def suppressions(self, shop: str, channel: str, address: str) -> Sequence[Suppression]:
+        """Return what is in force."""
+        records = self.world.suppressions.items()
+        return [
+            record.latest
+            for key, record in records
+            if key[:3] == (shop, channel, address) and record.active and record.latest is not None
+        ]
+
+    @_call
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return the delivery."""
+        stored = self.world.deliveries.get(delivery_id)
+        return None if stored is None else structs.replace(stored, also=())
+
+    @_call
+    def strip(self, delivery_id: str, at: datetime, events: Sequence[Event] = ()) -> int:
+        """Empty the delivery; there are no files here."""
+        del at
+        stored = self.world.deliveries.get(delivery_id)
+        if stored is not None:
+            self.world.deliveries[delivery_id] = structs.replace(stored, body=b"", events=tuple(events))
+        return 0
+
+    @_call
+    def waiting(self, keys: Collection[str]) -> Sequence[Pending]:
+        """Return the pending items with these keys."""
+        wanted = set(keys)
+        return [pending for pending in self.world.pending.values() if wanted.intersection(pending.keys)]
+
+    @_call
+    def drop(self, pending_id: str) -> None:
+        """Delete the pending item."""
+        self.world.pending.pop(pending_id, None)
+
+    @_call
+    def ledger(self, profile_id: str, after: str = "", limit: int = 100) -> Sequence[LedgerEntry]:
+        """Return the profile's lines."""
+        lines = sorted(
+            (line for line in self.world.ledger if line.profile_id == profile_id and line.key > after),
+            key=lambda line: line.key,
+        )
+        return [LedgerEntry(at=line.key, decisions=line.decisions) for line in lines[:limit]]
+
+    @_call
+    def forget_ledger(self, profile_id: str, lines: Sequence[str]) -> None:
+        """Delete lines."""
+        self.world.ledger = [
+            line for line in self.world.ledger if line.profile_id != profile_id or line.key not in lines
+        ]
+
+    @_call
+    def message_ids(self, profile_id: str, after: str = "", limit: int = 100) -> Sequence[str]:
+        """Return the ids of the profile's messages."""
+        found = (m.id for m in self.world.messages.values() if m.profile_id == profile_id and m.id > after)
+        return sorted(found)[:limit]
+
+    @_call
+    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Return the messages that exist."""
+        return {key: self.world.messages[key] for key in ids if key in self.world.messages}
+
+    @_call
+    def forget_messages(self, ids: Sequence[str]) -> None:
+        """Delete messages."""
+        for key in ids:
+            self.world.messages.pop(key, None)
+
+    @_call
+    def forget_files(self, prefix: str) -> int:
+        """Delete files of the raw bucket."""
+        gone = [key for key in self.world.raw_files if key.startswith(prefix)]
+        for key in gone:
+            del self.world.raw_files[key]
+        return len(gone)
+
+    @_call
+    def purge(self, shop: str, store: str, cursor: str | None = None, *, spare: str = "") -> Purged:
+        """Delete a page. What is deleted needs no cursor."""
+        del cursor
+        world = self.world
+        if store == "ledger":
+            lines = [line for line in world.ledger if line.shop == shop][:_PAGE]
+            world.ledger = [line for line in world.ledger if line not in lines]
+            return Purged(len(lines), "more" if len(lines) == _PAGE else None)
+        table, keys = self._of(shop, store)
+        page = [key for key in keys if key != spare][:_PAGE]
+        for key in page:
+            table.pop(key)
+            if store == "aliases":
+                world.sharing.pop(key, None)
+            if store == "deliveries":
+                world.delivery_marks = {mark: of for mark, of in world.delivery_marks.items() if of != key}
+        return Purged(len(page), "more" if len(page) == _PAGE else None)
+
+    @_call
+    def disconnect(self, shop: str) -> bool:
+        """Delete the secrets."""
+        return self.world.shops.pop(shop, None) is not None
+
+    def _of(self, shop: str, store: str) -> tuple[dict[Any, Any], list[Any]]:
+        """Return a table and the keys in it that are this shop's."""
+        world = self.world
+        match store:
+            case "pending":
+                return world.pending, [key for key, item in world.pending.items() if item.shop == shop]
+            case "profiles":
+                return world.profiles, [key for key in world.profiles if self._is_of(key, shop)]
+            case "aliases":
+                return world.owners, [key for key in world.owners if key.startswith(f"{shop}#")]
+            case "messages":
+                return world.messages, [key for key, item in world.messages.items() if item.shop == shop]
+            case "products":
+                return world.catalogue, [key for key in world.catalogue if key[0] == shop]
+            case "suppressions":
+                return world.suppressions, [key for key in world.suppressions if key[0] == shop]
+            case "deliveries":
+                return world.deliveries, [key for key, item in world.deliveries.items() if item.shop == shop]
+            case "raw/deliveries" | "raw/unread" | "raw/exports":
+                prefix = f"{store.removeprefix('raw/')}/{shop}/"
+                return world.raw_files, [key for key in world.raw_files if key.startswith(prefix)]
+            case _:
+                raise ValueError(f"{store} is none of {', '.join(SHOP_STORES)}")
+
+    def _is_of(self, profile_id: str, shop: str) -> bool:
+        """Whether this is the shop's. A signpost is its target's; one that leads nowhere is no use to anybody."""
+        found = self.world.profile(profile_id)
+        for _ in range(len(self.world.profiles)):
+            if not isinstance(found, Signpost):
+                break
+            found = self.world.profile(found.to)
+        return found is None or (isinstance(found, (Profile, Tombstone)) and found.shop == shop)

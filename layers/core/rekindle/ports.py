@@ -7,7 +7,7 @@ as it is: the caller's retry is a queue, not a loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 from rekindle.domain.events import Delivery, Event, Suppression
 from rekindle.domain.facts import Product
 from rekindle.domain.outcome import Decision
-from rekindle.domain.profile import Category, Profile, Signpost
+from rekindle.domain.profile import Category, Profile, Signpost, Tombstone
 
 
 class Clock(Protocol):
@@ -39,6 +39,20 @@ class Intake(Protocol):
         `keys` are the alias keys of everybody that the delivery names (`Pending.keys`). A delivery is a repeat when its
         id or any of `also` is known: then nothing is stored but suppressions that are missing. Of several refusals the
         latest stands; one that was lifted since (`State.lift`) stays lifted. When this returns, the delivery is safe.
+        """
+        ...
+
+
+class Archive(Protocol):
+    """Accepted deliveries as they came, to be read again: for tools, since it reads the whole table."""
+
+    def deliveries(
+        self, shop: str, since: datetime | None = None, until: datetime | None = None, topic: str | None = None
+    ) -> Iterator[Delivery]:
+        """Yield the shop's deliveries received from `since` on and before `until`, in no order.
+
+        With events, raw body and `triggered_at`, without `also`. Of a delivery that was stripped, body and events are
+        empty; a body that cannot be found is empty too.
         """
         ...
 
@@ -141,11 +155,14 @@ class State(Protocol):
         ...
 
     def work(self, pending: Pending) -> Work | None:
-        """Return the events and the owners of the aliases, in one call; `None` when the item has been applied."""
+        """Return the events and the owners of the aliases, in one call; `None` when the item has been applied.
+
+        Of a delivery that was stripped (`Vault.strip`) there are no events any more.
+        """
         ...
 
-    def profile(self, profile_id: str) -> Profile | Signpost | None:
-        """Return the profile, where it went, or `None`."""
+    def profile(self, profile_id: str) -> Profile | Signpost | Tombstone | None:
+        """Return the profile, where it went, that it was erased, or `None`."""
         ...
 
     def split(self, pending: Pending, parts: Sequence[Pending]) -> None:
@@ -316,7 +333,7 @@ class Outbox(Protocol):
     def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Message], dict[str, Profile | Signpost]]:
         """Return the messages and the profiles of these (message id, profile id), in as few calls as can be.
 
-        An empty id asks for nothing.
+        An empty id asks for nothing. A profile that was erased is not there.
         """
         ...
 
@@ -418,6 +435,8 @@ class ShopSecrets(Struct, frozen=True, kw_only=True):
     """ISO 3166 country of phone numbers that name none"""
     currency: str | None = None
     """ISO 4217 currency of bodies that name none"""
+    consent_keys: tuple[str, ...] | None = None
+    """the meta keys of a WooCommerce order that hold the checkout's marketing box; `None`: the usual ones"""
 
 
 class Secrets(Protocol):
@@ -433,4 +452,141 @@ class Secrets(Protocol):
 
     def link_keys(self) -> Mapping[str, bytes]:
         """Return key id → key for signing links, the current one first. Old ones stay for ever (unsubscribe links)."""
+        ...
+
+
+# --- privacy ---------------------------------------------------------------------------------------------------------
+
+
+class PrivacyTask(Struct, frozen=True, kw_only=True):
+    """A message on the privacy queue: an event, by its place in its delivery, that privacy must look at. Ids only."""
+
+    delivery_id: str
+    index: int
+
+
+class PrivacyQueue(Protocol):
+    """The queue of privacy's work."""
+
+    def ask(self, tasks: Sequence[PrivacyTask], delay: int = 0) -> None:
+        """Put these on the queue, `delay` seconds (at most 900) from now. Raises when any was not taken."""
+        ...
+
+
+class LedgerEntry(Struct, frozen=True, kw_only=True):
+    """One stored line of the ledger. `at` is its key: the time, and the pending item or alarm that it is about."""
+
+    at: str
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def delivery_id(self) -> str | None:
+        """The delivery that was applied; `None` for an alarm."""
+        cause = self.at.partition("#")[2]
+        return None if cause.startswith("alarm.") else cause.partition("#")[0]
+
+
+#: Everything that holds something of a shop, in the order in which a shop's departure empties it: what would bring
+#: something back goes first.
+SHOP_STORES = (
+    "pending",
+    "profiles",
+    "aliases",
+    "messages",
+    "ledger",
+    "products",
+    "suppressions",
+    "deliveries",
+    "raw/deliveries",
+    "raw/unread",
+    "raw/exports",
+)
+
+
+class Purged(Struct, frozen=True):
+    """What became of one page: how many entries were erased, and where to go on (`None`: that was the last page)."""
+
+    erased: int
+    cursor: str | None = None
+
+
+class Vault(Protocol):
+    """What privacy needs of every store: to find all that is about a person or a shop, and to make it go away.
+
+    Everything here is safe to repeat. Reads are strongly consistent, except for `message_ids`.
+    """
+
+    def owners(self, keys: Sequence[str]) -> tuple[dict[str, str], frozenset[str]]:
+        """Return alias key → profile id of those that exist, and which keys identify nobody (`QUARANTINE`)."""
+        ...
+
+    def point(self, key: str, profile_id: str) -> bool:
+        """Let this alias lead there if it leads nowhere yet; return whether it leads there now."""
+        ...
+
+    def bury(self, profile_id: str, tombstone: Tombstone, version: int | None) -> None:
+        """Put the tombstone in place of the profile at this version; `None`: of nothing, or of an earlier tombstone.
+
+        Raises `ConflictError` when something else stands there.
+        """
+        ...
+
+    def suppress(self, suppression: Suppression) -> None:
+        """Write a refusal, as `Intake.accept` does: not where a later one stands, or a later grant."""
+        ...
+
+    def suppressions(self, shop: str, channel: str, address: str) -> Sequence[Suppression]:
+        """Return what is in force for this address (keyed hash)."""
+        ...
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return the delivery with its events and its raw body, without `also`; both are empty when it was stripped."""
+        ...
+
+    def strip(self, delivery_id: str, at: datetime, events: Sequence[Event] = ()) -> int:
+        """Take the body and the events out of the delivery, also from the bucket; keep its id, so that it stays known.
+
+        `events` are left in their place. Return how many files were deleted from the bucket. A delivery that does not
+        exist stays so.
+        """
+        ...
+
+    def waiting(self, keys: Collection[str]) -> Sequence[Pending]:
+        """Return the pending items that have any of these alias keys."""
+        ...
+
+    def drop(self, pending_id: str) -> None:
+        """Delete a pending item, if it is there."""
+        ...
+
+    def ledger(self, profile_id: str, after: str = "", limit: int = 100) -> Sequence[LedgerEntry]:
+        """Return the profile's lines later than `after` (their `at`), oldest first."""
+        ...
+
+    def forget_ledger(self, profile_id: str, lines: Sequence[str]) -> None:
+        """Delete these lines of the profile, by their `at`."""
+        ...
+
+    def message_ids(self, profile_id: str, after: str = "", limit: int = 100) -> Sequence[str]:
+        """Return the ids of the profile's messages greater than `after`, in order, from an index that may lag."""
+        ...
+
+    def messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Return the records of these messages, those that exist."""
+        ...
+
+    def forget_messages(self, ids: Sequence[str]) -> None:
+        """Delete the records of these messages."""
+        ...
+
+    def forget_files(self, prefix: str) -> int:
+        """Delete what lies under this prefix of the raw bucket; return how many files that were."""
+        ...
+
+    def purge(self, shop: str, store: str, cursor: str | None = None, *, spare: str = "") -> Purged:
+        """Delete one page of what a store (`SHOP_STORES`) holds of a shop, but not the delivery `spare`."""
+        ...
+
+    def disconnect(self, shop: str) -> bool:
+        """Delete the shop's secrets; return whether there were any. They can be brought back for seven days."""
         ...

@@ -55,6 +55,7 @@ class Journey(Settings, frozen=True, kw_only=True, rename="upper"):
     wake_queue_arn: str
     marketing_queue_url: str
     transactional_queue_url: str
+    privacy_queue_url: str
     schedule_group: str
     scheduler_role_arn: str
     secrets_prefix: str
@@ -105,6 +106,22 @@ class Publish(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/publish."""
 
     content_bucket: str
+
+
+class Privacy(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/privacy."""
+
+    deliveries_table: str
+    pending_table: str
+    profiles_table: str
+    aliases_table: str
+    suppressions_table: str
+    messages_table: str
+    ledger_table: str
+    products_table: str
+    raw_bucket: str
+    privacy_queue_url: str
+    secrets_prefix: str
 
 
 class Sweep(Settings, frozen=True, kw_only=True, rename="upper"):

@@ -36,7 +36,7 @@ class Clients:
 
     def __init__(self, session: Session | None = None, *, endpoint_url: str | None = None) -> None:
         self.session = session or Session()
-        self._endpoint_url = endpoint_url
+        self.endpoint_url = endpoint_url
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
@@ -74,4 +74,4 @@ class Clients:
             read_timeout=read_seconds,
             retries={"total_max_attempts": attempts, "mode": "standard"},
         )
-        return self.session.create_client(service, endpoint_url=self._endpoint_url, config=config)
+        return self.session.create_client(service, endpoint_url=self.endpoint_url, config=config)

@@ -12,8 +12,11 @@ from rekindle.aws import suppressions as suppression_items
 from rekindle.aws.items import (
     FAILED,
     KEPT,
+    KEPT_UNREAD,
     Item,
+    Wanted,
     answered,
+    batch_get,
     code_of,
     epoch,
     names,
@@ -51,7 +54,15 @@ class DynamoIntake:
 
         Raises `AnswerLostError`, and `ConflictError` when others keep writing the same items.
         """
-        stored = [self._put_new(self._tables.deliveries, self._delivery_item(delivery))]
+        item, files = self._delivery_item(delivery)
+        if files and self._known(delivery):
+            # A repeat stores nothing, also not in the bucket: what it holds may have been erased.
+            for refusal in _latest(suppressions):
+                self._suppress(refusal)
+            return False
+        for key, content in files.items():
+            self._clients.s3.put_object(Bucket=self._raw_bucket, Key=key, Body=content, ContentType="application/zlib")
+        stored = [self._put_new(self._tables.deliveries, item)]
         stored.append(self._put_new(self._tables.pending, self._pending_item(delivery, keys)))
         marks = [mark for mark in dict.fromkeys(delivery.also) if mark != delivery.id]
         stored += [self._put_new(self._tables.deliveries, _mark_item(mark, delivery)) for mark in marks]
@@ -81,31 +92,41 @@ class DynamoIntake:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise
 
-    def _delivery_item(self, delivery: Delivery) -> Item:
-        """Return the delivery as it is stored; what is too large for an item is in S3 when this returns."""
+    def _known(self, delivery: Delivery) -> bool:
+        """Whether this delivery, or one with any of its further ids, was accepted before."""
+        keys = [{"id": text(key)} for key in dict.fromkeys((delivery.id, *delivery.also))]
+        found = batch_get(self._clients.dynamodb, [Wanted(self._tables.deliveries, keys, ("id",))])
+        return bool(found[self._tables.deliveries])
+
+    @staticmethod
+    def _delivery_item(delivery: Delivery) -> tuple[Item, dict[str, bytes]]:
+        """Return the delivery as it is stored, and the files, by key, with what is too large for its item."""
         body = zlib.compress(delivery.body, 6) if delivery.body else b""
         events = encode_events(delivery.events)
+        named = any(event.profile_id is not None or event.points() for event in delivery.events)
         item: Item = {
             "id": text(delivery.id),
             "shop": text(delivery.shop),
             "source": text(delivery.source),
             "topic": text(delivery.topic),
             "received_at": text(stamp(delivery.received_at)),
-            "expires": epoch(delivery.received_at + KEPT),
+            "expires": epoch(delivery.received_at + (KEPT if named else KEPT_UNREAD)),
         }
+        if delivery.triggered_at is not None:
+            item["triggered_at"] = text(stamp(delivery.triggered_at))
+        files: dict[str, bytes] = {}
+        folder = f"{'deliveries' if named else 'unread'}/{delivery.shop}/{delivery.id}"
         if len(body) > _BODY_LIMIT or len(body) + len(events) > _ITEM_LIMIT:
-            item["body_ref"] = text(self._put_raw(f"deliveries/{delivery.id}/body", body))
+            files[f"{folder}/body"] = body
+            item["body_ref"] = text(f"{folder}/body")
         elif body:
             item["body"] = {"B": body}
         if len(events) > _ITEM_LIMIT:
-            item["events_ref"] = text(self._put_raw(f"deliveries/{delivery.id}/events", zlib.compress(events, 6)))
+            files[f"{folder}/events"] = zlib.compress(events, 6)
+            item["events_ref"] = text(f"{folder}/events")
         else:
             item["events"] = text(events.decode())
-        return item
-
-    def _put_raw(self, key: str, content: bytes) -> str:
-        self._clients.s3.put_object(Bucket=self._raw_bucket, Key=key, Body=content, ContentType="application/zlib")
-        return key
+        return item, files
 
     @staticmethod
     def _pending_item(delivery: Delivery, keys: Sequence[str]) -> Item:
@@ -133,7 +154,12 @@ class DynamoIntake:
 
 def _mark_item(mark: str, delivery: Delivery) -> Item:
     """Return the item that keeps a further id of a delivery taken."""
-    return {"id": text(mark), "of": text(delivery.id), "expires": epoch(delivery.received_at + KEPT)}
+    return {
+        "id": text(mark),
+        "of": text(delivery.id),
+        "shop": text(delivery.shop),
+        "expires": epoch(delivery.received_at + KEPT),
+    }
 
 
 def _latest(suppressions: Sequence[Suppression]) -> list[Suppression]:

@@ -22,9 +22,13 @@ Item = dict[str, Any]
 
 #: How long deliveries, messages and ledger lines are kept (DESIGN §4).
 KEPT = timedelta(days=400)
+#: A delivery that names nobody is found by nobody's request to erase, but may hold somebody: it goes in time for any
+#: (30 days; time to live may be two days late).
+KEPT_UNREAD = timedelta(days=28)
 
-#: BatchGetItem takes so many keys.
+#: BatchGetItem takes so many keys, BatchWriteItem so many writes.
 _BATCH = 100
+_WRITES = 25
 _BATCH_ROUNDS = 6
 _PAUSE_SECONDS = 0.025
 
@@ -153,6 +157,21 @@ def batch_get(client: DynamoDBClient, wanted: Sequence[Wanted]) -> dict[str, lis
         else:
             raise TimeoutError(f"DynamoDB left keys of {', '.join(asked)} unread {_BATCH_ROUNDS} times")
     return found
+
+
+def batch_delete(client: DynamoDBClient, table: str, keys: Sequence[Item]) -> None:
+    """Delete the items with these keys, which must be distinct; what is not there stays so.
+
+    What DynamoDB leaves undone is asked for again a few times, then `TimeoutError`.
+    """
+    for start in range(0, len(keys), _WRITES):
+        asked: dict[str, Any] = {table: [{"DeleteRequest": {"Key": key}} for key in keys[start : start + _WRITES]]}
+        for _ in tries(_BATCH_ROUNDS):
+            asked = dict(client.batch_write_item(RequestItems=asked).get("UnprocessedItems", {}))
+            if not asked:
+                break
+        else:
+            raise TimeoutError(f"DynamoDB left items of {table} undeleted {_BATCH_ROUNDS} times")
 
 
 def query_until(client: DynamoDBClient, limit: int, **request: Any) -> list[Item]:

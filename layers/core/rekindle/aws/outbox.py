@@ -32,7 +32,7 @@ from rekindle.aws.messages import message_item, message_update, parse_message
 from rekindle.aws.profiles import SHARDS, parse_profile
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
-from rekindle.domain.profile import Profile, Signpost
+from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import Lease, LeaseAnswer, Message, MessageState
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class DynamoOutbox:
         found = batch_get(self._clients.dynamodb, wanted)
         messages = {item["id"]["S"]: parse_message(item) for item in found[tables.messages]}
         profiles = {item["id"]["S"]: parse_profile(item) for item in found[tables.profiles]}
-        return messages, profiles
+        return messages, {key: found for key, found in profiles.items() if not isinstance(found, Tombstone)}
 
     def lease(self, lease: Lease) -> LeaseAnswer:
         """Take the lease if nothing speaks against it.

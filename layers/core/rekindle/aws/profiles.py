@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from rekindle.aws.items import Item, epoch, number, optional, stamp, text
-from rekindle.domain.profile import Profile, Signpost, decode_profile, encode_profile
+from rekindle.domain.profile import Profile, Signpost, Tombstone, decode_profile, encode_profile
 
 #: What the `due` and `open` indexes are spread over: the first hex digit of an id.
 SHARDS = "0123456789abcdef"
@@ -33,11 +35,20 @@ def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
     return item
 
 
-def parse_profile(item: Mapping[str, Any]) -> Profile | Signpost:
+def tombstone_item(profile_id: str, tombstone: Tombstone) -> Item:
+    """Return the item that stands in a profile's place: without version, so that no commit can follow it."""
+    written = msgspec.json.encode(tombstone).decode()
+    return {"id": text(profile_id), "shop": text(tombstone.shop), "tombstone": text(written)}
+
+
+def parse_profile(item: Mapping[str, Any]) -> Profile | Signpost | Tombstone:
     """Return what an item says."""
     to = optional(item, "to")
     if to is not None:
         return Signpost(to=to)
+    tombstone = optional(item, "tombstone")
+    if tombstone is not None:
+        return msgspec.json.decode(tombstone, type=Tombstone)
     packed = item.get("packed")
     return decode_profile(item["state"]["S"] if packed is None else zlib.decompress(packed["B"]))
 

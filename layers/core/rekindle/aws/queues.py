@@ -1,4 +1,4 @@
-"""The send queues, and how a batch of messages gets onto any queue."""
+"""The send queues, the privacy queue, and how a batch of messages gets onto any queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from rekindle.domain.errors import NotQueuedError
 from rekindle.domain.profile import Category
-from rekindle.ports import MAX_DELAY, Parcel
+from rekindle.ports import MAX_DELAY, Parcel, PrivacyTask
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -32,6 +32,18 @@ class SqsSendQueues:
         for category, url in self._urls.items():
             bodies = [msgspec.json.encode(parcel).decode() for parcel in parcels if parcel.category == category]
             send_all(self._clients.sqs, url, bodies, delay)
+
+
+class SqsPrivacyQueue:
+    """`ports.PrivacyQueue`."""
+
+    def __init__(self, clients: Clients, *, queue_url: str) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+
+    def ask(self, tasks: Sequence[PrivacyTask], delay: int = 0) -> None:
+        """Put these on the queue."""
+        send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
 
 
 def look_again(clients: Clients, url: str, receipt: str, delay: int) -> None:

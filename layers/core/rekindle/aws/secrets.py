@@ -35,6 +35,7 @@ class _StoredShop(Struct, frozen=True):
     webhook_secrets: tuple[str, ...]
     region: str | None = None
     currency: str | None = None
+    consent_keys: tuple[str, ...] | None = None
 
 
 class CachedSecrets:

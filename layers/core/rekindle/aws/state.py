@@ -36,7 +36,7 @@ from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event, decode_events
 from rekindle.domain.facts import Product
 from rekindle.domain.outcome import Decision
-from rekindle.domain.profile import Profile, Signpost
+from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Merged, Message, Pending, Work
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class DynamoState:
         found = batch_get(
             self._clients.dynamodb,
             [
-                Wanted(self._tables.deliveries, [{"id": text(pending.delivery_id)}], ("events", "events_ref")),
+                Wanted(self._tables.deliveries, [{"id": text(pending.delivery_id)}], ("id", "events", "events_ref")),
                 Wanted(self._tables.pending, [{"id": text(pending.id)}]),
                 Wanted(self._tables.aliases, [{"key": text(key)} for key in dict.fromkeys(pending.keys)]),
             ],
@@ -85,8 +85,8 @@ class DynamoState:
             ),
         )
 
-    def profile(self, profile_id: str) -> Profile | Signpost | None:
-        """Return the profile or its signpost."""
+    def profile(self, profile_id: str) -> Profile | Signpost | Tombstone | None:
+        """Return the profile, its signpost or its tombstone."""
         item = self._get(self._tables.profiles, profile_id)
         return None if item is None else parse_profile(item)
 
@@ -112,10 +112,10 @@ class DynamoState:
             writes.append(self._put_profile(commit.profile, commit.expires_at))
         writes += [self._put_alias(alias) for alias in commit.aliases]
         if commit.profile is not None:
-            writes += [self._put_signpost(merged, commit.profile.id) for merged in commit.merged]
+            writes += [self._put_signpost(merged, commit.profile) for merged in commit.merged]
         if commit.profile is not None and commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{commit.profile.version}"
-            writes.append(self._put_ledger(commit.profile.id, commit.told_at, cause, commit.decisions))
+            writes.append(self._put_ledger(commit.profile, commit.told_at, cause, commit.decisions))
         if writes:
             self._transact(commit.pending_id, writes)
 
@@ -206,8 +206,10 @@ class DynamoState:
         return answer.get("Item")
 
     def _events(self, delivery: Item) -> tuple[Event, ...]:
-        if "events_ref" not in delivery:
+        if "events" in delivery:
             return decode_events(delivery["events"]["S"])
+        if "events_ref" not in delivery:
+            return ()
         answer = self._clients.s3.get_object(Bucket=self._raw_bucket, Key=delivery["events_ref"]["S"])
         return decode_events(zlib.decompress(answer["Body"].read()))
 
@@ -256,21 +258,22 @@ class DynamoState:
             }
         return {"Put": put}
 
-    def _put_signpost(self, merged: Merged, to: str) -> dict[str, Any]:
+    def _put_signpost(self, merged: Merged, to: Profile) -> dict[str, Any]:
         return {
             "Put": {
                 "TableName": self._tables.profiles,
-                "Item": {"id": text(merged.profile_id), "to": text(to)},
+                "Item": {"id": text(merged.profile_id), "shop": text(to.shop), "to": text(to.id)},
                 "ConditionExpression": "#version = :before",
                 "ExpressionAttributeNames": names("version"),
                 "ExpressionAttributeValues": {":before": number(merged.version)},
             }
         }
 
-    def _put_ledger(self, profile_id: str, at: datetime, cause: str, decisions: Sequence[Decision]) -> dict[str, Any]:
+    def _put_ledger(self, profile: Profile, at: datetime, cause: str, decisions: Sequence[Decision]) -> dict[str, Any]:
         item = {
-            "profile_id": text(profile_id),
+            "profile_id": text(profile.id),
             "at": text(f"{stamp(at)}#{cause}"),
+            "shop": text(profile.shop),
             "decisions": text(msgspec.json.encode(decisions).decode()),
             "expires": epoch(at + KEPT),
         }

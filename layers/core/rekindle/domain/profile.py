@@ -142,6 +142,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     aliases: tuple[str, ...] = ()
     was: tuple[str, ...] = ()
     """ids of profiles that were merged into this one: their ledger lines and messages stay under these"""
+    erased_at: datetime | None = None
+    """the person was erased then and came back: nothing that was said earlier is taken any more"""
     person: Person = Person()
     told: dict[str, Told] = {}
     """field of `person` → when and by what it was said last"""
@@ -185,6 +187,19 @@ class Signpost(Struct, frozen=True, tag="signpost"):
     """Where a profile went when it was merged: whoever holds the old id follows it."""
 
     to: str
+
+
+class Tombstone(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tombstone"):
+    """What stays where an erased profile was: nothing of the person, only how to know what comes late.
+
+    What was said up to `erased_at` is dropped. `was` are the ids of the profiles that had been merged into it,
+    `aliases` the alias keys (keyed hashes) that lead or led to it.
+    """
+
+    erased_at: datetime
+    shop: str
+    was: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()

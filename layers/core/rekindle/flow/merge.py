@@ -33,6 +33,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         phone=survivor.phone or other.phone,
         shop_customer_id=survivor.shop_customer_id or other.shop_customer_id,
         was=tuple(dict.fromkeys((*survivor.was, *other.was, other.id))),
+        erased_at=max(filter(None, (survivor.erased_at, other.erased_at)), default=None),
         aliases=tuple(dict.fromkeys((*survivor.aliases, *other.aliases))),
         **_person(survivor, other),
         consent=_union(survivor.consent, other.consent, later_act),

@@ -6,6 +6,7 @@ the commit never comes, it is ignored, because the profile is the truth.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,14 +17,28 @@ from msgspec.structs import replace
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Alarm, Consent, Engagement, Product
+from rekindle.domain.facts import Alarm, Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, RingAt
 from rekindle.domain.profile import Profile
 from rekindle.flow.engine import advance, forget_planned
 from rekindle.flow.merge import merge
-from rekindle.ports import Alarms, Clock, Commit, Merged, Parcel, Pending, SendQueues, State, Wake
+from rekindle.ports import (
+    Alarms,
+    Clock,
+    Commit,
+    Merged,
+    Parcel,
+    Pending,
+    PrivacyQueue,
+    PrivacyTask,
+    SendQueues,
+    State,
+    Wake,
+    Work,
+)
+from rekindle.service.graves import buried, remembering
 from rekindle.service.library import Library
-from rekindle.service.people import Share, address_hash, follow, share_out, shared_addresses
+from rekindle.service.people import Load, Share, address_hash, follow, share_out, shared_addresses
 
 #: How often a lost race is run again before the wake queue takes over.
 RACES = 4
@@ -50,9 +65,18 @@ class Journey:
     """Applies pending events and alarms to profiles."""
 
     def __init__(
-        self, *, state: State, alarms: Alarms, queues: SendQueues, library: Library, clock: Clock, address_key: bytes
+        self,
+        *,
+        state: State,
+        alarms: Alarms,
+        queues: SendQueues,
+        privacy: PrivacyQueue,
+        library: Library,
+        clock: Clock,
+        address_key: bytes,
     ) -> None:
         self._state = state
+        self._privacy = privacy
         self._alarms = alarms
         self._queues = queues
         self._library = library
@@ -100,8 +124,10 @@ class Journey:
         if work is None:
             return
         now = self._clock.now()
-        events = tuple(work.events[index] for index in pending.only) if pending.only else work.events
-        shares, nobody = share_out(work, events, self._state.profile, self._key, now)
+        load = functools.cache(self._state.profile)
+        events = self._without_private(pending, work, load)
+        shares, nobody = share_out(work, events, load, self._key, now)
+        shares = remembering(shares, load)
         for alias, customer in shared_addresses(events, shares, self._key):
             self._state.share_address(alias, customer)
         products = tuple(event.data for event in nobody if isinstance(event.data, Product))
@@ -111,6 +137,23 @@ class Journey:
             self._commit(pending, shares[0], products)
         else:
             self._state.commit(Commit(shop=pending.shop, pending_id=pending.id, products=products))
+
+    def _without_private(self, pending: Pending, work: Work, load: Load) -> tuple[Event, ...]:
+        """Return the events that are for this item, after handing to privacy what no profile may ever take.
+
+        That is what asks for privacy, and what was said of people before they were erased (docs/privacy.md).
+        """
+        places = [place for place in pending.only or range(len(work.events)) if place < len(work.events)]
+        owners = {key: owner for key, owner in work.owners.items() if key not in work.quarantined}
+        private = [
+            place
+            for place in places
+            if isinstance(work.events[place].data, PrivacyRequest)
+            or buried(work.events[place], owners, load, self._key)
+        ]
+        if private:
+            self._privacy.ask([PrivacyTask(delivery_id=pending.delivery_id, index=place) for place in private])
+        return tuple(work.events[place] for place in places if place not in private)
 
     def _split(
         self, pending: Pending, events: Sequence[Event], shares: Sequence[Share], products: tuple[Product, ...]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.events import Event
-from rekindle.domain.profile import Profile, Signpost
+from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import Alias, Work
 
 #: These prove nothing about who a person is: they follow the stronger contact point that they are seen with.
@@ -22,7 +22,7 @@ _MAX_SIGNPOSTS = 10
 #: One delivery seldom shows that more than two profiles are one person; a transaction holds a hundred writes.
 _MAX_ABSORBED = 4
 
-Load = Callable[[str], "Profile | Signpost | None"]
+Load = Callable[[str], "Profile | Signpost | Tombstone | None"]
 
 
 class Share(Struct, frozen=True):
@@ -50,16 +50,16 @@ def alias_key(key: bytes, shop: str, kind: str, value: str) -> str:
 def alias_keys(key: bytes, events: Iterable[Event]) -> tuple[str, ...]:
     """Return the alias keys of everybody that these events name, each once, in their order."""
     return tuple(
-        dict.fromkeys(alias_key(key, event.shop, kind, value) for event in events for kind, value in event.who.points())
+        dict.fromkeys(alias_key(key, event.shop, kind, value) for event in events for kind, value in event.points())
     )
 
 
 def follow(load: Load, profile_id: str) -> Profile | None:
-    """Return the profile, or the one that it was merged into."""
+    """Return the profile, or the one that it was merged into; `None` also where it was erased."""
     for _ in range(_MAX_SIGNPOSTS):
         found = load(profile_id)
         if not isinstance(found, Signpost):
-            return found
+            return found if isinstance(found, Profile) else None
         profile_id = found.to
     return None
 
@@ -111,7 +111,7 @@ class _Book:
 
     def place(self, event: Event) -> bool:
         event = self.without_quarantined(event)
-        points = [(kind, alias_key(self.key, event.shop, kind, value)) for kind, value in event.who.points()]
+        points = [(kind, alias_key(self.key, event.shop, kind, value)) for kind, value in event.points()]
         if event.profile_id is None and not points:
             return False
         profile = self.find(event, points)

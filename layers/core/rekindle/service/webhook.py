@@ -11,6 +11,7 @@ from rekindle.domain.events import Delivery
 from rekindle.ports import Clock, Intake, Secrets, ShopSecrets
 from rekindle.service.accept import accept
 from rekindle.shops import intake as shops
+from rekindle.shops.reading import CONSENT_KEYS
 
 
 class Answer(Struct, frozen=True):
@@ -58,4 +59,5 @@ class Webhooks:
             received_at=self._clock.now(),
             region=known.region,
             currency=known.currency,
+            consent_keys=known.consent_keys or CONSENT_KEYS,
         )

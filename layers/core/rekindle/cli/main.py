@@ -1,0 +1,73 @@
+"""The group of commands: finds the one that is asked for, and turns what it cannot do into one line and exit 2."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from rekindle.domain.errors import RekindleError
+
+#: command → its module here, which has a click command of the same name
+COMMANDS = {
+    "normalise": "Print the events that a webhook's body tells.",
+    "replay": "Read a shop's stored webhooks again, with today's code.",
+}
+
+#: Cannot be done as asked; what grep and diff use for it too.
+FAILED = 2
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they are named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, imported now."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"rekindle.cli.{cmd_name}"), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def rekindle() -> None:
+    """Look into Rekindle from a laptop.
+
+    `rekindle COMMAND --help` says what a command reads, prints and changes. Whatever cannot be done as asked is one
+    line on stderr, and exit status 2.
+    """
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; return the exit status: 0, or 2 with one line on stderr."""
+    try:
+        status: Any = rekindle.main(list(arguments), prog_name="rekindle", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return FAILED
+    except click.Abort:
+        return _fail("stopped")
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except RekindleError as error:
+        return _fail(str(error))
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str) -> int:
+    click.echo(f"rekindle: {' '.join(message.split())}", err=True)
+    return FAILED

@@ -1,0 +1,70 @@
+"""Erased people: what is heard of them too late is dropped, and whoever comes back starts anew (docs/privacy.md). Pure.
+
+A tombstone stands where an erased profile was, and the aliases still lead to it. What was said before the erasure is
+never applied, whenever it comes; what is said afterwards starts a new profile, which remembers the erasure as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from rekindle.domain.events import Event
+from rekindle.domain.profile import Profile, Signpost, Tombstone
+from rekindle.service.people import MOVABLE, Load, Share, alias_key
+
+#: As in `people.follow`: chains are short, and a circle must not hang a worker.
+_MAX_SIGNPOSTS = 10
+
+
+def trail(load: Load, profile_id: str) -> tuple[tuple[str, ...], Profile | Tombstone | None]:
+    """Return the ids that lead from this one to its end, both included, and what stands there."""
+    passed = [profile_id]
+    for _ in range(_MAX_SIGNPOSTS):
+        found = load(passed[-1])
+        if not isinstance(found, Signpost):
+            return tuple(passed), found
+        passed.append(found.to)
+    return tuple(passed), None
+
+
+def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> bool:
+    """Whether this was said of somebody before they were erased, so that it must not be kept.
+
+    The strongest contact point that leads to anybody, living or erased, decides (`people.share_out`). What names a
+    profile instead of a contact point cannot be said of a new one, so it goes with the profile.
+    """
+    if event.profile_id is not None:
+        _, found = trail(load, event.profile_id)
+        return isinstance(found, Tombstone)
+    for kind, value in event.points():
+        owner = owners.get(alias_key(key, event.shop, kind, value))
+        found = trail(load, owner)[1] if owner is not None else None
+        if found is not None:
+            return found.erased_at is not None and event.occurred_at <= found.erased_at
+    return False
+
+
+def remembering(shares: Sequence[Share], load: Load) -> list[Share]:
+    """Return the shares, those of people who were erased and came back with when that was.
+
+    The old aliases then lead to the new profile, and no longer to the tombstone.
+    """
+    return [_remembering(share, load) for share in shares]
+
+
+def _remembering(share: Share, load: Load) -> Share:
+    profile = share.profile
+    graves = [
+        found.erased_at
+        for alias in share.aliases
+        if alias.was is not None
+        # A phone or a token that moves to somebody else says nothing about what is known of that person.
+        and (profile.version == 0 or alias.key.split("#")[1] not in MOVABLE)
+        and isinstance(found := trail(load, alias.was)[1], Tombstone)
+    ]
+    if not graves:
+        return share
+    erased_at = max(filter(None, (profile.erased_at, *graves)))
+    return replace(share, profile=replace(profile, erased_at=erased_at))

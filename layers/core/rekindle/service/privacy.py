@@ -1,0 +1,580 @@
+"""Privacy: what is stored about somebody is handed out, or erased, everywhere, with a receipt (docs/privacy.md).
+
+Every step is safe to repeat, and each finds what an earlier try left undone: first the person is buried, so that
+nothing can be added any more, then what was found is written down, then it is deleted, looked for again, and signed
+off. The request holds the address itself, so it goes last: while it is there, the work is not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rekindle.domain import ids
+from rekindle.domain.errors import ConflictError, RekindleError
+from rekindle.domain.events import Delivery, Event, Suppression, Who
+from rekindle.domain.facts import Channel, Other, PrivacyRequest
+from rekindle.domain.profile import Profile, Tombstone
+from rekindle.ports import (
+    MAX_DELAY,
+    SHOP_STORES,
+    Blobs,
+    Clock,
+    LedgerEntry,
+    Message,
+    Pending,
+    PrivacyQueue,
+    PrivacyTask,
+    State,
+    Vault,
+)
+from rekindle.service.graves import trail
+from rekindle.service.people import address_hash, alias_key, alias_keys
+from rekindle.service.receipts import (
+    SHOP_KEPT,
+    Progress,
+    Receipt,
+    decode_receipt,
+    encode_receipt,
+    erased,
+    exported,
+    name_of,
+    purged,
+)
+
+#: How often a lost race with journey is run again, and what is left is looked for, before the queue takes over.
+RACES = 4
+#: How many pages of a shop one go takes: it must end well before the time-out.
+PAGES = 4
+#: Bytes. A document of an export is closed when it holds more than this, and another is begun.
+PART = 20_000_000
+#: A warm function knows a shop's secrets for so long after they are gone, and may accept something meanwhile.
+STILL_OPEN = timedelta(seconds=MAX_DELAY)
+
+_KINDS: Mapping[str, Channel] = {"email": "email", "phone": "sms"}
+_ERASED = "erased"
+
+
+class Case(Struct, frozen=True):
+    """One request: its task, the delivery that brought it, and what it wants."""
+
+    task: PrivacyTask
+    delivery: Delivery
+    event: Event
+    request: PrivacyRequest
+
+    @property
+    def shop(self) -> str:
+        """Whose customer asks, or which shop has left."""
+        return self.event.shop
+
+
+class Someone(Struct, frozen=True):
+    """A profile that the request is about: what stands under its id, and the ids that led there."""
+
+    id: str
+    found: Profile | Tombstone | None
+    was: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every id under which something of this person may lie."""
+        merged = self.found.was if self.found is not None else ()
+        return tuple(dict.fromkeys((self.id, *self.was, *merged)))
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The alias keys that lead here."""
+        return self.found.aliases if self.found is not None else ()
+
+
+class People(Struct, frozen=True):
+    """Whom a request is about. `keys` are its own alias keys, `free` those of them that lead nowhere yet."""
+
+    someone: tuple[Someone, ...]
+    keys: tuple[str, ...]
+    free: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every id of all of them."""
+        return tuple(dict.fromkeys(each for someone in self.someone for each in someone.ids))
+
+    @property
+    def aliases(self) -> frozenset[str]:
+        """Every alias key of all of them."""
+        return frozenset(self.keys).union(*(someone.aliases for someone in self.someone))
+
+
+class Survey(Struct, frozen=True):
+    """What lies under some ids."""
+
+    lines: int
+    deliveries: frozenset[str]
+    messages: frozenset[str]
+
+
+class Privacy:
+    """Does what the privacy queue asks for."""
+
+    def __init__(
+        self, *, vault: Vault, state: State, files: Blobs, queue: PrivacyQueue, clock: Clock, address_key: bytes
+    ) -> None:
+        """Take the ports. `files` is the raw bucket."""
+        self._vault = vault
+        self._state = state
+        self._files = files
+        self._queue = queue
+        self._clock = clock
+        self._key = address_key
+
+    def handle(self, task: PrivacyTask) -> Receipt | None:
+        """Do what this task is about, as far as one go comes; return the receipt, `None` where there was nothing to do.
+
+        Raises `ConflictError`, and `RekindleError` when something keeps coming back; the queue tries again.
+        """
+        delivery = self._vault.delivery(task.delivery_id)
+        if delivery is None or task.index >= len(delivery.events) or _is_blank(delivery.events[task.index]):
+            return None
+        event = delivery.events[task.index]
+        if not isinstance(event.data, PrivacyRequest):
+            # Said of somebody before they were erased, and heard afterwards: journey has dropped it.
+            self._strip(delivery, [event])
+            return None
+        case = Case(task, delivery, event, event.data)
+        receipt = self._opened(case)
+        if receipt.done_at is None:
+            work = {"export": self._export, "erase": self._erase, "erase_shop": self._erase_shop}[event.data.wish]
+            receipt = work(case, receipt)
+        if receipt.done_at is not None:
+            self._strip(delivery, [event])
+        return receipt
+
+    # --- whom it is about
+
+    def _find(self, case: Case, more: Iterable[str] = ()) -> People:
+        """Return whom the request's contact points lead to, and the profiles `more`.
+
+        Somebody who was erased and came back afterwards is not asked about by what was asked before.
+        """
+        request = case.request
+        asked = Who(email=request.email, phone=request.phone, shop_customer_id=request.shop_customer_id)
+        orders = (("order", order) for order in request.order_ids)
+        points = dict.fromkeys((*asked.points(), *case.event.who.points(), *orders))
+        keys = {alias_key(self._key, case.shop, kind, value): kind for kind, value in points}
+        owners, shared = self._vault.owners(tuple(keys))
+        someone: dict[str, Someone] = {}
+        notes: list[str] = []
+        theirs: list[str] = []
+        starts = [(owners[key], key) for key in keys if key in owners and key not in shared]
+        for start, key in (*starts, *((profile_id, "") for profile_id in more)):
+            path, found = trail(self._state.profile, start)
+            if key and isinstance(found, Profile) and not _may_be(found, request, keys[key]):
+                notes.append(f"profile {found.id} has this {keys[key]} too, and is another customer's: left alone")
+                continue
+            if isinstance(found, Profile) and found.erased_at is not None and found.erased_at >= self._asked_at(case):
+                notes.append(f"profile {found.id} came back after the erasure: left alone")
+                continue
+            before = someone.get(path[-1])
+            was = tuple(dict.fromkeys((*(before.was if before else ()), *path[:-1])))
+            someone[path[-1]] = Someone(path[-1], found, was)
+            theirs += [key] if key else []
+        free = tuple(key for key in keys if key not in owners and key not in shared)
+        if shared:
+            notes.append("the address is one that many customers share: by itself it identifies nobody")
+        return People(tuple(someone.values()), (*theirs, *free), free, tuple(dict.fromkeys(notes)))
+
+    # --- erasing a person
+
+    def _erase(self, case: Case, receipt: Receipt) -> Receipt:
+        # Written before anybody is buried: whoever comes back at once takes the aliases along.
+        receipt = replace(receipt, profiles=self._ids(case, receipt))
+        self._put(receipt)
+        people = self._bury(case, receipt)
+        refused = self._addresses(people, case.request)
+        seen = self._survey(people.ids)
+        waiting = self._waiting(case, people)
+        counts = {
+            "profiles": sum(1 for someone in people.someone if someone.found is not None),
+            "aliases": 0,
+            "deliveries": len(seen.deliveries | {pending.delivery_id for pending, _ in waiting}),
+            "pending": len(waiting),
+            "messages": len(seen.messages),
+            "ledger": seen.lines,
+            "suppressions": 0,
+            "raw/exports": 0,
+            "raw/deliveries": 0,
+        }
+        # Written before anything is deleted: an earlier try may have found, and deleted, more.
+        counts = {store: max(count, _found(receipt, store)) for store, count in counts.items()}
+        kept = {
+            "profiles": len(people.someone) or min(1, len(people.free)),
+            "aliases": len(people.aliases),
+            "deliveries": counts["deliveries"],
+            "suppressions": len(refused),
+        }
+        receipt = replace(
+            receipt,
+            profiles=self._ids(case, receipt),
+            stores=erased(counts, kept),
+            notes=tuple(dict.fromkeys((*receipt.notes, *people.notes))),
+        )
+        self._put(receipt)
+        counts["raw/deliveries"] += self._empty(case, people, waiting)
+        counts["raw/exports"] += sum(
+            self._vault.forget_files(f"exports/{case.shop}/{each}/") for each in receipt.profiles
+        )
+        receipt = replace(receipt, stores=erased(counts, kept), done_at=self._clock.now(), progress=None)
+        self._put(receipt)
+        return receipt
+
+    def _ids(self, case: Case, receipt: Receipt) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*receipt.profiles, *self._find(case, receipt.profiles).ids)))
+
+    def _bury(self, case: Case, receipt: Receipt) -> People:
+        """Put a tombstone for everybody found, and for contact points that nobody is known by; return who it was.
+
+        From here on journey adds nothing to them: what was said up to this moment is dropped, whenever it comes.
+        """
+        at = self._asked_at(case)
+        for _ in range(RACES):
+            people = self._find(case, receipt.profiles)
+            for channel, hashed in self._addresses(people, case.request):
+                self._vault.suppress(
+                    Suppression(
+                        shop=case.shop, channel=channel, address=hashed, covers="marketing", reason=_ERASED, since=at
+                    )
+                )
+            try:
+                for someone in people.someone:
+                    self._bury_one(case, someone, people.keys, at)
+                if not people.free or self._lead_to_a_grave(case, people, at):
+                    return people
+            except ConflictError:
+                continue
+        raise ConflictError(f"delivery {case.delivery.id}: whom it is about kept changing")
+
+    def _bury_one(self, case: Case, someone: Someone, keys: Sequence[str], at: datetime) -> None:
+        found = someone.found
+        tombstone = Tombstone(
+            erased_at=max(filter(None, (at, found.erased_at if found is not None else None))),
+            shop=case.shop,
+            was=tuple(each for each in someone.ids if each != someone.id),
+            aliases=tuple(dict.fromkeys((*someone.aliases, *keys))),
+        )
+        if tombstone != found:
+            self._vault.bury(someone.id, tombstone, found.version if isinstance(found, Profile) else None)
+
+    def _lead_to_a_grave(self, case: Case, people: People, at: datetime) -> bool:
+        """Let the contact points that lead nowhere lead to a tombstone: what comes late may bring one of these only."""
+        if people.someone:
+            grave = people.someone[0].id
+        else:
+            grave = ids.digest("tombstone", case.shop, case.event.id)
+            self._vault.bury(grave, Tombstone(erased_at=at, shop=case.shop, aliases=people.keys), None)
+        return all(self._vault.point(key, grave) for key in people.free)
+
+    def _empty(self, case: Case, people: People, waiting: Sequence[tuple[Pending, Delivery]]) -> int:
+        """Delete everything that lies under these ids, and look again; return how many files that were."""
+        files = 0
+        for pending, delivery in waiting:
+            files += self._strip(delivery, self._of(delivery, people))
+            self._vault.drop(pending.id)
+        for _ in range(RACES):
+            for profile_id in people.ids:
+                files += self._empty_ledger(profile_id, people)
+                for page in self._message_pages(profile_id):
+                    self._vault.forget_messages(page)
+            left = self._survey(people.ids)
+            if not left.lines and not left.messages:
+                return files
+        raise RekindleError(f"delivery {case.delivery.id}: something keeps coming back")
+
+    def _empty_ledger(self, profile_id: str, people: People) -> int:
+        """Strip the deliveries that the ledger lists, and only then forget the lines: they are the way to find them."""
+        files = 0
+        for lines in self._ledger_pages(profile_id):
+            for delivery_id in _deliveries(lines):
+                delivery = self._vault.delivery(delivery_id)
+                if delivery is not None and delivery.events:
+                    files += self._strip(delivery, self._of(delivery, people))
+            self._vault.forget_messages(_messages(lines))
+            self._vault.forget_ledger(profile_id, [line.at for line in lines])
+        return files
+
+    def _waiting(self, case: Case, people: People) -> list[tuple[Pending, Delivery]]:
+        """Return what is pending and says nothing but what must not be kept: some of it may be stuck for good."""
+        at = self._asked_at(case)
+        found = []
+        for pending in self._vault.waiting(people.aliases):
+            delivery = self._vault.delivery(pending.delivery_id)
+            if delivery is None or delivery.id == case.delivery.id:
+                continue
+            events = [delivery.events[place] for place in pending.only if place < len(delivery.events)]
+            mine = self._of(delivery, people)
+            if all(
+                event in mine and event.occurred_at <= at and not isinstance(event.data, PrivacyRequest)
+                for event in events or delivery.events
+            ):
+                found.append((pending, delivery))
+        return found
+
+    # --- handing out
+
+    def _export(self, case: Case, receipt: Receipt) -> Receipt:
+        people = self._find(case, receipt.profiles)
+        counts = dict.fromkeys(("profiles", "deliveries", "messages", "ledger", "suppressions"), 0)
+        exports: list[str] = []
+        for someone in people.someone:
+            if isinstance(someone.found, Profile):
+                counts["profiles"] += 1
+                for number, document in enumerate(self._documents(case, someone, someone.found, people, counts), 1):
+                    suffix = "" if number == 1 else f"-{number}"
+                    key = f"exports/{case.shop}/{someone.id}/{receipt.name}{suffix}.json"
+                    self._files.put(key, msgspec.json.format(document, indent=2), "application/json")
+                    exports.append(key)
+        receipt = replace(
+            receipt,
+            profiles=people.ids,
+            stores=exported(counts),
+            exports=tuple(exports),
+            notes=people.notes if exports else (*people.notes, "nothing is stored about this person"),
+            done_at=self._clock.now(),
+            progress=None,
+        )
+        self._put(receipt)
+        return receipt
+
+    def _documents(
+        self, case: Case, someone: Someone, profile: Profile, people: People, counts: dict[str, int]
+    ) -> Iterator[bytes]:
+        """Yield everything about one person as JSON: one document, or more where there are very many deliveries."""
+        lines = [line for each in someone.ids for page in self._ledger_pages(each) for line in page]
+        messages = [record for each in someone.ids for record in self._records(each)]
+        refusals = [
+            refusal
+            for channel, hashed in self._addresses(replace(people, someone=(someone,)), case.request)
+            for refusal in self._vault.suppressions(case.shop, channel, hashed)
+        ]
+        counts["ledger"] += len(lines)
+        counts["messages"] += len(messages)
+        counts["suppressions"] += len(refusals)
+        head = {
+            "made_at": self._clock.now(),
+            "shop": case.shop,
+            "request_id": case.request.request_id,
+            "profile": profile,
+            "suppressions": refusals,
+            "messages": messages,
+            "ledger": [{"at": line.at.partition("#")[0], "decisions": line.decisions} for line in lines],
+        }
+        waiting = [pending.delivery_id for pending in self._vault.waiting(frozenset(someone.aliases))]
+        part: list[dict[str, object]] = []
+        size = 0
+        for delivery_id in dict.fromkeys((*_deliveries(lines), *waiting)):
+            delivery = self._vault.delivery(delivery_id)
+            mine = self._of(delivery, people) if delivery is not None else []
+            if delivery is None or not mine or delivery.id == case.delivery.id:
+                continue
+            counts["deliveries"] += 1
+            part.append(_told(delivery, mine))
+            size += len(delivery.body)
+            if size > PART:
+                yield msgspec.json.encode({**head, "deliveries": part})
+                head, part, size = {"shop": case.shop, "request_id": case.request.request_id}, [], 0
+        if part or "profile" in head:
+            yield msgspec.json.encode({**head, "deliveries": part})
+
+    # --- a shop has left
+
+    def _erase_shop(self, case: Case, receipt: Receipt) -> Receipt:
+        """Empty one store after the other, a few pages a go, until a whole round finds nothing."""
+        now = self._clock.now()
+        stored = self._files.tagged(receipt.key)
+        receipt = decode_receipt(stored[0]) if stored else receipt
+        progress = receipt.progress or Progress()
+        if receipt.done_at is not None:
+            return receipt
+        if progress.not_before is not None and now < progress.not_before:
+            self._queue.ask([case.task], min(MAX_DELAY, int((progress.not_before - now).total_seconds()) + 1))
+            return receipt
+        secrets = int(self._vault.disconnect(case.shop))
+        receipt = replace(receipt, stores=purged(receipt.stores, "secrets", secrets))
+        for _ in range(PAGES):
+            if progress.place == len(SHOP_STORES):
+                break
+            store = SHOP_STORES[progress.place]
+            page = self._vault.purge(case.shop, store, progress.cursor, spare=case.delivery.id)
+            receipt = replace(receipt, stores=purged(receipt.stores, store, page.erased))
+            place = progress.place if page.cursor is not None else progress.place + 1
+            progress = replace(progress, place=place, cursor=page.cursor, dirty=progress.dirty or page.erased > 0)
+        over = progress.place == len(SHOP_STORES)
+        if over and progress.round > 1 and not progress.dirty:
+            receipt = replace(receipt, stores={**SHOP_KEPT, **receipt.stores}, done_at=now, progress=None)
+        elif over:
+            receipt = replace(receipt, progress=Progress(round=progress.round + 1, not_before=now + STILL_OPEN))
+        else:
+            receipt = replace(receipt, progress=progress)
+        if not self._files.swap(receipt.key, encode_receipt(receipt), expected=stored[1] if stored else None):
+            # Another worker has this very task in hand, and has come further.
+            return replace(receipt, done_at=None)
+        if receipt.done_at is None:
+            self._queue.ask([case.task], MAX_DELAY if over else 0)
+        return receipt
+
+    # --- what they share
+
+    def _asked_at(self, case: Case) -> datetime:
+        return min(case.request.at, self._clock.now())
+
+    def _opened(self, case: Case) -> Receipt:
+        """Return the receipt as an earlier try has left it, else a fresh one."""
+        fresh = Receipt(
+            name=name_of(case.event, case.request),
+            wish=case.request.wish,
+            shop=case.shop,
+            delivery_id=case.delivery.id,
+            request_id=case.request.request_id,
+            asked_at=case.request.at,
+            begun_at=self._clock.now(),
+        )
+        # A shop that asks again under the number of an earlier request has a request of its own.
+        for name in (fresh.name, f"{case.request.wish}-{case.event.id}"):
+            fresh = replace(fresh, name=name)
+            stored = self._files.get(fresh.key)
+            known = decode_receipt(stored) if stored is not None else fresh
+            if known.delivery_id == case.delivery.id:
+                return known
+        return fresh
+
+    def _put(self, receipt: Receipt) -> None:
+        self._files.put(receipt.key, encode_receipt(receipt), "application/json")
+
+    def _addresses(self, people: People, request: PrivacyRequest) -> list[tuple[Channel, str]]:
+        """Return every address that is known of these people, by channel and as its keyed hash."""
+        told = [("email", request.email), ("phone", request.phone)]
+        for someone in people.someone:
+            if isinstance(someone.found, Profile):
+                told += [("email", someone.found.email), ("phone", someone.found.phone)]
+                told += [_address(act) for act in someone.found.consent]
+        hashed = [(kind, address_hash(self._key, kind, value)) for kind, value in told if value]
+        # An alias is made of the same hash; one that has moved on is somebody else's by now.
+        owners, _ = self._vault.owners(tuple(people.aliases))
+        for alias, owner in owners.items():
+            _, kind, value = alias.split("#")
+            hashed += [(kind, value)] if owner in people.ids else []
+        return [(_KINDS[kind], value) for kind, value in dict.fromkeys(hashed) if kind in _KINDS]
+
+    def _of(self, delivery: Delivery, people: People) -> list[Event]:
+        """Return the events of a delivery that are about these people, or about nobody."""
+        known, aliases = set(people.ids), people.aliases
+        found = []
+        for event in delivery.events:
+            keys = alias_keys(self._key, (event,))
+            named = event.profile_id in known if event.profile_id is not None else bool(aliases.intersection(keys))
+            if named or (event.profile_id is None and not keys):
+                found.append(event)
+        return found
+
+    def _strip(self, delivery: Delivery, events: Collection[Event]) -> int:
+        """Take these events and the whole body out of the delivery; what it says of others stays in its place."""
+        left = tuple(_blank(event) if event in events else event for event in delivery.events)
+        rest = () if all(map(_is_blank, left)) else left
+        return self._vault.strip(delivery.id, self._clock.now(), rest)
+
+    def _survey(self, profile_ids: Sequence[str]) -> Survey:
+        """Return what is there. The index of messages may lag, but a decision in the ledger names each as well."""
+        lines, deliveries, messages = 0, set[str](), set[str]()
+        for profile_id in profile_ids:
+            for page in self._ledger_pages(profile_id):
+                lines += len(page)
+                deliveries.update(_deliveries(page))
+                messages.update(self._vault.messages(_messages(page)))
+            messages.update(record.id for record in self._records(profile_id))
+        return Survey(lines, frozenset(deliveries), frozenset(messages))
+
+    def _ledger_pages(self, profile_id: str) -> Iterator[Sequence[LedgerEntry]]:
+        after = ""
+        while page := self._vault.ledger(profile_id, after):
+            yield page
+            after = page[-1].at
+
+    def _message_pages(self, profile_id: str) -> Iterator[Sequence[str]]:
+        after = ""
+        while page := self._vault.message_ids(profile_id, after):
+            yield page
+            after = page[-1]
+
+    def _records(self, profile_id: str) -> Iterator[Message]:
+        """Yield the messages themselves: the index may still list what is deleted."""
+        for page in self._message_pages(profile_id):
+            yield from self._vault.messages(page).values()
+
+
+def _may_be(profile: Profile, request: PrivacyRequest, kind: str) -> bool:
+    """Whether a profile that a contact point leads to is the one who asks (DESIGN §6, Who is who)."""
+    if request.shop_customer_id and profile.shop_customer_id and request.shop_customer_id != profile.shop_customer_id:
+        return False
+    return kind != "phone" or not (request.email and profile.email and request.email != profile.email)
+
+
+def _address(act: str) -> tuple[str, str]:
+    """Return kind and address of the key of an act of consent, `channel:address`."""
+    channel, _, address = act.partition(":")
+    return next((kind for kind, of in _KINDS.items() if of == channel), channel), address
+
+
+def _deliveries(lines: Iterable[LedgerEntry]) -> list[str]:
+    return list(dict.fromkeys(line.delivery_id for line in lines if line.delivery_id is not None))
+
+
+def _messages(lines: Iterable[LedgerEntry]) -> list[str]:
+    named = (decision.message_id for line in lines for decision in line.decisions)
+    return list(dict.fromkeys(message for message in named if message is not None))
+
+
+def _found(receipt: Receipt, store: str) -> int:
+    return receipt.stores[store].found if store in receipt.stores else 0
+
+
+def _told(delivery: Delivery, events: Sequence[Event]) -> dict[str, object]:
+    """Return a delivery as it stands in an export; the body only where it is about nobody else."""
+    told: dict[str, object] = {
+        "id": delivery.id,
+        "source": delivery.source,
+        "topic": delivery.topic,
+        "received_at": delivery.received_at,
+        "events": events,
+    }
+    if len(events) == len(delivery.events):
+        told["body"] = _readable(delivery.body)
+    return told
+
+
+def _readable(body: bytes) -> object:
+    try:
+        msgspec.json.decode(body)
+    except ValueError:
+        return body.decode("utf-8", "backslashreplace")
+    return msgspec.Raw(body)
+
+
+def _blank(event: Event) -> Event:
+    """Return what stands for an erased event, so that the others of its delivery keep their places."""
+    return Event(
+        id=event.id,
+        shop=event.shop,
+        type="delivery.unknown",
+        occurred_at=event.occurred_at,
+        received_at=event.received_at,
+        data=Other(topic=_ERASED),
+    )
+
+
+def _is_blank(event: Event) -> bool:
+    return isinstance(event.data, Other) and event.data.topic == _ERASED

@@ -1,0 +1,67 @@
+"""A customer asks for what is stored, and then for it to be gone: over HTTP, on the deployed template."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from local.shops import CUP, TEA, Person, shopify, shopify_checkout
+from local.world import World
+
+pytestmark = pytest.mark.xdist_group("e2e-live")
+
+PRIYA = Person(400, "Priya", "Private", "priya.private@example.com", "Hove", "BN3 2FP")
+
+
+def receipt(live: World, wish: str) -> dict[str, Any]:
+    bucket = live.stack.outputs["RawBucketName"]
+    listed = live.stack.s3.list_objects_v2(Bucket=bucket, Prefix=f"receipts/{TEA.id}/{wish}-")["Contents"]
+    (key,) = [found["Key"] for found in listed]
+    parsed: dict[str, Any] = json.loads(live.stack.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return parsed
+
+
+def ask(live: World, topic: str, **more: object) -> None:
+    now = live.clock.now()
+    body = {"shop_id": 1, "shop_domain": TEA.domain, "customer": {"email": PRIYA.email}, **more}
+    assert live.post(TEA, shopify(topic, body, now)) == 200
+    live.runner.wait_until_idle()
+
+
+def everything(live: World) -> str:
+    """Return all tables, and the names and contents of all files in the raw bucket, as text."""
+    pages = (
+        page
+        for table in live.stack.tables.values()
+        for page in live.stack.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    )
+    items = [item for page in pages for item in page["Items"]]
+    bucket = live.stack.outputs["RawBucketName"]
+    listed = live.stack.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    files = [live.stack.s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read() for found in listed]
+    return repr((items, files))
+
+
+def test_a_customer_is_handed_their_data_and_then_erased(live: World) -> None:
+    checkout = shopify("checkouts/create", shopify_checkout(PRIYA, [(CUP, 1)], live.clock.now()), live.clock.now())
+    assert live.post(TEA, checkout) == 200
+    live.runner.wait_until_idle()
+    ask(live, "customers/data_request", orders_requested=[], data_request={"id": 9999})
+    handed = receipt(live, "export")
+    document = live.stack.s3.get_object(Bucket=live.stack.outputs["RawBucketName"], Key=handed["exports"][0])
+    assert json.loads(document["Body"].read())["profile"]["email"] == PRIYA.email
+    assert PRIYA.email in everything(live)
+
+    ask(live, "customers/redact", orders_to_redact=[])
+    erased = receipt(live, "erase")
+    assert erased["stores"]["deliveries"]["erased"] == 1
+    assert erased["stores"]["raw/exports"]["erased"] == 1
+    assert erased["done_at"]
+    assert PRIYA.email not in everything(live)
+
+    assert live.post(TEA, checkout) == 200
+    live.runner.wait_until_idle()
+    assert PRIYA.email not in everything(live)
+    assert live.stack.dead_letters() == {}
