@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -110,7 +109,6 @@ def test_it_leaves_no_process_and_no_temp_folder(running: Running, temporary: Pa
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="needs curl and openssl")
 def test_the_printed_line_posts_a_checkout_whose_three_reminders_come_at_once(running: Running) -> None:
     command = _printed_command(running, "A Shopify checkout, left behind")
     posted = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)  # noqa: S603, S607
