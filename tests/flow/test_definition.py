@@ -55,6 +55,7 @@ def test_the_same_mail_twice_is_two_steps() -> None:
     ("text", "line", "words"),
     [
         ("trigger: {event: order.placd}\nsteps: [{exit: true}]", 1, "did you mean 'order.placed'"),
+        ("trigger: {event: alarm.rang}\nsteps: [{exit: true}]", 1, "no event is called 'alarm.rang'"),
         (HEAD, 1, "'steps' is missing"),
         (HEAD + "steps: []", 2, "steps"),
         (HEAD + "steps:\n  - wait: 3 days\n", 3, "'3 days' is not a duration"),

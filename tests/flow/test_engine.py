@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rekindle.domain.events import Event, Who
 from rekindle.domain.outcome import Enqueue, RingAt
 from rekindle.domain.profile import Profile, decode_profile, encode_profile
-from rekindle.flow.engine import LATENESS, QUEUE_RETENTION, advance, forget_planned
+from rekindle.flow.engine import LATENESS, MAX_ENTRIES, QUEUE_RETENTION, advance, forget_planned
 from rekindle.flow.program import Playbook
 from tests.support.build import (
     ADA,
@@ -255,3 +255,13 @@ def test_any_order_gives_the_same_knowledge(events: Iterable[Event]) -> None:
 def test_ada_is_who_the_events_name() -> None:
     story = Story().tell(checkout(T0))
     assert (story.profile.email, story.profile.shop_customer_id) == (ADA.email, ADA.shop_customer_id)
+
+
+def test_what_is_remembered_of_entries_stays_small() -> None:
+    flow = flow_of("trigger: {event: order.placed}\nentry: {key: event.id}\nsteps: [{exit: true}]")
+    story = Story(playbook(flow))
+    for number in range(MAX_ENTRIES + 20):
+        story.tell(order(at(minutes=number), id=f"o{number}"))
+    entered = story.profile.entries["test"]
+    assert len(entered) == MAX_ENTRIES
+    assert f"o{MAX_ENTRIES + 19}" in entered

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from rekindle.domain.facts import Fact, Order, Person, Refund, Shipment
 
-#: Event types that a flow can name, each with the kind of fact that it carries (DESIGN §2).
+#: Event types, each with the kind of fact that it carries (DESIGN §2).
 EVENT_TYPES: dict[str, str] = {
     "cart.updated": "basket",
     "checkout.updated": "basket",
@@ -31,6 +31,10 @@ EVENT_TYPES: dict[str, str] = {
     "alarm.rang": "alarm",
     "delivery.unknown": "other",
 }
+
+
+#: Event types that a flow can name: those that concern a person and mean something to a marketer.
+FLOW_EVENTS = frozenset(EVENT_TYPES) - {"alarm.rang", "delivery.unknown", "privacy.requested", "product.updated"}
 
 
 class Who(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from rekindle.domain.errors import ContentError
-from rekindle.domain.events import EVENT_TYPES
+from rekindle.domain.events import FLOW_EVENTS
 from rekindle.flow import conditions, program
 from rekindle.flow.yaml_source import Path, Positions, load
 
@@ -39,8 +39,8 @@ def seconds(value: object) -> int:
 
 
 def _event_type(value: object) -> object:
-    if isinstance(value, str) and value not in EVENT_TYPES:
-        near = difflib.get_close_matches(value, EVENT_TYPES, 1)
+    if isinstance(value, str) and value not in FLOW_EVENTS:
+        near = difflib.get_close_matches(value, FLOW_EVENTS, 1)
         raise ValueError(f"no event is called '{value}'" + (f": did you mean '{near[0]}'?" if near else ""))
     return value
 

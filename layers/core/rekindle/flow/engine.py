@@ -45,6 +45,10 @@ QUEUE_RETENTION = timedelta(days=4)
 
 _MAX_STEPS_AT_ONCE = 100
 
+#: How many entry keys of one flow are remembered. An older basket that came back would give the same run and message
+#: ids again, and the message's own record (kept 400 days) stops what was sent.
+MAX_ENTRIES = 50
+
 
 def advance(profile: Profile, event: Event, playbook: Playbook, now: datetime) -> Outcome:
     """Return what becomes of the profile when this event is known, at `now` (aware, UTC).
@@ -158,12 +162,17 @@ class _Turn:
             trigger=told.data,
             step=flow.first,
         )
-        entries = dict(self.profile.entries)
-        entries[flow.name] = {**entries.get(flow.name, {}), (key or ""): Entry(ordinal, self.now)}
-        self.profile = replace(self.profile, runs=(*self.profile.runs, run), entries=entries)
+        self.profile = replace(self.profile, runs=(*self.profile.runs, run))
+        self.remember(flow, key or "", Entry(ordinal, self.now))
         self.decide("entered", rule.when or rule.event, run=run, values=self.read(rule.when, names))
         self.arrive(run, flow, flow.first, start)
         return None
+
+    def remember(self, flow: Flow, key: str, entry: Entry) -> None:
+        entered = {**self.profile.entries.get(flow.name, {}), key: entry}
+        while len(entered) > MAX_ENTRIES:
+            del entered[min(entered, key=lambda known: (entered[known].at, known))]
+        self.profile = replace(self.profile, entries={**self.profile.entries, flow.name: entered})
 
     def restart(self, run: Run, flow: Flow, told: Event, start: datetime) -> None:
         # The restarted run takes the newest version: nothing that the old one said has been done yet.

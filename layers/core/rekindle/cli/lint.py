@@ -1,0 +1,56 @@
+"""`rekindle lint`: what publishing would say of a folder of content, without publishing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rekindle.cli.events import as_json
+from rekindle.content.validate import Verdict, validate
+from rekindle.domain.errors import ContentError
+
+WRONG = 1
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("templates"))
+@click.option("--json", "machine", is_flag=True, help="Print JSON: problems and warnings with file, line and hint.")
+def lint(*, folder: Path, machine: bool) -> int:
+    """Check FOLDER (templates/ unless named) as `publish` does: every flow, shop, brand and mail, as one set.
+
+    Each problem is one line with its file, its line and the cure; warnings follow. It reads files only: no account, no
+    network. In a pipeline, put it before the upload.
+
+    The exit status is 0 when the set could be published, 1 when something is wrong, 2 when there is nothing to check.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    if not files:
+        raise click.ClickException(f"{folder} holds no files")
+    verdict = validate(files)
+    if machine:
+        told = {"problems": [_plain(one) for one in verdict.problems]}
+        click.echo(as_json(told | {"warnings": [_plain(one) for one in verdict.warnings]}))
+    else:
+        _print(verdict)
+    return WRONG if verdict.problems else 0
+
+
+def _print(verdict: Verdict) -> None:
+    for problem in verdict.problems:
+        click.echo(str(problem))
+    for warning in verdict.warnings:
+        click.echo(f"warning: {warning}")
+    if verdict.published is None:
+        count = len(verdict.problems)
+        click.echo(f"{count} {'thing is' if count == 1 else 'things are'} wrong; nothing would be published.", err=True)
+        return
+    book, mails = verdict.published.playbook, verdict.published.mails
+    click.echo(f"All good: {len(book.flows)} flows, {len(mails.templates)} mails, {len(book.shops)} shops.")
+
+
+def _plain(error: ContentError) -> dict[str, Any]:
+    return {"file": error.file, "line": error.line, "message": error.message, "hint": error.hint}

@@ -1,0 +1,48 @@
+"""`rekindle lint`: what is wrong, where, and the cure; 0 when it could be published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rekindle.cli.main import main
+from tests.support.build import ROOT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of what ships."""
+    return shutil.copytree(ROOT / "templates", tmp_path / "content")
+
+
+def test_what_ships_could_be_published(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", str(folder)]) == 0
+    assert "All good: 2 flows, 4 mails" in capsys.readouterr().out
+
+
+def test_each_problem_is_one_line_with_its_file_and_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flow = folder / "flows/cart-abandonment.yaml"
+    flow.write_text(flow.read_text("utf-8").replace("wait: 1h", "wait: soon"), "utf-8")
+    (folder / "emails/cart-reminder-1/subject.txt").write_text("{{ event.itmes }}", "utf-8")
+    assert main(["lint", str(folder)]) == 1
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert any(line.startswith("flows/cart-abandonment.yaml:") and "'soon' is not a duration" in line for line in lines)
+    assert any(line.startswith("emails/cart-reminder-1/subject.txt:1:") and "itmes" in line for line in lines)
+    assert "nothing would be published" in told.err
+
+
+def test_a_script_gets_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "flows/broken.yaml").write_text("trigger: [", "utf-8")
+    assert main(["lint", "--json", str(folder)]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["file"], problem["line"]) == ("flows/broken.yaml", 1)
+
+
+def test_nothing_to_check_is_one_line_and_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", str(tmp_path)]) == 2
+    assert main(["lint", str(tmp_path / "nowhere")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
