@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rekindle.domain.events import Event, Who
+from rekindle.domain.facts import Person
 from rekindle.domain.outcome import Enqueue, RingAt
 from rekindle.domain.profile import Profile, decode_profile, encode_profile
 from rekindle.flow.engine import LATENESS, MAX_ENTRIES, QUEUE_RETENTION, advance, forget_planned
@@ -265,3 +268,51 @@ def test_what_is_remembered_of_entries_stays_small() -> None:
     entered = story.profile.entries["test"]
     assert len(entered) == MAX_ENTRIES
     assert f"o{MAX_ENTRIES + 19}" in entered
+
+
+LATER = """
+category: transactional
+trigger: {event: order.placed}
+steps:
+  - wait_until: 10:00
+    on: weekdays
+  - email: x
+"""
+
+
+@pytest.mark.parametrize(
+    ("person", "when", "sent"),
+    [
+        (Person(), at(minutes=30), at(hours=24)),
+        (Person(), at(hours=-1), T0),
+        (Person(), T0, T0),
+        (Person(country="JP"), T0, at(hours=16)),
+        (Person(country="US", region="CA"), T0, at(hours=9)),
+        (Person(zone="Mars/Olympus"), at(hours=-1), T0),
+        (Person(), at(days=4, hours=2), at(days=7)),
+    ],
+    ids=["tomorrow", "today", "now", "japan", "california", "unknown zone", "friday afternoon"],
+)
+def test_a_time_of_day_is_the_recipients(person: Person, when: datetime, sent: datetime) -> None:
+    """The shop is in Amsterdam, where the story begins on a Monday at 10:00."""
+    story = Story(playbook(flow_of(LATER))).tell(replace(order(when), person=person)).until(at(days=30))
+    assert story.mails == [("x", sent)]
+
+
+@given(st.integers(0, 5000))
+def test_a_split_sends_each_person_the_same_way_each_time(number: int) -> None:
+    text = (
+        "category: transactional\ntrigger: {event: order.placed}\nentry: {key: event.id}\n"
+        "steps: [{split: [{share: 3, steps: [{email: a}]}, {share: 1, steps: [{email: b}]}]}]"
+    )
+    story = Story(playbook(flow_of(text)), Profile(id=f"p{number}", shop="tea"))
+    story.tell(order(T0, id="one"), order(at(days=1), id="two"))
+    assert len(story.mails) == 2
+    assert len(set(templates(story))) == 1
+
+
+def test_a_split_keeps_its_shares() -> None:
+    steps = "steps: [{split: [{share: 3, steps: [{email: a}]}, {share: 1}]}]"
+    book = playbook(flow_of(f"category: transactional\ntrigger: {{event: order.placed}}\n{steps}"))
+    mails = [len(Story(book, Profile(id=f"p{number}", shop="tea")).tell(order(T0)).mails) for number in range(400)]
+    assert 270 <= sum(mails) <= 330

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from rekindle.domain.errors import ContentError
 from rekindle.domain.events import FLOW_EVENTS
 from rekindle.flow import conditions, program
+from rekindle.flow.local_time import WEEKDAYS
 from rekindle.flow.yaml_source import Path, Positions, load
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -66,6 +67,15 @@ class RuleModel(_Model):
     when: str = ""
 
 
+def _days(value: object) -> object:
+    named = {"weekdays": WEEKDAYS[:5], "weekend": WEEKDAYS[5:]}
+    listed = named.get(value, [value]) if isinstance(value, str) else value
+    if not isinstance(listed, (list, tuple)) or not set(listed) <= set(WEEKDAYS):
+        raise ValueError(f"write weekdays, weekend, or a list of {', '.join(WEEKDAYS)}")
+    return tuple(sorted({WEEKDAYS.index(day) for day in listed}))
+
+
+Days = Annotated[tuple[int, ...], BeforeValidator(_days)]
 Rules = Annotated[list[RuleModel], BeforeValidator(_as_list)]
 """One rule, or a list of them: what the file says for one is not changed when a second comes."""
 
@@ -83,6 +93,14 @@ class WaitModel(_Model):
     """Do nothing for a while."""
 
     wait: Duration
+    id: Name | None = None
+
+
+class WaitUntilModel(_Model):
+    """Do nothing until a time of day on the recipient's own clock."""
+
+    wait_until: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    on: Days = ()
     id: Name | None = None
 
 
@@ -117,7 +135,22 @@ class BranchModel(_Model):
     id: Name | None = None
 
 
-_KINDS = ("wait", "email", "branch", "exit")
+class WayModel(_Model):
+    """One way of a split: how many of all go it, as a weight."""
+
+    share: int = Field(gt=0, le=1000)
+    name: Name | None = None
+    steps: list[StepModel] = []
+
+
+class SplitModel(_Model):
+    """Send people different ways, each always the same one."""
+
+    split: list[WayModel] = Field(min_length=2)
+    id: Name | None = None
+
+
+_KINDS = ("wait", "wait_until", "email", "branch", "split", "exit")
 
 
 def _kind(value: object) -> str | None:
@@ -129,8 +162,10 @@ def _kind(value: object) -> str | None:
 
 StepModel = Annotated[
     Annotated[WaitModel, Tag("wait")]
+    | Annotated[WaitUntilModel, Tag("wait_until")]
     | Annotated[EmailModel, Tag("email")]
     | Annotated[BranchModel, Tag("branch")]
+    | Annotated[SplitModel, Tag("split")]
     | Annotated[ExitModel, Tag("exit")],
     Discriminator(
         _kind,
@@ -255,6 +290,10 @@ class _Compiler:
         match step:
             case WaitModel():
                 return program.Wait(id=name, seconds=step.wait, next=following)
+            case WaitUntilModel():
+                return program.WaitUntil(id=name, at=step.wait_until, days=step.on, next=following)
+            case SplitModel():
+                return self.split(step, name, following, path)
             case EmailModel():
                 category = step.category or self.model.category
                 valid = _VALID_FOR[category] if step.valid_for is None else step.valid_for
@@ -283,11 +322,20 @@ class _Compiler:
                 otherwise = target
         return program.Branch(id=name, arms=tuple(arms), otherwise=otherwise)
 
+    def split(self, step: SplitModel, name: str, following: str | None, path: Path) -> program.Split:
+        ways: list[program.Way] = []
+        for index, way in enumerate(step.split):
+            here = (*path, "split", index)
+            called = way.name or chr(ord("a") + index)
+            if called in {known.name for known in ways}:
+                self.problem((*here, "name"), f"two ways are called '{called}'", "give each its own name")
+            ways.append(program.Way(called, way.share, self.sequence(way.steps, (*here, "steps"), following)))
+        return program.Split(id=name, ways=tuple(ways))
+
     def name(self, step: StepModel, path: Path) -> str:
         given = step.id
-        base = given or (
-            step.email if isinstance(step, EmailModel) else type(step).__name__.removesuffix("Model").lower()
-        )
+        kind = next(kind for kind in _KINDS if hasattr(step, kind))
+        base = given or (step.email if isinstance(step, EmailModel) else kind.replace("_", "-"))
         self.counts[base] += 1
         if given and self.counts[base] > 1:
             self.problem((*path, "id"), f"two steps are called '{given}'", "give each its own id")

@@ -9,8 +9,9 @@ No clock, no random, no environment, no I/O, no logging. Everything that changes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -22,8 +23,10 @@ from rekindle.domain.facts import Consent
 from rekindle.domain.history import history
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, Outcome, RingAt
 from rekindle.domain.profile import Entry, Planned, Profile, Run, RunStatus
+from rekindle.domain.zones import zone_of
 from rekindle.flow.conditions import condition
-from rekindle.flow.program import Branch, Email, Exit, Flow, Playbook, Rule, Wait
+from rekindle.flow.local_time import next_local, zone
+from rekindle.flow.program import Branch, Email, Exit, Flow, Playbook, Rule, Split, Wait, WaitUntil
 
 Signal = Literal["goal", "exit", "end", "timeout", "merged"]
 
@@ -204,7 +207,8 @@ class _Turn:
     def leave_wait(self, run: Run, since: datetime) -> None:
         flow = self.flow_of(run)
         step = flow.steps[run.step] if run.step else None
-        self.arrive(replace(run, resume_at=None), flow, step.next if isinstance(step, Wait) else None, since)
+        following = step.next if isinstance(step, (Wait, WaitUntil)) else None
+        self.arrive(replace(run, resume_at=None), flow, following, since)
 
     def arrive(self, run: Run, flow: Flow, step_id: str | None, since: datetime) -> None:
         """Carry the run on from `step_id`, which it reached at `since`, as far as it goes now."""
@@ -216,8 +220,8 @@ class _Turn:
                 return
             step = flow.steps[step_id]
             match step:
-                case Wait():
-                    due = since + timedelta(seconds=step.seconds)
+                case Wait() | WaitUntil():
+                    due = self.due(step, since)
                     if due > self.now:
                         self.put(replace(run, resume_at=due))
                         self.decide("waiting", "wait", run=run, values={"until": due.isoformat()})
@@ -226,6 +230,8 @@ class _Turn:
                     step_id = step.next
                 case Branch():
                     step_id = self.choose(run, step)
+                case Split():
+                    step_id = self.send_way(run, step)
                 case Email():
                     run = self.plan(run, flow, step)
                     step_id = step.next
@@ -236,6 +242,29 @@ class _Turn:
                     return
         self.put(run)
         self.end(run, "end", "too many steps at once")
+
+    def due(self, step: Wait | WaitUntil, since: datetime) -> datetime:
+        """Return when a wait that was reached at `since` is over."""
+        if isinstance(step, Wait):
+            return since + timedelta(seconds=step.seconds)
+        return next_local(since, self.where(), time.fromisoformat(step.at), frozenset(step.days))
+
+    def where(self) -> ZoneInfo:
+        """Return the zone that this person lives in, as far as is known; else the shop's; else UTC."""
+        known = zone_of(self.profile)
+        names = (known[0] if known else None, self.shop.zone if self.shop else None, "UTC")
+        found = (zone(name) for name in names if name)
+        return next(where for where in found if where is not None)
+
+    def send_way(self, run: Run, step: Split) -> str | None:
+        total = sum(way.share for way in step.ways)
+        point = int(ids.digest("split", run.flow, step.id, self.profile.id), 16) % total
+        for way in step.ways:
+            if point < way.share:
+                break
+            point -= way.share
+        self.decide("split", way.name, run=run, values={"share": f"{way.share} of {total}"})
+        return way.to
 
     def choose(self, run: Run, step: Branch) -> str | None:
         names = self.names(run.trigger, run)

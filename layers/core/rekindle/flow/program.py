@@ -23,6 +23,30 @@ class Wait(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wait"):
     next: str | None = None
 
 
+class WaitUntil(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wait_until"):
+    """Do nothing until the recipient's clock shows `at` (`HH:MM`), on one of `days` (0 is Monday; empty: any day)."""
+
+    id: str
+    at: str
+    days: tuple[int, ...] = ()
+    next: str | None = None
+
+
+class Way(Struct, frozen=True, omit_defaults=True):
+    """One way of a split: its weight against the others', where it goes, and what it is called in the ledger."""
+
+    name: str
+    share: int
+    to: str | None = None
+
+
+class Split(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="split"):
+    """Send each person one of several ways, by chance but always the same one (a hash decides)."""
+
+    id: str
+    ways: tuple[Way, ...]
+
+
 class Arm(Struct, frozen=True, omit_defaults=True):
     """One way out of a branch: the condition, and the step to go on with (`None`: the end of the flow)."""
 
@@ -55,7 +79,7 @@ class Exit(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exit"):
     reason: str = "exit step"
 
 
-Step = Wait | Branch | Email | Exit
+Step = Wait | WaitUntil | Branch | Split | Email | Exit
 
 
 class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):

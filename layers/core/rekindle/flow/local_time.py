@@ -1,0 +1,39 @@
+"""Moments on somebody's own clock: the next ten in the morning where they live. Pure, but for the zone database.
+
+Where the clock is set forward, a time that does not exist is taken with the offset from before the gap (02:30 becomes
+03:30); where it is set back, a time that comes twice means its first coming. Both as RFC 5545, 3.3.5, has it.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_A_WEEK = 8
+
+
+@functools.lru_cache(maxsize=600)
+def zone(name: str) -> ZoneInfo | None:
+    """Return the zone of this IANA name, or `None` when there is no such zone."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def next_local(after: datetime, where: ZoneInfo, at: time, days: frozenset[int]) -> datetime:
+    """Return the first moment, not before `after`, at which the clock there shows `at` on one of these weekdays.
+
+    `days` are 0 (Monday) to 6; empty means every day. The result is UTC.
+    """
+    today = after.astimezone(where).date()
+    for ahead in range(-1, _A_WEEK + 1):
+        day = today + timedelta(days=ahead)
+        if days and day.weekday() not in days:
+            continue
+        moment = datetime.combine(day, at, tzinfo=where).astimezone(UTC)
+        if moment >= after:
+            return moment
+    raise ValueError(f"no {at} within a week of {after}")
