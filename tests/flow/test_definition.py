@@ -58,6 +58,12 @@ def test_the_same_mail_twice_is_two_steps() -> None:
         ("trigger: {event: alarm.rang}\nsteps: [{exit: true}]", 1, "no event is called 'alarm.rang'"),
         (HEAD, 1, "'steps' is missing"),
         (HEAD + "steps:\n  - wait_until: 25:00\n", 3, "wait_until"),
+        (HEAD + "steps:\n  - wait_for: {event: order.paid}\n", 3, "'limit' is missing"),
+        (
+            HEAD + "steps:\n  - wait_for:\n      event: order.paid\n      when: event.nope\n      limit: 1d\n",
+            5,
+            "no 'nope'",
+        ),
         (HEAD + "steps:\n  - wait_until: 10:00\n    on: [monday]\n", 4, "weekdays, weekend, or a list of mon"),
         (HEAD + "steps:\n  - split:\n      - share: 50\n", 3, "split"),
         (HEAD + "steps:\n  - split:\n      - share: 0\n      - share: 1\n", 4, "greater than 0"),

@@ -29,6 +29,7 @@ from tests.support.build import (
     engaged,
     flow_of,
     order,
+    parcel,
     playbook,
 )
 
@@ -316,3 +317,47 @@ def test_a_split_keeps_its_shares() -> None:
     book = playbook(flow_of(f"category: transactional\ntrigger: {{event: order.placed}}\n{steps}"))
     mails = [len(Story(book, Profile(id=f"p{number}", shop="tea")).tell(order(T0)).mails) for number in range(400)]
     assert 270 <= sum(mails) <= 330
+
+
+AWAITED = """
+category: transactional
+trigger: {event: order.placed}
+entry: {key: event.id}
+steps:
+  - wait_for:
+      event: shipment.updated
+      when: event.order_id == run.key and event.status == 'delivered'
+      limit: 3d
+    then: [{email: arrived}]
+    else: [{email: still-waiting}]
+  - wait: 1d
+  - email: after
+"""
+
+
+def waiting_for() -> Story:
+    return Story(playbook(flow_of(AWAITED))).tell(order(T0))
+
+
+def test_what_is_waited_for_comes() -> None:
+    story = waiting_for().tell(parcel(at(days=1), "in_transit"), parcel(at(days=2))).until(at(days=30))
+    assert story.mails == [("arrived", at(days=2)), ("after", at(days=3))]
+
+
+def test_what_is_waited_for_does_not_come() -> None:
+    story = waiting_for().tell(parcel(at(days=1), order_id="another")).until(at(days=30))
+    assert story.mails == [("still-waiting", at(days=3)), ("after", at(days=4))]
+
+
+def test_what_happened_in_time_and_is_heard_of_late_counts_what_happened_late_does_not() -> None:
+    in_time, late = waiting_for(), waiting_for()
+    in_time.take(parcel(at(days=2)), at(days=3, minutes=5))
+    late.take(parcel(at(days=3, minutes=1)), at(days=3, minutes=5))
+    assert templates(in_time)[0] == "arrived"
+    assert templates(late)[0] == "still-waiting"
+
+
+def test_what_is_waited_for_is_heard_once() -> None:
+    story = waiting_for().tell(parcel(at(days=2)))
+    story.take(parcel(at(days=2, hours=1)), at(days=2, hours=1))
+    assert templates(story.until(at(days=30))) == ["arrived", "after"]

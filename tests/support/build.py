@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Alarm, Basket, Consent, Engagement, Fact, Item, Order
+from rekindle.domain.facts import Alarm, Basket, Consent, Engagement, Fact, Item, Order, Shipment, ShipmentStatus
 from rekindle.domain.profile import Profile
 from rekindle.flow.definition import parse_flow
 from rekindle.flow.program import Flow, Playbook, Shop
@@ -69,6 +69,12 @@ def order(when: datetime, *, kind: str = "order.placed", who: Who = ADA, **more:
         **more,
     )
     return event(kind, data, when, who=who)
+
+
+def parcel(when: datetime, status: ShipmentStatus = "delivered", *, order_id: str = "o1") -> Event:
+    """Return how an order's parcel stood at `when`."""
+    fact = Shipment(id=f"s-{order_id}", order_id=order_id, updated_at=when, status=status)
+    return event("shipment.updated", fact, when)
 
 
 def consent(when: datetime, state: str = "subscribed", *, who: Who = ADA, **more: Any) -> Event:

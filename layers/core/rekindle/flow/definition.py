@@ -104,6 +104,21 @@ class WaitUntilModel(_Model):
     id: Name | None = None
 
 
+class AwaitedModel(RuleModel):
+    """An event that is waited for, and for how long at most."""
+
+    limit: Duration
+
+
+class WaitForModel(_Model):
+    """Do nothing until something happens, or until it has not happened for long enough."""
+
+    wait_for: AwaitedModel
+    then: list[StepModel] = []
+    else_: list[StepModel] = Field(default=[], alias="else")
+    id: Name | None = None
+
+
 class EmailModel(_Model):
     """Send a mail: the name of a folder under emails/."""
 
@@ -150,7 +165,7 @@ class SplitModel(_Model):
     id: Name | None = None
 
 
-_KINDS = ("wait", "wait_until", "email", "branch", "split", "exit")
+_KINDS = ("wait", "wait_until", "wait_for", "email", "branch", "split", "exit")
 
 
 def _kind(value: object) -> str | None:
@@ -163,6 +178,7 @@ def _kind(value: object) -> str | None:
 StepModel = Annotated[
     Annotated[WaitModel, Tag("wait")]
     | Annotated[WaitUntilModel, Tag("wait_until")]
+    | Annotated[WaitForModel, Tag("wait_for")]
     | Annotated[EmailModel, Tag("email")]
     | Annotated[BranchModel, Tag("branch")]
     | Annotated[SplitModel, Tag("split")]
@@ -292,6 +308,8 @@ class _Compiler:
                 return program.Wait(id=name, seconds=step.wait, next=following)
             case WaitUntilModel():
                 return program.WaitUntil(id=name, at=step.wait_until, days=step.on, next=following)
+            case WaitForModel():
+                return self.wait_for(step, name, following, path)
             case SplitModel():
                 return self.split(step, name, following, path)
             case EmailModel():
@@ -321,6 +339,19 @@ class _Compiler:
             else:
                 otherwise = target
         return program.Branch(id=name, arms=tuple(arms), otherwise=otherwise)
+
+    def wait_for(self, step: WaitForModel, name: str, following: str | None, path: Path) -> program.WaitFor:
+        awaited = step.wait_for
+        if awaited.when:
+            self.check(awaited.when, (*path, "wait_for", "when"), (awaited.event,))
+        return program.WaitFor(
+            id=name,
+            event=awaited.event,
+            when=awaited.when,
+            seconds=awaited.limit,
+            then=self.sequence(step.then, (*path, "then"), following),
+            otherwise=self.sequence(step.else_, (*path, "else"), following),
+        )
 
     def split(self, step: SplitModel, name: str, following: str | None, path: Path) -> program.Split:
         ways: list[program.Way] = []

@@ -26,7 +26,7 @@ from rekindle.domain.profile import Entry, Planned, Profile, Run, RunStatus
 from rekindle.domain.zones import zone_of
 from rekindle.flow.conditions import condition
 from rekindle.flow.local_time import next_local, zone
-from rekindle.flow.program import Branch, Email, Exit, Flow, Playbook, Rule, Split, Wait, WaitUntil
+from rekindle.flow.program import Branch, Email, Exit, Flow, Playbook, Rule, Split, Wait, WaitFor, WaitUntil
 
 Signal = Literal["goal", "exit", "end", "timeout", "merged"]
 
@@ -102,6 +102,8 @@ class _Turn:
             self.lift(told)
             for run in self.active():
                 self.end_by_rule(run, told)
+            for run in self.active():
+                self.hear(run, told)
             for flow, rule in self.playbook.triggered_by(told.type):
                 if self.playbook.enabled(flow, self.profile.shop):
                     self.enter(flow, rule, told)
@@ -119,6 +121,18 @@ class _Turn:
                 if rule.event == told.type and self.true(rule.when, self.names(told.data, run), run):
                     self.end(run, signal, rule.when or rule.event, self.read(rule.when, self.names(told.data, run)))
                     return
+
+    def hear(self, run: Run, told: Event) -> None:
+        """Carry a run on that waited for this event. What happened after its time was up came too late."""
+        flow = self.flow_of(run)
+        step = flow.steps.get(run.step) if run.step else None
+        if not isinstance(step, WaitFor) or step.event != told.type or run.resume_at is None:
+            return
+        names = self.names(told.data, run)
+        if told.occurred_at > run.resume_at or not self.true(step.when, names, run):
+            return
+        self.decide("heard", step.when or step.event, run=run, values=self.read(step.when, names))
+        self.arrive(replace(run, resume_at=None), flow, step.then, min(told.occurred_at, self.now))
 
     def enter(self, flow: Flow, rule: Rule, told: Event) -> None:
         names = self.names(told.data, None)
@@ -207,7 +221,7 @@ class _Turn:
     def leave_wait(self, run: Run, since: datetime) -> None:
         flow = self.flow_of(run)
         step = flow.steps[run.step] if run.step else None
-        following = step.next if isinstance(step, (Wait, WaitUntil)) else None
+        following = _after_wait(step) if isinstance(step, (Wait, WaitUntil, WaitFor)) else None
         self.arrive(replace(run, resume_at=None), flow, following, since)
 
     def arrive(self, run: Run, flow: Flow, step_id: str | None, since: datetime) -> None:
@@ -220,14 +234,14 @@ class _Turn:
                 return
             step = flow.steps[step_id]
             match step:
-                case Wait() | WaitUntil():
+                case Wait() | WaitUntil() | WaitFor():
                     due = self.due(step, since)
                     if due > self.now:
                         self.put(replace(run, resume_at=due))
                         self.decide("waiting", "wait", run=run, values={"until": due.isoformat()})
                         return
                     since = due if self.now - due <= LATENESS else self.now
-                    step_id = step.next
+                    step_id = _after_wait(step)
                 case Branch():
                     step_id = self.choose(run, step)
                 case Split():
@@ -243,9 +257,9 @@ class _Turn:
         self.put(run)
         self.end(run, "end", "too many steps at once")
 
-    def due(self, step: Wait | WaitUntil, since: datetime) -> datetime:
+    def due(self, step: Wait | WaitUntil | WaitFor, since: datetime) -> datetime:
         """Return when a wait that was reached at `since` is over."""
-        if isinstance(step, Wait):
+        if isinstance(step, (Wait, WaitFor)):
             return since + timedelta(seconds=step.seconds)
         return next_local(since, self.where(), time.fromisoformat(step.at), frozenset(step.days))
 
@@ -382,6 +396,10 @@ class _Turn:
                 values=values or {},
             )
         )
+
+
+def _after_wait(step: Wait | WaitUntil | WaitFor) -> str | None:
+    return step.otherwise if isinstance(step, WaitFor) else step.next
 
 
 def _profile_view(profile: Profile) -> dict[str, Any]:

@@ -32,6 +32,17 @@ class WaitUntil(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wait
     next: str | None = None
 
 
+class WaitFor(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wait_for"):
+    """Do nothing until `event` comes for which `when` is true, then go `then`; after `seconds` go `otherwise`."""
+
+    id: str
+    event: str
+    seconds: int
+    when: str = ""
+    then: str | None = None
+    otherwise: str | None = None
+
+
 class Way(Struct, frozen=True, omit_defaults=True):
     """One way of a split: its weight against the others', where it goes, and what it is called in the ledger."""
 
@@ -79,7 +90,7 @@ class Exit(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exit"):
     reason: str = "exit step"
 
 
-Step = Wait | WaitUntil | Branch | Split | Email | Exit
+Step = Wait | WaitUntil | WaitFor | Branch | Split | Email | Exit
 
 
 class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):
