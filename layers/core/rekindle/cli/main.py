@@ -12,6 +12,7 @@ from rekindle.domain.errors import RekindleError
 
 #: command → its module here, which has a click command of the same name
 COMMANDS = {
+    "explain": "Say why somebody got, or did not get, a mail.",
     "lint": "Check a folder of flows, mails and shops as publishing would.",
     "normalise": "Print the events that a webhook's body tells.",
     "replay": "Read a shop's stored webhooks again, with today's code.",
