@@ -30,6 +30,7 @@ def ask(plant: Plant, email: str = "ada@example.com", **more: Any) -> Explanatio
 
 def test_the_whole_story_is_told_in_order(plant: Plant) -> None:
     told = [line.words for line in ask(plant).lines]
+    assert "is now unsubscribed (email), by test" in told
     assert told[0].startswith("entered cart-abandonment, because event.items")
     assert "profile.email = ada@example.com" in told[0]
     assert told[1] == "waits in cart-abandonment until 2026-03-02 10:00 UTC"
@@ -53,7 +54,7 @@ def test_a_flow_that_was_never_entered_says_why(plant: Plant) -> None:
 
 
 def test_only_up_to_a_moment(plant: Plant) -> None:
-    assert {line.decision.what for line in ask(plant, until=T0).lines} == {"entered", "waiting"}
+    assert {line.decision.what for line in ask(plant, until=T0).lines} == {"entered", "waiting", "said"}
 
 
 def test_what_a_merged_profile_went_through_is_told_too(plant: Plant) -> None:

@@ -99,7 +99,7 @@ class _Turn:
         if absorbed.ignored:
             self.decide("ignored", absorbed.ignored, values={"event": self.event.type})
         for told in absorbed.told:
-            self.lift(told)
+            self.note_consent(told)
             for run in self.active():
                 self.end_by_rule(run, told)
             for run in self.active():
@@ -108,9 +108,12 @@ class _Turn:
                 if self.playbook.enabled(flow, self.profile.shop):
                     self.enter(flow, rule, told)
 
-    def lift(self, told: Event) -> None:
+    def note_consent(self, told: Event) -> None:
         data = told.data
-        if isinstance(data, Consent) and data.state == "subscribed" and told.signed and data.address:
+        if not isinstance(data, Consent):
+            return
+        self.decide("said", f"{data.state} ({data.channel})", values={"source": data.source, "when": str(data.at)})
+        if data.state == "subscribed" and told.signed and data.address:
             self.effects.append(LiftSuppression(data.channel, data.address, data.at))
 
     def end_by_rule(self, run: Run, told: Event) -> None:

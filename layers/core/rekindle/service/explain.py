@@ -83,6 +83,7 @@ PHRASES = {
     "planned": "is to get the mail {template}",
     "skipped": "does not get the mail {template}: {rule}",
     "ended": "left {flow} ({as}): {rule}",
+    "said": "is now {rule}, by {source}",
     "ignored": "{event} changed nothing: {rule}",
     "merged": "turned out to be one person with profile {profile}: {rule}",
     "error": "a condition failed and counted as false: {rule}",
