@@ -22,14 +22,13 @@ from rekindle.aws.items import (
     code_of,
     names,
     number,
-    query_until,
-    stamp,
+    query_earlier,
     text,
     transact,
     tries,
 )
 from rekindle.aws.messages import message_item, message_update, parse_message
-from rekindle.aws.profiles import SHARDS, parse_profile
+from rekindle.aws.profiles import parse_profile
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Profile, Signpost, Tombstone
@@ -128,20 +127,17 @@ class DynamoOutbox:
         return parse_message(answer["Item"]) if "Item" in answer else None
 
     def open_messages(self, before: datetime, limit: int) -> Sequence[Message]:
-        """Return what is leased or unknown for too long: one query for each shard of the index."""
-        found: list[Message] = []
-        for shard in SHARDS:
-            items = query_until(
-                self._clients.dynamodb,
-                limit,
-                TableName=self._tables.messages,
-                IndexName="open",
-                KeyConditionExpression="#open_shard = :shard AND #leased_at < :before",
-                ExpressionAttributeNames=names("open_shard", "leased_at"),
-                ExpressionAttributeValues={":shard": text(shard), ":before": text(stamp(before))},
-            )
-            found += map(parse_message, items)
-        return sorted(found, key=lambda m: (m.leased_at, m.id))[:limit]
+        """Return what is leased or unknown for too long."""
+        items = query_earlier(
+            self._clients.dynamodb,
+            self._tables.messages,
+            "open",
+            shard="open_shard",
+            time="leased_at",
+            before=before,
+            limit=limit,
+        )
+        return sorted(map(parse_message, items), key=lambda m: (m.leased_at, m.id))[:limit]
 
     def products(self, shop: str, ids: Sequence[str]) -> dict[str, Product]:
         """Return the known ones of these products."""

@@ -12,9 +12,6 @@ import msgspec
 from rekindle.aws.items import Item, epoch, number, optional, stamp, text
 from rekindle.domain.profile import Profile, Signpost, Tombstone, decode_profile, encode_profile
 
-#: What the `due` and `open` indexes are spread over: the first hex digit of an id.
-SHARDS = "0123456789abcdef"
-
 #: Up to this length, in bytes, a profile is stored as text: one write unit holds 1 KB, and short text packs badly.
 _READABLE = 2_000
 

@@ -24,14 +24,14 @@ from rekindle.aws.items import (
     moment,
     names,
     number,
-    query_until,
+    query_earlier,
     stamp,
     text,
     transact,
 )
 from rekindle.aws.messages import parse_message
 from rekindle.aws.pending import parse_pending, pending_item
-from rekindle.aws.profiles import SHARDS, parse_profile, profile_item
+from rekindle.aws.profiles import parse_profile, profile_item
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event, decode_events
 from rekindle.domain.facts import Product
@@ -130,20 +130,18 @@ class DynamoState:
                 raise
 
     def overdue(self, before: datetime, limit: int) -> Sequence[tuple[str, datetime]]:
-        """Return whom the sweep must wake: one query for each shard of the index."""
-        found: list[tuple[datetime, str]] = []
-        for shard in SHARDS:
-            items = query_until(
-                self._clients.dynamodb,
-                limit,
-                TableName=self._tables.profiles,
-                IndexName="due",
-                KeyConditionExpression="#due_shard = :shard AND #due < :before",
-                ExpressionAttributeNames=names("due_shard", "due"),
-                ExpressionAttributeValues={":shard": text(shard), ":before": text(stamp(before))},
-            )
-            found += [(moment(item["due"]["S"]), item["id"]["S"]) for item in items]
-        return [(profile_id, due) for due, profile_id in sorted(found)[:limit]]
+        """Return whom the sweep must wake."""
+        items = query_earlier(
+            self._clients.dynamodb,
+            self._tables.profiles,
+            "due",
+            shard="due_shard",
+            time="due",
+            before=before,
+            limit=limit,
+        )
+        found = sorted((moment(item["due"]["S"]), item["id"]["S"]) for item in items)
+        return [(profile_id, due) for due, profile_id in found[:limit]]
 
     def stale_pending(self, before: datetime, limit: int) -> Sequence[Pending]:
         """Return what was accepted and not applied for too long, from a scan: the table is nearly empty."""

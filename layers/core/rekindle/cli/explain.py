@@ -35,7 +35,7 @@ def explain(*, stack: str, shop: str, email: str, flow: str | None, at: datetime
     """
     address, problem = contact.email(email)
     if address is None:
-        raise click.ClickException(f"that is no address: {problem or 'it is empty'}")
+        raise click.ClickException(f"--email {problem or 'is empty'}")
     with explained():
         clients = Clients()
         deployed = read_stack(clients, stack)
