@@ -13,9 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from local.clock import OffsetClock
 from local.ses import LocalSes
 from local.stack import Stack
+from rekindle.flow.program import Playbook
+from rekindle.service.campaigns import due
 
 if TYPE_CHECKING:
     from mypy_boto3_scheduler.type_defs import ScheduleSummaryTypeDef
@@ -24,9 +28,13 @@ if TYPE_CHECKING:
 OVERDUE = timedelta(minutes=2)
 
 _POLL_SECONDS = 0.05
+#: With nothing else to come, campaigns are looked for so far ahead.
+_CAMPAIGNS_AHEAD = timedelta(days=366)
 #: Two looks this far apart must agree: between them a stream record would have reached its function.
 _BETWEEN_LOOKS = 0.1
 _SWEEPS = 3
+#: The function that starts campaigns.
+_CAMPAIGN = "campaign"
 
 
 class StuckError(Exception):
@@ -35,7 +43,7 @@ class StuckError(Exception):
 
 @dataclass(frozen=True)
 class Alarm:
-    """One schedule, or (without a name) a deadline that has none and that the sweep must find."""
+    """One schedule, or (without a name) what has none: a campaign's hour, or a deadline that the sweep must find."""
 
     at: datetime
     name: str = ""
@@ -60,11 +68,15 @@ class IdleRunner:
     clock: OffsetClock
     ses: LocalSes
     _swept: Counter[str] = field(default_factory=Counter)
+    _playbook: Playbook | None = None
+    _ticked: datetime | None = None
 
     def in_flight(self) -> dict[str, int]:
         """Return what is under way: pending items, messages on each working queue, notices. Empty when nothing is."""
         counts = {"pending items": self._pending()}
         for name, url in self.stack.working_queues.items():
+            # The pass after a publish waits a minute and a half before it looks at everybody: nothing waits for it.
+            ignored = {"ApproximateNumberOfMessagesDelayed"} if name == "FanoutQueue" else set()
             attributes = self.stack.sqs.get_queue_attributes(
                 QueueUrl=url,
                 AttributeNames=[
@@ -73,7 +85,9 @@ class IdleRunner:
                     "ApproximateNumberOfMessagesNotVisible",
                 ],
             )["Attributes"]
-            counts[f"messages on {name}"] = sum(int(value) for value in attributes.values())
+            counts[f"messages on {name}"] = sum(
+                int(value) for state, value in attributes.items() if state not in ignored
+            )
         if not self.ses.quiet:
             counts["SES notices"] = 1
         return {what: count for what, count in counts.items() if count}
@@ -95,8 +109,9 @@ class IdleRunner:
             time.sleep(_POLL_SECONDS)
 
     def alarms(self) -> list[Alarm]:
-        """Return all schedules and, where one comes too late for the earliest deadline, what stands for its sweep."""
+        """Return all schedules, the next campaign and, where a deadline has none in time, what stands for its sweep."""
         alarms = [self._alarm(summary) for summary in self._schedules()]
+        alarms += self._campaigns(min((alarm.at for alarm in alarms), default=None))
         first = min(self._deadlines().values(), default=None)
         if first is None or any(alarm.at <= first + OVERDUE for alarm in alarms):
             return alarms
@@ -117,6 +132,8 @@ class IdleRunner:
         for alarm in ringing:
             if alarm.name:
                 self._ring(alarm)
+            elif alarm.target == _CAMPAIGN:
+                self._tick()
             else:
                 self._sweep()
         return Skip(due, skipped, len(ringing))
@@ -139,6 +156,27 @@ class IdleRunner:
         if self._swept[overdue] > _SWEEPS:
             raise StuckError(f"swept {_SWEEPS} times and still overdue: {overdue}")
         self.stack.invoke("sweep", {})
+
+    def _campaigns(self, before: datetime | None) -> list[Alarm]:
+        """Return the next hour of any campaign, if it comes before that: nobody else ticks while time is skipped."""
+        now = self.clock.now()
+        after = self._ticked = self._ticked or now
+        hours = due(self._published(), after, before or now + _CAMPAIGNS_AHEAD)
+        first = min((occurrence.at for occurrence in hours), default=None)
+        return [] if first is None else [Alarm(max(first, now), target=_CAMPAIGN)]
+
+    def _tick(self) -> None:
+        self._ticked = self.clock.now()
+        self.stack.invoke(_CAMPAIGN, {})
+
+    def _published(self) -> Playbook:
+        live = self.stack.published()
+        if live is None:
+            return Playbook(hash="")
+        if self._playbook is None or self._playbook.hash != live:
+            raw = self.stack.read(f"playbooks/{live}/flows.json")
+            self._playbook = msgspec.json.decode(raw or b"", type=Playbook)
+        return self._playbook
 
     def _pending(self) -> int:
         table = self.stack.tables["Pending"]

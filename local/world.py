@@ -145,6 +145,8 @@ def world(
             progress("publishing the content")
             stack.upload(content_files(root / "templates", DEMO_CONTENT) if content is None else content)
             stack.await_playbook()
+            # Its first tick says from when on campaigns count.
+            stack.invoke("campaign", {})
             runner = IdleRunner(stack, clock, ses)
             runner.wait_until_idle()
             yield World(emulated, stack, clock, ses, runner)

@@ -10,11 +10,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
+from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
 from rekindle.service.feedback import take
+from rekindle.service.guard import Guard
 from rekindle.service.notices import read_notice
 from rekindle.settings import Feedback
 
@@ -23,8 +25,10 @@ logger = Logger()
 metrics = Metrics()
 clients = Clients()
 clock = clock_for(settings.clock_offset_file)
-intake = DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket)
-outbox = DynamoOutbox(clients, Tables.of(settings))
+tables = Tables.of(settings)
+intake = DynamoIntake(clients, tables, raw_bucket=settings.raw_bucket)
+outbox = DynamoOutbox(clients, tables)
+guard = Guard(counters=DynamoCounters(clients, tables), clock=clock)
 address_key = CachedSecrets(clients, settings.secrets_prefix).address_key()
 
 
@@ -34,6 +38,6 @@ def handler(event: dict[str, Any], _context: object) -> None:
     bodies = [record["Sns"]["Message"] for record in event["Records"]] if "Records" in event else [event]
     for body in bodies:
         notice = read_notice(body)
-        done = take(notice, outbox=outbox, intake=intake, clock=clock, address_key=address_key)
+        done = take(notice, outbox=outbox, intake=intake, clock=clock, address_key=address_key, guard=guard)
         logger.info(done, extra={"message_id": notice.message_id, "kind": notice.kind})
         metrics.add_metric(f"Notice{notice.kind.title()}", MetricUnit.Count, 1)

@@ -14,6 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
+from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.mailer import SesMailer
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.queues import SqsSendQueues, look_again
@@ -22,6 +23,7 @@ from rekindle.aws.tables import Tables
 from rekindle.ports import Parcel
 from rekindle.service.compose import Composer
 from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.guard import Guard, Herald
 from rekindle.service.library import Library
 from rekindle.settings import LEASE_LIFE_SECONDS, Send
 
@@ -32,25 +34,24 @@ clients = Clients()
 clock = clock_for(settings.clock_offset_file)
 keys = CachedSecrets(clients, settings.secrets_prefix)
 blobs = S3Blobs(clients, settings.content_bucket)
-outbox = DynamoOutbox(clients, Tables.of(settings))
+tables = Tables.of(settings)
+outbox, counters = DynamoOutbox(clients, tables), DynamoCounters(clients, tables)
+library = Library(blobs, clock)
+mailer = SesMailer(clients, configuration_set=settings.configuration_set)
 parcels = msgspec.json.Decoder(Parcel)
 deliver = Deliver(
     outbox=outbox,
     queues=SqsSendQueues(
         clients, transactional_url=settings.transactional_queue_url, marketing_url=settings.marketing_queue_url
     ),
-    mailer=SesMailer(clients, configuration_set=settings.configuration_set),
-    builder=Composer(
-        library=Library(blobs, clock),
-        blobs=blobs,
-        outbox=outbox,
-        secrets=keys,
-        link_base=settings.link_base,
-    ),
+    mailer=mailer,
+    builder=Composer(library=library, blobs=blobs, outbox=outbox, secrets=keys, link_base=settings.link_base),
     clock=clock,
     address_key=keys.address_key(),
     new_token=lambda: secrets.token_hex(16),
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
+    guard=Guard(counters=counters, clock=clock),
+    herald=Herald(counters=counters, mailer=mailer, library=library, clock=clock),
 )
 
 

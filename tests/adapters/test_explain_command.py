@@ -30,13 +30,25 @@ def ask(deployed: Deployed) -> tuple[str, ...]:
 
 def test_it_tells_what_was_decided(ask: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ask, "Ann@Example.com"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"Profile {'a' * 32} in {SHOP}"
+    assert len([line for line in shown if line.startswith(f"  {a_decision().at:%Y-%m-%d}")]) == 1
     assert main([*ask, "ann@example.com", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["profile_id"] == "a" * 32
     assert told["decisions"][0]["decision"]["what"] == a_decision().what
+
+
+def test_it_says_why_a_flow_was_never_entered(ask: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ask, "ann@example.com", "--flow", "never-heard-of"]) == 0
-    assert "Nothing has been decided" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Nothing has been decided about this person in never-heard-of." in shown
+    assert "Nothing has been published yet." in shown
+
+
+def test_it_says_how_it_stood_at_a_moment(ask: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ask, "ann@example.com", "--at", "2000-01-01"]) == 0
+    assert "Nothing has been decided about this person." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("email", ["stranger@example.com", "no address", ""])

@@ -24,7 +24,12 @@ class Deployed:
         installation = ports.installation
         self.stack = f"{installation.prefix}-stack"
         outputs = {f"{name.title()}TableName": getattr(installation.tables, name) for name in tables()}
-        outputs |= {"RawBucketName": installation.raw_bucket, "SecretsPrefix": installation.secrets_prefix}
+        outputs |= {
+            "RawBucketName": installation.raw_bucket,
+            "ContentBucketName": installation.content_bucket,
+            "SecretsPrefix": installation.secrets_prefix,
+            "FanoutQueueUrl": installation.queue_urls["fanout"],
+        }
         ports.connect(ShopSecrets(shop=SHOP, platform="shopify", domain=DOMAIN, webhook_secrets=(SECRET,)))
         self.deploy(self.stack, outputs)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
+from rekindle.aws.clients import Clients
+from rekindle.aws.counting import CallCounter
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.facts import Basket, Consent, Item, Product
 from rekindle.domain.profile import Planned, Profile, Run, Signpost
-from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Merged
+from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Heard, Merged
 from tests.support.faults import refuse_transactions
 from tests.support.things import ANNA, MAIL, a_decision, a_delivery, a_message, a_pending, a_profile
 from tests.support.worlds import START, AwsPorts, Ports
@@ -441,3 +443,80 @@ def test_a_large_profile_comes_back_as_it_was(ports: Ports) -> None:
 def test_with_a_time_a_commit_leaves_a_line_without_decisions(ports: Ports) -> None:
     ports.state.commit(Commit(profile=a_profile(1), at=START))
     assert ports.ledger(ANNA) == [()]
+
+
+# --- what a profile was told
+
+
+def apply_deliveries(ports: Ports, count: int, profile_id: str = ANNA) -> None:
+    """Accept deliveries d1, d2 … and apply each an hour after the one before, as the profile's next version."""
+    for number in range(1, count + 1):
+        ports.intake.accept(a_delivery(f"d{number}"))
+        ports.state.commit(
+            Commit(
+                pending_id=ids.digest(f"d{number}"),
+                profile=a_profile(number, profile_id),
+                at=START + timedelta(hours=number),
+            )
+        )
+
+
+def all_heard(ports: Ports, since: datetime | None = None, *, limit: int = 2) -> list[Heard]:
+    found: list[Heard] = []
+    cursor: str | None = None
+    for _ in range(50):
+        page = ports.state.heard(ANNA, since, cursor, limit=limit)
+        found += page.heard
+        cursor = page.cursor
+        if cursor is None:
+            return found
+    raise AssertionError("a past without a beginning")
+
+
+def test_what_a_profile_was_told_comes_back_newest_first(ports: Ports) -> None:
+    apply_deliveries(ports, 7)
+    heard = all_heard(ports)
+    assert [each.delivery_id for each in heard] == [ids.digest(f"d{number}") for number in range(7, 0, -1)]
+    assert [each.events for each in heard] == [a_delivery(f"d{number}").events for number in range(7, 0, -1)]
+    assert all_heard(ports, limit=100) == heard
+    assert [each.at for each in heard] == sorted((each.at for each in heard), reverse=True)
+
+
+def test_what_was_told_earlier_need_not_be_read(ports: Ports) -> None:
+    apply_deliveries(ports, 3)
+    assert [each.delivery_id for each in all_heard(ports, START + timedelta(hours=2))] == [
+        ids.digest("d3"),
+        ids.digest("d2"),
+    ]
+
+
+def test_alarms_tell_nothing_and_a_stripped_delivery_is_empty(ports: Ports) -> None:
+    apply_deliveries(ports, 2)
+    ports.state.commit(Commit(profile=a_profile(3), decisions=(a_decision(at=START + timedelta(hours=9)),)))
+    ports.vault.strip(ids.digest("d2"), START)
+    assert [(each.delivery_id, each.events) for each in all_heard(ports)] == [
+        (ids.digest("d2"), ()),
+        (D1, a_delivery("d1").events),
+    ]
+
+
+def test_a_part_of_a_split_delivery_is_known_by_the_delivery(ports: Ports) -> None:
+    ports.intake.accept(a_delivery())
+    part = replace(a_pending(), id=f"{D1}#{ANNA}")
+    ports.state.split(a_pending(), [part])
+    ports.state.commit(Commit(pending_id=part.id, profile=a_profile(), at=START))
+    assert [each.delivery_id for each in all_heard(ports)] == [D1]
+
+
+def test_nobody_was_told_nothing(ports: Ports) -> None:
+    assert all_heard(ports) == []
+
+
+def test_the_past_costs_two_calls_for_a_hundred_lines(moto_ports: AwsPorts) -> None:
+    """So a profile of many years is filled in well before journey's time-out."""
+    ports = moto_ports
+    apply_deliveries(ports, 3)
+    counter = CallCounter(ports.clients.session)
+    counted = ports.with_clients(Clients(ports.clients.session))
+    assert len(all_heard(counted, limit=100)) == 3
+    assert counter.calls.total() == 2

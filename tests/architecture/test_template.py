@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from rekindle import settings
+from rekindle import ports, settings
+from rekindle.service import campaigns, fanout, library, passes
 from tests.architecture.template import ROOT, functions, named, queue_sources, resources, statements, template
 
 TABLES = resources("AWS::DynamoDB::Table")
@@ -137,6 +139,28 @@ def test_journey_gives_up_before_the_sweep_takes_its_profile_for_forgotten() -> 
     assert FUNCTIONS["journey"]["Timeout"] < 120
 
 
+def test_a_pass_starts_only_when_no_journey_can_hold_the_old_playbook() -> None:
+    """The life of the pointer in a warm worker, and one more run of it (DESIGN §5)."""
+    assert timedelta(seconds=FUNCTIONS["journey"]["Timeout"]) == passes.JOURNEY_TIMEOUT
+    assert passes.SETTLED_AFTER >= passes.JOURNEY_TIMEOUT + library.POINTER_LIFE
+    assert timedelta(seconds=ports.MAX_DELAY) >= passes.SETTLED_AFTER, "a queue delays no longer"
+
+
+def test_whoever_reaches_everybody_does_it_in_as_many_parts() -> None:
+    """A pass that publish starts and one that the tick starts are one: else each would add shards of its own."""
+    for name in ("publish", "campaign"):
+        assert FUNCTIONS[name]["Environment"]["Variables"]["FANOUT_SHARDS"] == {"Ref": "FanoutShards"}
+    assert template()["Parameters"]["FanoutShards"]["Default"] == fanout.SHARDS
+
+
+def test_a_missed_campaign_is_noticed_before_it_is_too_old_to_be_made_good() -> None:
+    schedule = FUNCTIONS["campaign"]["Events"]["EveryMinute"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    missing = ALARMS["CampaignMissingAlarm"]
+    assert missing["TreatMissingData"] == "breaching"
+    assert timedelta(seconds=missing["Period"] * missing["EvaluationPeriods"]) < campaigns.MAX_AGE / 12
+
+
 def test_a_lease_outlives_the_send_that_took_it_twice_over() -> None:
     assert 2 * FUNCTIONS["send"]["Timeout"] <= settings.LEASE_LIFE_SECONDS
 
@@ -193,6 +217,17 @@ def test_only_send_may_send_and_only_journey_may_set_an_alarm_clock() -> None:
     assert may("scheduler:CreateSchedule") == {"JourneyRole"}
 
 
+def test_only_campaign_may_look_at_everybody_and_privacy_where_a_shop_leaves() -> None:
+    """Nothing scans all profiles on any other occasion (DESIGN §5)."""
+    readers = {
+        role
+        for role in ROLES
+        for statement in statements(role)
+        if {"Fn::GetAtt": ["ProfilesTable", "Arn"]} in statement["Resource"] and "dynamodb:Scan" in statement["Action"]
+    }
+    assert readers == {"CampaignRole", "PrivacyRole"}
+
+
 def test_only_journey_may_write_profiles_and_only_privacy_may_bury_them() -> None:
     writers = {
         role
@@ -233,7 +268,7 @@ def test_no_table_is_lost_with_its_stack(table: str) -> None:
 
 def test_what_never_expires_has_no_time_to_live() -> None:
     mortal = {name for name, properties in TABLES.items() if "TimeToLiveSpecification" in properties}
-    assert mortal == {"DeliveriesTable", "ProfilesTable", "MessagesTable", "LedgerTable"}
+    assert mortal == {"DeliveriesTable", "ProfilesTable", "MessagesTable", "LedgerTable", "CountersTable"}
 
 
 @pytest.mark.parametrize("bucket", sorted(BUCKETS))
@@ -290,7 +325,8 @@ def test_every_alarm_tells_somebody_and_names_its_runbook(alarm: str) -> None:
 
 def test_what_must_not_go_unseen_is_watched() -> None:
     watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in ALARMS.values()}
-    assert {("AWS/Lambda", "IteratorAge"), ("Rekindle", "UnknownMessages"), ("Rekindle", "PendingStuck")} <= watched
+    ours = {("Rekindle", metric) for metric in ("UnknownMessages", "PendingStuck", "MarketingPaused")}
+    assert {("AWS/Lambda", "IteratorAge"), *ours} <= watched
 
 
 def test_a_metric_of_ours_that_an_alarm_watches_is_one_that_its_function_counts() -> None:

@@ -219,14 +219,14 @@ def test_a_bare_body_does_not_say_whose_it_is(files: Files) -> None:
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which says more than the list of commands does."""
+    """Which says more than its line in the list of commands does: what it reads, and every option."""
     assert main(["--help"]) == 0
     listed = capsys.readouterr().out
     assert COMMANDS[command] in listed
     assert main([command, "--help"]) == 0
     told = capsys.readouterr().out
     assert told.startswith(f"Usage: rekindle {command} ")
-    assert len(told) > len(listed)
+    assert len(told) > len(COMMANDS[command]) + 400
 
 
 def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:

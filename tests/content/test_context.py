@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +13,35 @@ from hypothesis import strategies as st
 
 from rekindle.content import context as names
 from rekindle.content.brand import Brand
+from rekindle.content.mails import render
 from rekindle.content.names import shape
-from rekindle.content.samples import SAMPLE_SHOP
-from rekindle.domain.facts import Address, Alarm, Basket, Fact, Item, Order, Person, Product
-from rekindle.domain.profile import Profile, Run
+from rekindle.content.playbook import Mails
+from rekindle.content.samples import SAMPLE_SHOP, bare, parse_sample
+from rekindle.domain.events import EVENT_TYPES, FLOW_EVENTS
+from rekindle.domain.facts import (
+    Address,
+    Alarm,
+    Basket,
+    Campaign,
+    Coupon,
+    DateCame,
+    Fact,
+    Form,
+    Item,
+    Order,
+    Person,
+    Product,
+    ProductChange,
+    Referral,
+    Refund,
+    Review,
+    Search,
+    SegmentChange,
+    Shipment,
+    View,
+)
+from rekindle.domain.profile import Profile, Run, Tag, Trait
+from tests.content.mailkit import compiled, refused
 from tests.support.build import T0
 
 
@@ -203,3 +229,215 @@ def test_cleaned_text_is_one_harmless_line(text: str) -> None:
         assert len(found) <= 200
         assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0x202A <= ord(char) <= 0x202E for char in found)
         found.encode()
+
+
+# --- every kind of event ---------------------------------------------------------------------------------------------
+
+TEAPOT = Product(
+    id="101",
+    updated_at=T0,
+    title="Teapot",
+    url="https://shop.example/teapot",
+    image="https://shop.example/teapot.png",
+    price=Decimal(58),
+    currency="EUR",
+    kind="Pottery",
+)
+TOLD = {EVENT_TYPES[kind] for kind in FLOW_EVENTS | {"date.came", "campaign.came", "flow.started"}}
+
+
+@pytest.mark.parametrize("kind", sorted(TOLD))
+def test_a_mail_may_name_something_of_whatever_can_start_a_flow(kind: str) -> None:
+    assert names.EVENT_FIELDS[kind] > names.ALWAYS
+    assert names.EVENT_FIELDS[kind] <= set(shape()["event"])
+
+
+def test_no_token_of_anybody_gets_into_a_mail() -> None:
+    """Who has a basket's token has the basket."""
+    found = made(basket(cart_token="secret", checkout_token="secret"))
+    assert "secret" not in repr(found["event"])
+
+
+def event_of(fact: Fact, *products: Product, kind: str = "") -> dict[str, Any]:
+    """Return what a mail knows of this event."""
+    run = Run(
+        id="r", flow="f", version="v", playbook="b", entered_at=T0, expires_at=T0, trigger=fact, event_type=kind
+    )  # fmt: skip
+    found = names.context(
+        shop=SAMPLE_SHOP,
+        brand=Brand(),
+        profile=Profile(id="p", shop="sample"),
+        run=run,
+        products={product.id: product for product in products if product.id in names.product_ids(run)},
+        links={},
+        formats={},
+    )["event"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_view_is_shown_as_the_catalogue_has_it() -> None:
+    """What the browser said counts only where nobody knows better."""
+    view = View(id="101", at=T0, title="teapot!!", price=Decimal(1), url="https://evil.example/", seconds=80)
+    found = event_of(view, TEAPOT, kind="product.viewed")
+    assert (found["title"], found["kind"], found["price"], found["currency"]) == (
+        "Teapot", "Pottery", Decimal(58), "EUR",
+    )  # fmt: skip
+    assert (found["url"], found["image"]) == (TEAPOT.url, TEAPOT.image)
+    assert (found["type"], found["seconds"], found["item_count"]) == ("product.viewed", 80, 1)
+    (item,) = found["items"]
+    assert (item["title"], item["url"]) == ("Teapot", TEAPOT.url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://shop.example/cups", True),
+        ("https://www.shop.example/cups", True),
+        ("https://shop.example.evil.example/cups", False),
+        ("https://evilshop.example/cups", False),
+        ("https://evil.example/", False),
+        ("https://[", False),
+        (None, False),
+    ],
+)
+def test_a_page_of_a_view_is_the_shops_own_or_none(url: str | None, shown: bool) -> None:
+    """Anybody can tell the site script anything."""
+    for kind in ("product.viewed", "category.viewed"):
+        found = event_of(View(id="c", at=T0, title="Cups", url=url), kind=kind)
+        assert (found["url"], found["title"]) == (url if shown else None, "Cups")
+
+
+def test_a_category_is_no_product() -> None:
+    found = event_of(View(id="101", at=T0, title="Pots", kind="Pottery"), TEAPOT, kind="category.viewed")
+    assert (found["title"], found["items"], found["item_count"]) == ("Pots", [], 0)
+
+
+def test_a_change_of_a_product_keeps_its_own_prices() -> None:
+    """The catalogue may have moved on; what was said together stays together."""
+    change = ProductChange(product_id="101", at=T0, price=Decimal(40), was=Decimal(58), currency="EUR")
+    found = event_of(change, TEAPOT, kind="product.price_dropped")
+    assert (found["title"], found["price"], found["was"], found["url"]) == (
+        "Teapot",
+        Decimal(40),
+        Decimal(58),
+        TEAPOT.url,
+    )
+    assert found["items"][0]["price"] == Decimal(40)
+
+
+def test_a_review_shows_its_product_if_that_is_known() -> None:
+    review = Review(rating=2, at=T0, product_id="101", text="Leaks.Badly, see evil.example/x")
+    found = event_of(review, TEAPOT)
+    assert (found["rating"], found["text"]) == (2, "Leaks. Badly, see evil. example/x")
+    assert [item["title"] for item in found["items"]] == ["Teapot"]
+    assert event_of(review)["items"] == []
+
+
+def test_a_parcel_has_its_lines_and_a_way_to_follow_it() -> None:
+    parcel = Shipment(
+        id="s", order_id="o", updated_at=T0, status="in_transit", carrier="DHL", tracking_number="1Z",
+        tracking_url="https://dhl.example/1Z", items=(Item(title="Teapot", quantity=2),),
+    )  # fmt: skip
+    found = event_of(parcel)
+    assert (found["status"], found["tracking_url"], found["item_count"]) == ("in_transit", "https://dhl.example/1Z", 2)
+
+
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (Refund(id="r", order_id="o", at=T0, amount=Decimal(5), currency="EUR", number="#7"), {"amount": Decimal(5)}),
+        (Search(query="see evil.example", at=T0, results=3), {"query": "see evil. example", "results": 3}),
+        (Referral(order_id="o", at=T0, total=Decimal(9)), {"total": Decimal(9)}),
+        (Coupon(code="ADA-10", at=T0, expires_at=T0), {"code": "ADA-10", "expires_at": T0}),
+        (SegmentChange(name="vip", at=T0), {"name": "vip"}),
+        (DateCame(flow="f", at=T0, date="2026-03-02"), {"date": "2026-03-02", "flow": "f"}),
+        (Campaign(flow="f", at=T0, occurrence="easter"), {"occurrence": "easter"}),
+        (
+            Form(name="quiz", at=T0, answers={"size": "L", "likes": ("tea", "evil.example")}),
+            {"name": "quiz", "answers": {"size": "L", "likes": ["tea", "evil. example"]}},
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, dict) else "",
+)
+def test_other_events_say_what_they_carry(fact: Fact, expected: dict[str, Any]) -> None:
+    found = event_of(fact)
+    assert {part: found[part] for part in expected} == expected
+
+
+def test_what_is_known_of_a_person_and_a_run_beside_the_shops_word() -> None:
+    traits = {
+        "birthday": Trait(T0, "1990-04-01"),
+        "interests": Trait(T0, ("tea", "www.evil.example")),
+        "cups": Trait(T0, 3),
+        "gone": Trait(T0, None),
+    }
+    found = names.context(
+        shop=msgspec.structs.replace(SAMPLE_SHOP, values={"club": "https://shop.example/club", "line": 200}),
+        brand=Brand(),
+        profile=Profile(id="p", shop="sample", traits=traits, own_tags={"fan": Tag(T0)}),
+        run=Run(
+            id="r", flow="f", version="v", playbook="b", entered_at=T0, expires_at=T0, codes={"last-offer": "ADA-10"}
+        ),
+        products={},
+        links={},
+        formats={},
+    )
+    profile = found["profile"]
+    assert (profile["birthday"], profile["gender"], profile["interests"]) == (
+        "1990-04-01", None, ["tea", "www. evil. example"],
+    )  # fmt: skip
+    assert profile["traits"].keys() == {"birthday", "interests", "cups"}
+    assert (profile["tags"], profile["orders"], profile["spent"]) == (["fan"], 0, 0)
+    assert found["run"]["codes"] == {"last-offer": "ADA-10"}
+    assert found["shop"]["values"] == {"club": "https://shop.example/club", "line": 200}
+
+
+OPEN_PARTS = (
+    "{{ profile.traits.cups }}|{{ run.codes['last-offer'] }}|{{ shop.values.line | default('none') }}"
+    "|{% for one in event.answers.likes %}{{ one }} {% endfor %}|{{ event.answers['items'] }}{{ event.answers.size.x }}"
+)
+
+
+def test_names_that_nobody_knows_beforehand_may_be_used_and_are_empty_when_they_are_not_there() -> None:
+    """Traits, codes, a shop's values and answers: no check can know them, and none can break a mail."""
+    template = compiled(f"<p>{OPEN_PARTS}</p>")
+    empty = render(template, made()).text
+    assert empty.strip() == "||none||"
+    full = made(Form(name="quiz", at=T0, answers={"likes": ("tea", "cake")}))
+    full["profile"]["traits"]["cups"] = 3
+    full["run"]["codes"]["last-offer"] = "ADA-10"
+    assert render(template, full).text.strip() == "3|ADA-10|none|tea cake |"
+
+
+def test_names_beside_them_are_still_checked() -> None:
+    assert "has no 'trait'" in refused("<p>{{ profile.trait.cups }}</p>").message
+
+
+@given(st.text(max_size=200))
+def test_nothing_that_anybody_wrote_reads_as_a_link(text: str) -> None:
+    found = names.said(f"{text} evil.example https://evil.example/x")
+    assert found is not None
+    assert "://" not in found
+    assert not re.search(r"\w\.[a-z]", found)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"type": "view", "id": "101", "at": "2026-03-02T09:00:00Z", "title": "Pot"}',
+        '{"type": "review", "rating": 5, "at": "2026-03-02T09:00:00Z", "text": "Lovely"}',
+        '{"type": "shipment", "id": "s", "order_id": "o", "updated_at": "2026-03-02T09:00:00Z", "items": []}',
+    ],
+    ids=["view", "review", "shipment"],
+)  # fmt: skip
+def test_a_sample_may_be_about_any_event_and_can_be_stripped_to_what_is_always_there(event: str) -> None:
+    """What a mail is tried out with, before any customer gets it."""
+    sample = parse_sample(f'{{"event": {event}, "profile": {{"traits": {{"cups": 3}}}}}}', "sample.json")
+    stripped = bare(sample)
+    assert type(stripped.event) is type(sample.event)
+    assert stripped.profile.traits == {}
+    template = compiled("<p>{{ event.title }}{{ event.text }}{{ event.item_count }}·{{ profile.traits.cups }}</p>")
+    mails = Mails(hash="h", templates={"m": template}, shops={SAMPLE_SHOP.id: SAMPLE_SHOP})
+    assert "·3" in sample.build("m", SAMPLE_SHOP, mails).text
+    assert "·3" not in stripped.build("m", SAMPLE_SHOP, mails).text

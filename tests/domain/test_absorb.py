@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from rekindle.domain.absorb import BASKET_LIFE, MAX_BASKETS, Absorbed, absorb
-from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Basket, Customer, Person
+from rekindle.domain.events import EVENT_TYPES, Event, Who
+from rekindle.domain.facts import (
+    Basket,
+    Campaign,
+    Consent,
+    Coupon,
+    Customer,
+    Engagement,
+    Fact,
+    Form,
+    Person,
+    ProductChange,
+    Referral,
+    Review,
+    Search,
+    Start,
+    View,
+)
+from rekindle.domain.history import history
 from rekindle.domain.profile import Profile, decode_profile, encode_profile
 from tests.support.build import ADA, T0, TEA, at, cart, checkout, consent, event, order
 
@@ -150,3 +169,105 @@ def test_items_survive_exactly() -> None:
     (basket,) = after(checkout(T0)).profile.baskets.values()
     assert isinstance(basket, Basket)
     assert basket.items == (TEA,)
+
+
+# --- what merely happened --------------------------------------------------------------------------------------------
+
+
+def test_what_merely_happened_is_told_as_it_comes_and_changes_nothing() -> None:
+    facts: list[tuple[str, Fact]] = [
+        ("product.viewed", View(id="p1", at=T0)),
+        ("category.viewed", View(id="tea", at=T0)),
+        ("search.submitted", Search(query="sencha", at=T0)),
+        ("product.price_dropped", ProductChange(product_id="p1", at=T0)),
+        ("campaign.came", Campaign(flow="sale", at=T0, occurrence="2026")),
+        ("flow.started", Start(flow="sale", at=T0)),
+    ]
+    start = after(consent(T0)).profile
+    for kind, fact in facts:
+        happened = event(kind, fact, T0, who=Who())
+        assert after(happened, start=start) == Absorbed(start, (happened,))
+        assert after(happened, happened, start=start).told == (happened,)
+
+
+def review(when: float, rating: int, *, product: str | None = None, order_id: str | None = "o1") -> Event:
+    fact = Review(rating=rating, at=at(hours=when), order_id=order_id, product_id=product)
+    return event("review.submitted", fact, at(hours=when))
+
+
+def test_a_review_is_told_once_for_each_order_product_and_opinion() -> None:
+    assert told(review(1, 5)) == ["review.submitted"]
+    assert told(review(1, 5), review(2, 5)) == []
+    assert told(review(1, 5), review(2, 1)) == ["review.submitted"]
+    assert told(review(1, 5), review(2, 5, product="p1")) == ["review.submitted"]
+    assert told(review(1, 5, order_id=None), review(2, 5, order_id=None)) == ["review.submitted"]
+
+
+def test_a_referral_is_told_once_for_each_friends_order_and_is_no_order_of_ones_own() -> None:
+    def referred(when: float, order_id: str) -> Event:
+        fact = Referral(order_id=order_id, at=at(hours=when), total=Decimal(30), currency="EUR")
+        return event("referral.made", fact, at(hours=when))
+
+    assert told(referred(1, "o9"), referred(2, "o9")) == []
+    assert told(referred(1, "o9"), referred(2, "o8")) == ["referral.made"]
+    profile = after(referred(1, "o9"), review(2, 5)).profile
+    assert (history(profile).orders, history(profile).revenue) == (0, {})
+    assert told(review(1, 5), referred(2, "o1"), order(at(hours=3))) == ["order.placed", "order.updated"]
+
+
+# --- what nobody signed ----------------------------------------------------------------------------------------------
+
+STRANGER = Who(email="x@example.com", phone="+31699999999", shop_customer_id="666", browser_id="b1", cart_token="c1")
+
+
+@pytest.mark.parametrize("start", [EMPTY, Profile(id="ada", shop="tea", email="ada@example.com")])
+@pytest.mark.parametrize(
+    "fact",
+    [
+        View(id="p1", at=T0),
+        Search(query="x", at=T0),
+        Form(name="hello", at=T0, answers={"birthday": "1990-05-04"}),
+        Basket(id="c1", updated_at=T0, cart_token="c1"),
+    ],
+)
+def test_what_nobody_signed_changes_no_contact_point_and_no_name(fact: Fact, start: Profile) -> None:
+    person = Person(first_name="Mallory", last_name="M.", country="NL", locale="nl", zone="Europe/Amsterdam")
+    kind = next(kind for kind, tag in EVENT_TYPES.items() if tag == fact.__struct_config__.tag)
+    profile = after(event(kind, fact, T0, who=STRANGER, person=person, signed=False), start=start).profile
+    assert profile.person == Person(locale="nl", zone="Europe/Amsterdam")
+    contacts = [(each.email, each.phone, each.shop_customer_id, each.consent) for each in (profile, start)]
+    assert contacts[0] == contacts[1]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        *(consent(T0, state, signed=False) for state in ("subscribed", "unsubscribed", "pending")),
+        replace(order(T0), signed=False),
+        event("customer.updated", Customer(id="7", updated_at=T0, tags=("vip",)), T0, signed=False),
+        event("coupon.issued", Coupon(code="FREE", at=T0), T0, signed=False),
+        event("flow.started", Start(flow="sale", at=T0), T0, signed=False),
+        event("review.submitted", Review(rating=1, at=T0), T0, signed=False),
+        event("email.complained", Engagement(message_id="m", at=T0, address="ada@example.com"), T0, signed=False),
+    ],
+    ids=lambda forged: f"{forged.type}",
+)
+def test_nothing_else_is_taken_from_what_nobody_signed(forged: Event) -> None:
+    start = after(consent(at(days=-1))).profile
+    assert after(forged, start=start) == Absorbed(start, ignored="nobody signed it")
+
+
+# --- channels --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channel", "address"), [("sms", "+31612345678"), ("push", "https://push.example/1")])
+def test_consent_on_every_channel_goes_by_the_latest_explicit_act(channel: Any, address: str) -> None:
+    def said(when: float, state: Any) -> Event:
+        act = Consent(channel=channel, state=state, at=at(hours=when), address=address)
+        return event("consent.changed", act, at(hours=when), id=f"{state}@{when}")
+
+    acts = [said(1, "subscribed"), said(3, "unsubscribed"), said(2, "subscribed")]
+    for order_ in (acts, acts[::-1]):
+        profile = after(*order_).profile
+        assert profile.consent[f"{channel}:{address}"].state == "unsubscribed"
+        assert "email:ada@example.com" not in profile.consent

@@ -24,11 +24,13 @@ def test_a_keyed_hash_needs_the_key(kind: str, value: str) -> None:
     assert ids.keyed_hash(b"one", kind, value) == ids.keyed_hash(b"one", kind, value)
 
 
-def test_a_keyed_run_is_the_same_whoever_it_belongs_to() -> None:
-    """Merged profiles must collide instead of sending twice (DESIGN §5)."""
-    assert ids.run_id("tea", "cart", "c1", 1, "ada") == ids.run_id("tea", "cart", "c1", 1, "bob")
+def test_a_run_of_what_one_customer_only_has_is_the_same_whoever_it_belongs_to() -> None:
+    """Merged profiles must collide instead of sending twice (DESIGN §5); two that look at one product must not."""
+    assert ids.run_id("tea", "cart", "c1", 1, None) == ids.run_id("tea", "cart", "c1", 1, None)
+    assert ids.run_id("tea", "browse", "p1", 1, "ada") != ids.run_id("tea", "browse", "p1", 1, "bob")
     assert ids.run_id("tea", "cart", None, 1, "ada") != ids.run_id("tea", "cart", None, 1, "bob")
     assert ids.run_id("tea", "cart", "", 1, "ada") != ids.run_id("tea", "cart", None, 1, "ada")
+    assert ids.run_id("tea", "cart", "ada", 1, None) != ids.run_id("tea", "cart", None, 1, "ada")
 
 
 def test_alarms_round_up_to_the_minute() -> None:

@@ -12,14 +12,13 @@ from msgspec.structs import replace
 
 from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import Person
-from rekindle.domain.outcome import Enqueue, RingAt
-from rekindle.domain.profile import Profile, decode_profile, encode_profile
+from rekindle.domain.outcome import RingAt
+from rekindle.domain.profile import Profile
 from rekindle.flow.engine import LATENESS, MAX_ENTRIES, QUEUE_RETENTION, advance, forget_planned
 from rekindle.flow.program import Playbook
 from tests.support.build import (
     ADA,
     CART,
-    CONFIRMATION,
     T0,
     alarm,
     at,
@@ -32,46 +31,7 @@ from tests.support.build import (
     parcel,
     playbook,
 )
-
-BOTH = playbook(CART, CONFIRMATION)
-EMPTY = Profile(id="ada", shop="tea")
-
-
-class Story:
-    """Plays events to one profile in time order, letting the alarm ring at every deadline on the way."""
-
-    def __init__(self, book: Playbook = BOTH, profile: Profile = EMPTY) -> None:
-        self.book = book
-        self.profile = profile
-        self.mails: list[tuple[str, datetime]] = []
-        self.said: list[tuple[str, str]] = []
-
-    def tell(self, *events: Event) -> Story:
-        for event in events:
-            self.until(event.received_at)
-            self.take(event, event.received_at)
-        return self
-
-    def until(self, moment: datetime) -> Story:
-        while self.profile.deadline is not None and self.profile.deadline <= moment:
-            ring = self.profile.deadline
-            self.take(alarm(ring), ring)
-        return self
-
-    def take(self, event: Event, now: datetime) -> None:
-        outcome = advance(self.profile, event, self.book, now)
-        for effect in outcome.effects:
-            if isinstance(effect, Enqueue):
-                self.mails.append((outcome.profile.planned[effect.message_id].template, now))
-        self.said += [(decision.what, decision.rule) for decision in outcome.decisions]
-        self.profile = decode_profile(encode_profile(outcome.profile))
-
-    def left_with(self) -> list[str]:
-        return [run.status for run in self.profile.runs]
-
-
-def templates(story: Story) -> list[str]:
-    return [template for template, _ in story.mails]
+from tests.support.story import BOTH, Story, templates
 
 
 def test_an_abandoned_checkout_gets_three_reminders_at_their_times() -> None:
@@ -178,7 +138,7 @@ def test_a_flow_that_is_off_in_this_shop_starts_nothing() -> None:
 
 
 def test_a_run_that_takes_too_long_times_out() -> None:
-    flow = flow_of("trigger: {event: order.placed}\ntimeout: 2d\nsteps: [{wait: 30d}, {email: x}]")
+    flow = flow_of('trigger: {event: order.placed}\ntimeout: 2d\nsteps: [{wait: "{{ event.total }}d"}, {email: x}]')
     story = Story(playbook(flow)).tell(order(T0)).until(at(days=60))
     assert story.mails == []
     assert ("ended", "timeout") in story.said

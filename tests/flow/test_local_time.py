@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekindle.flow.local_time import next_local, zone
+from rekindle.flow.local_time import next_local, readings, zone
 
 ANY = frozenset[int]()
 
@@ -44,6 +44,21 @@ def test_only_on_some_days() -> None:
     friday_noon = moment("2026-03-06T12:00")
     assert next_local(friday_noon, there, time(10), frozenset({0, 1, 2, 3, 4})) == moment("2026-03-09T09:00")
     assert next_local(friday_noon, there, time(10), frozenset({4})) == moment("2026-03-13T09:00")
+
+
+@pytest.mark.parametrize(
+    ("day", "early", "late"),
+    [
+        ("2026-03-28", "2026-03-28T01:30", "2026-03-28T01:30"),
+        ("2026-03-29", "2026-03-29T00:30", "2026-03-29T01:30"),
+        ("2026-10-25", "2026-10-25T00:30", "2026-10-25T01:30"),
+    ],
+    ids=["plain", "gap", "fold"],
+)
+def test_a_time_of_a_day_can_mean_two_moments_where_the_clock_is_changed(day: str, early: str, late: str) -> None:
+    there = zone("Europe/Amsterdam")
+    assert there is not None
+    assert readings(date.fromisoformat(day), time(2, 30), there) == (moment(early), moment(late))
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "Europe"])

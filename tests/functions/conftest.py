@@ -53,6 +53,8 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "MARKETING_QUEUE_URL": made.installation.queue_urls["marketing"],
             "TRANSACTIONAL_QUEUE_URL": made.installation.queue_urls["transactional"],
             "PRIVACY_QUEUE_URL": made.installation.queue_urls["privacy"],
+            "FANOUT_QUEUE_URL": made.installation.queue_urls["fanout"],
+            "FANOUT_SHARDS": "4",
             "SCHEDULE_GROUP": made.installation.schedule_group,
             "SCHEDULER_ROLE_ARN": "arn:aws:iam::000000000000:role/scheduler",
             "CONFIGURATION_SET": "rekindle-test",

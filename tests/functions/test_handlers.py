@@ -6,14 +6,24 @@ import base64
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from rekindle.content.links import Unsubscribe, sign_unsubscribe
+from rekindle.domain.facts import Campaign
+from rekindle.domain.profile import Profile
+from rekindle.flow.program import Playbook
+from rekindle.ports import Commit, Wake
+from rekindle.service.library import POINTER
 from tests.functions.conftest import Load
-from tests.support.build import ROOT
+from tests.support.build import ROOT, flow_of, playbook
+from tests.support.things import a_profile
 from tests.support.worlds import AwsPorts
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 CHECKOUT = {
     "token": "k1",
@@ -217,9 +227,69 @@ def test_links_refuses_what_it_did_not_sign(load: Load, ports: AwsPorts) -> None
 
 def test_sweep_counts_what_it_finds(load: Load) -> None:
     counts = load("sweep").handler({}, None)
-    assert counts == {"OverdueWoken": 0, "PendingRedriven": 0, "PendingStuck": 0, "UnknownMessages": 0}
+    assert set(counts) == {"OverdueWoken", "PendingRedriven", "PendingStuck", "UnknownMessages", "MarketingPaused"}
+    assert set(counts.values()) == {0}
 
 
 def test_publish_of_an_empty_bucket_is_refused_with_a_report(load: Load, ports: AwsPorts) -> None:
     assert load("publish").handler({"Records": []}, None) == {"batchItemFailures": []}
     assert ports.blobs.get("reports/latest.txt")
+
+
+def live_since(ports: AwsPorts, book: Playbook, when: datetime) -> None:
+    """Make this the published playbook, live since then."""
+    ports.blobs.put(f"playbooks/{book.hash}/flows.json", msgspec.json.encode(book))
+    ports.blobs.put(POINTER, msgspec.json.encode({"hash": book.hash, "published_at": when}))
+
+
+def test_campaign_starts_a_pass_and_wakes_everybody_shard_by_shard(load: Load, ports: AwsPorts) -> None:
+    """The whole way: the tick, the queue, and what journey is told; a second tick starts nothing."""
+    live_since(ports, playbook(segments={"buyers": "profile.orders > 0"}, hash_="h2"), LONG_AGO)
+    ports.state.commit(Commit(profile=a_profile()))
+    app = load("campaign")
+    assert app.handler({}, None) == {"CampaignsStarted": 0, "PassesStarted": 1}
+    assert app.handler({}, None) == {"CampaignsStarted": 0, "PassesStarted": 0}
+    tasks = ports.waiting("fanout").visible
+    records = [
+        {"messageId": str(number), "body": msgspec.json.encode(task).decode()} for number, task in enumerate(tasks)
+    ]
+    answer = app.handler({"Records": [*records, {"messageId": "bad", "body": "{"}]}, None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert ports.waiting("wake").visible == [Wake(profile_id=a_profile().id)]
+
+
+def test_publish_starts_the_pass_that_what_is_live_asks_for(load: Load, ports: AwsPorts) -> None:
+    """Also when the upload itself is refused, or changes nothing: an earlier try may have died in between."""
+    ports.blobs.put("content/flows/broken.yaml", b"title: [")
+    live_since(ports, playbook(segments={"buyers": "profile.orders > 0"}, hash_="h2"), LONG_AGO)
+    for _ in range(2):
+        load("publish").handler({"Records": []}, None)
+    assert len(ports.waiting("fanout").visible) == 4
+
+
+def test_journey_tells_a_campaign_that_came_and_reads_a_past_that_is_missing(load: Load, ports: AwsPorts) -> None:
+    app = load("journey")
+    now = app.clock.now()
+    letter = flow_of("trigger: {schedule: {once: 2026-03-02T12:00}}\nsteps:\n  - wait: 1d\n", "letter")
+    live_since(ports, playbook(letter, segments={"silent": "since('order.placed') > '9d'"}, hash_="h3"), LONG_AGO)
+    ports.state.commit(Commit(profile=a_profile()))
+    wake = Wake(profile_id=a_profile().id, campaign=Campaign(flow="letter", at=now, occurrence="o1"))
+    record = {"eventSource": "aws:sqs", "messageId": "one", "body": msgspec.json.encode(wake).decode()}
+    for _ in range(2):
+        assert load("journey").handler({"Records": [record]}, None) == {"batchItemFailures": []}
+    profile = ports.state.profile(a_profile().id)
+    assert isinstance(profile, Profile)
+    assert ([run.flow for run in profile.runs], profile.version, len(profile.asked)) == (["letter"], 2, 1)
+
+
+def test_campaign_takes_what_scheduler_and_its_queue_hand_it(load: Load, ports: AwsPorts) -> None:
+    ports.state.commit(Commit(profile=a_profile()))
+    tick, shard = (json.loads((ROOT / f"events/campaign/{name}.json").read_text("utf-8")) for name in ("tick", "shard"))
+    app = load("campaign")
+    assert app.handler(tick, None) == {"CampaignsStarted": 0, "PassesStarted": 0}
+    body = json.loads(shard["Records"][0]["body"])
+    for number in range(body["of"]):
+        shard["Records"][0]["body"] = json.dumps(body | {"shard": number})
+        assert app.handler(shard, None) == {"batchItemFailures": []}
+    (wake,) = ports.waiting("wake").visible
+    assert (wake.profile_id, wake.campaign.flow) == (a_profile().id, "letter")

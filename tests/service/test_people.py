@@ -13,6 +13,7 @@ from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import Customer, Person
 from rekindle.domain.history import history
 from rekindle.domain.profile import Profile, Signpost
+from rekindle.flow.program import Manners
 from rekindle.ports import QUARANTINE
 from rekindle.service.people import alias_key
 from tests.support.build import CART, CONFIRMATION, T0, at, cart, checkout, consent, event, flow_of, order, playbook
@@ -28,7 +29,7 @@ BOTH = Who(email="ada@example.com", shop_customer_id="7")
 
 @pytest.fixture
 def plant() -> Plant:
-    return Plant(playbook(CART, CONFIRMATION, WELCOME))
+    return Plant(playbook(CART, CONFIRMATION, WELCOME, manners=Manners(apart={"email": 0})))
 
 
 def customer(when: float, who: Who = BOTH, **more: Any) -> Event:

@@ -11,7 +11,20 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.domain.events import Delivery, Event, Who
-from rekindle.domain.facts import Address, Customer, Order, Person, PrivacyRequest, Product
+from rekindle.domain.facts import (
+    Address,
+    Coupon,
+    Customer,
+    Fact,
+    Form,
+    Order,
+    Person,
+    PrivacyRequest,
+    Product,
+    Review,
+    Search,
+    TraitsTold,
+)
 from rekindle.domain.ids import digest
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.memory import Crash
@@ -30,6 +43,7 @@ from tests.support.build import (
     consent,
     engaged,
     event,
+    flow_of,
     order,
     playbook,
 )
@@ -610,6 +624,62 @@ def test_an_export_holds_everything_about_the_person_and_nothing_about_others(pl
     assert receipt.exports == (next(key for key in plant.world.raw_files if key.startswith("exports/")),)
     assert receipt.counts() == {}
     assert receipt.stores["deliveries"].found == 3
+
+
+SECRETS = ("1990-05-04", "size-of-ada", "ada-writes", "ada-looks", "ada-thinks", "tag-of-ada", "CODE-OF-ADA")
+
+
+def well_known() -> Plant:
+    """Ada's life once more, with what she answered, looked at and thought, and what flows and segments made of it."""
+    text = f"""
+title: T
+trigger: {{event: form.submitted}}
+steps:
+  - email: hello
+    category: transactional
+  - set: {{tags: [{SECRETS[5]}]}}
+  - wait: 30d
+"""
+    plant = Plant(playbook(CART, CONFIRMATION, flow_of(text, "hello"), segments={"buyers": "profile.orders > 0"}))
+    live(plant)
+    traits = TraitsTold(at=at(days=2), values={"size": SECRETS[1]})
+    form = Form(name="hello", at=at(days=2), answers={"birthday": SECRETS[0], "comment": SECRETS[2]})
+    happened: list[tuple[str, Fact]] = [
+        ("traits.changed", traits),
+        ("form.submitted", form),
+        ("search.submitted", Search(query=SECRETS[3], at=at(days=2))),
+        ("review.submitted", Review(rating=5, at=at(days=2), order_id="o1", text=SECRETS[4])),
+    ]
+    deliver(plant, *(event(kind, fact, at(days=2), who=WHO) for kind, fact in happened), name="known")
+    plant.until(at(days=3))
+    (run,) = [run for run in plant.profile("ada@example.com").runs if run.flow == "hello"]
+    code = Coupon(code=SECRETS[6], at=at(days=3), message_id=next(iter(run.messages.values())))
+    deliver(plant, event("coupon.issued", code, at(days=3), who=WHO), name="coupon")
+    plant.until(ASKED)
+    return plant
+
+
+def test_an_export_holds_what_was_learned_of_the_person_in_full_words() -> None:
+    plant = well_known()
+    ask(plant, "export")
+    plant.settle()
+    (document,) = exports(plant)
+    known = document["known"]
+    assert known["traits"]["birthday"] == {"value": SECRETS[0], "since": at(days=2).isoformat().replace("+00:00", "Z")}
+    assert known["tags"][SECRETS[5]]["on"] is True
+    assert known["segments"].keys() == {"buyers"}
+    assert known["orders"]["o1"]["currency"] == "EUR"
+    assert [touch["channel"] for touch in known["latest_messages"]] == ["email"] * len(known["latest_messages"])
+    assert known["latest_messages"]
+    assert all(secret in json.dumps(document) for secret in SECRETS)
+
+
+def test_what_was_learned_of_the_person_is_erased_too() -> None:
+    plant = well_known()
+    assert all(secret in stored(plant) for secret in SECRETS)
+    redacted(plant)
+    assert [secret for secret in SECRETS if secret in stored(plant)] == []
+    assert leftovers(plant) == []
 
 
 def test_an_export_and_its_request_are_erased_with_the_person(plant: Plant) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import Alarm, Basket, Consent, Engagement, Fact, Item, Order, Shipment, ShipmentStatus
 from rekindle.domain.profile import Profile
+from rekindle.flow.conditions import condition
 from rekindle.flow.definition import parse_flow
-from rekindle.flow.program import Flow, Playbook, Shop
+from rekindle.flow.program import Flow, Manners, Playbook, Segment, Shop
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning: when stories begin."""
@@ -108,8 +110,20 @@ def flow_of(text: str, name: str = "test") -> Flow:
     return flow
 
 
-def playbook(*flows: Flow, hash_: str = "h1", **shop: Any) -> Playbook:
-    """Return a playbook in which all these flows are on, in the one shop."""
+def segment_of(name: str, when: str) -> Segment:
+    """Return the segment that this expression says."""
+    read = condition(when)
+    return Segment(name=name, when=when, inputs=read.inputs, needs=read.segments, asks=read.asks)
+
+
+def playbook(
+    *flows: Flow,
+    hash_: str = "h1",
+    segments: Mapping[str, str] | None = None,
+    manners: Manners = Manners(),  # noqa: B008 - frozen
+    **shop: Any,
+) -> Playbook:
+    """Return a playbook in which all these flows are on, in the one shop; `segments` is name → expression."""
     settings: dict[str, Any] = {
         "id": "tea",
         "name": "Tea & Co",
@@ -123,7 +137,13 @@ def playbook(*flows: Flow, hash_: str = "h1", **shop: Any) -> Playbook:
         "zone": "Europe/Amsterdam",
         "flows": {flow.name: True for flow in flows},
     }
-    return Playbook(hash=hash_, flows={flow.name: flow for flow in flows}, shops={"tea": Shop(**(settings | shop))})
+    return Playbook(
+        hash=hash_,
+        flows={flow.name: flow for flow in flows},
+        segments={name: segment_of(name, when) for name, when in (segments or {}).items()},
+        manners=manners,
+        shops={"tea": Shop(**(settings | shop))},
+    )
 
 
 CART = shipped_flow("cart-abandonment")

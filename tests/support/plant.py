@@ -16,15 +16,20 @@ from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, World
 from rekindle.ports import Mail
 from rekindle.service.accept import accept
+from rekindle.service.campaigns import Campaigns
 from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.fanout import Fanout
+from rekindle.service.guard import Guard, Herald, announce
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
+from rekindle.service.passes import Passes
 from rekindle.service.people import alias_key
 from rekindle.service.privacy import Privacy
 from rekindle.service.sweep import Swept, sweep
 from tests.support.build import T0
 
 LEASE_LIFE = timedelta(minutes=2)
+SHARDS = 4
 _STEPS = 10_000
 
 
@@ -65,6 +70,19 @@ class Plant:
             clock=world.clock,
             address_key=world.secret_address_key,
         )
+        library = Library(world.blobs, world.clock)
+        self.passes = Passes(blobs=world.blobs, library=library, queue=world.fanout, clock=world.clock, shards=SHARDS)
+        self.campaigns = Campaigns(
+            blobs=world.blobs, library=library, queue=world.fanout, clock=world.clock, shards=SHARDS
+        )
+        self.fanout = Fanout(
+            everybody=world.everybody,
+            wakes=world.alarms,
+            queue=world.fanout,
+            blobs=world.blobs,
+            clock=world.clock,
+        )
+        self.guard = Guard(counters=world.counters, clock=world.clock)
         self.deliver = Deliver(
             outbox=world.outbox,
             queues=world.queues,
@@ -74,6 +92,8 @@ class Plant:
             address_key=world.secret_address_key,
             new_token=lambda: f"token-{next(self._tokens)}",
             lease_life=LEASE_LIFE,
+            guard=self.guard,
+            herald=Herald(counters=world.counters, mailer=world.mailer, library=library, clock=world.clock),
         )
 
     # --- from outside
@@ -112,6 +132,10 @@ class Plant:
                 elif isinstance(verdict, LookAgain):
                     queue.release(parcel.receipt, verdict.delay)
                 return True
+        for shard in world.fanout_queue.receive(1, visibility=90):
+            self.fanout.work(shard.value)
+            world.fanout_queue.delete(shard.receipt)
+            return True
         for task in world.privacy_queue.receive(1, visibility=90):
             self.privacy.handle(task.value)
             world.privacy_queue.delete(task.receipt)
@@ -146,8 +170,18 @@ class Plant:
         swept = sweep(
             state=world.state, queue=world.alarms, outbox=world.outbox, clock=world.clock, lease_life=LEASE_LIFE
         )
+        announce(counters=world.counters, queues=world.queues, clock=world.clock)
         self.settle()
         return swept
+
+    def tick(self) -> None:
+        """Do what functions/campaign does every minute, and what comes of it at once."""
+        try:
+            self.campaigns.tick()
+            self.passes.start_if_due()
+        except Crash:
+            self.restart()
+        self.settle()
 
     # --- looking
 
@@ -185,7 +219,7 @@ class PlainMails:
         return Mail(
             message_id=message_id,
             sender="hello@tea.example",
-            to=profile.email or "",
+            to="shop@tea.example" if planned.to == "shop" else profile.email or "",
             subject=planned.template,
             html="<p>hello</p>",
             text="hello",

@@ -16,9 +16,10 @@ from rekindle.aws.alarms import SchedulerAlarms
 from rekindle.aws.archive import DynamoArchive
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
+from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
-from rekindle.aws.queues import SqsPrivacyQueue, SqsSendQueues
+from rekindle.aws.queues import SqsFanoutQueue, SqsPrivacyQueue, SqsSendQueues
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.state import DynamoState
 from rekindle.aws.tables import Tables
@@ -30,6 +31,8 @@ from rekindle.ports import (
     Alarms,
     Archive,
     Blobs,
+    Everybody,
+    FanoutQueue,
     Intake,
     Outbox,
     Parcel,
@@ -37,6 +40,7 @@ from rekindle.ports import (
     PrivacyTask,
     Secrets,
     SendQueues,
+    ShardTask,
     ShopSecrets,
     State,
     Vault,
@@ -47,10 +51,10 @@ from tests.support.template import create_table, tables
 START = datetime(2035, 3, 5, 9, 0, tzinfo=UTC)
 """Far ahead, so that no emulator's own clock ever reaches a schedule of these tests."""
 
-QueueName = Literal["wake", "transactional", "marketing", "privacy"]
+QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout"]
 
 
-_PAYLOADS: dict[str, Any] = {"wake": Wake, "privacy": PrivacyTask}
+_PAYLOADS: dict[str, Any] = {"wake": Wake, "privacy": PrivacyTask, "fanout": ShardTask}
 
 
 class Waiting(Struct, frozen=True):
@@ -98,6 +102,16 @@ class Ports(Protocol):
     @property
     def vault(self) -> Vault:
         """`ports.Vault`."""
+        ...
+
+    @property
+    def everybody(self) -> Everybody:
+        """`ports.Everybody`."""
+        ...
+
+    @property
+    def fanout(self) -> FanoutQueue:
+        """`ports.FanoutQueue`."""
         ...
 
     @property
@@ -166,6 +180,8 @@ class MemoryPorts:
         self.queues: SendQueues = world.queues
         self.privacy: PrivacyQueue = world.privacy
         self.vault: Vault = world.vault
+        self.everybody: Everybody = world.everybody
+        self.fanout: FanoutQueue = world.fanout
         self.raw: Blobs = world.raw
         self.outbox: Outbox = world.outbox
         self.blobs: Blobs = world.blobs
@@ -180,6 +196,8 @@ class MemoryPorts:
                 chosen = world.wake_queue
             case "privacy":
                 chosen = world.privacy_queue
+            case "fanout":
+                chosen = world.fanout_queue
             case _:
                 chosen = world.send_queues[queue]
         received = chosen.receive(limit=1000)
@@ -234,8 +252,8 @@ class Installation:
 
     @cached_property
     def queue_urls(self) -> dict[QueueName, str]:
-        """The wake queue, the two send queues and the privacy queue."""
-        names: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy")
+        """Every queue but the dead-letter queues."""
+        names: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout")
         made = {queue: self.clients.sqs.create_queue(QueueName=f"{self.prefix}-{queue}") for queue in names}
         return {queue: answer["QueueUrl"] for queue, answer in made.items()}
 
@@ -322,6 +340,16 @@ class AwsPorts:
     def privacy(self) -> PrivacyQueue:
         """The adapter."""
         return SqsPrivacyQueue(self.clients, queue_url=self.installation.queue_urls["privacy"])
+
+    @cached_property
+    def everybody(self) -> Everybody:
+        """The adapter."""
+        return DynamoEverybody(self.clients, self.installation.tables)
+
+    @cached_property
+    def fanout(self) -> FanoutQueue:
+        """The adapter."""
+        return SqsFanoutQueue(self.clients, queue_url=self.installation.queue_urls["fanout"])
 
     @cached_property
     def vault(self) -> Vault:

@@ -42,7 +42,11 @@ from rekindle.ports import (
     OPEN_STATES,
     QUARANTINE,
     SHOP_STORES,
+    Attempted,
     Commit,
+    DeadLetter,
+    Heard,
+    HeardPage,
     Lease,
     LeaseAnswer,
     LedgerEntry,
@@ -50,18 +54,26 @@ from rekindle.ports import (
     Message,
     MessageState,
     Parcel,
+    Pause,
     Pending,
     PrivacyTask,
+    ProfilePage,
     Purged,
+    ShardTask,
     ShopSecrets,
+    SurveyPage,
+    Tally,
     Wake,
     Work,
 )
 
+#: Small, so that a story of a few deliveries has several pages.
+_PAGE = 3
+
 Moment = Literal["before", "after"]
 Hook = Callable[[str, Moment], None]
 Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost"]
-Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask)
+Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask, ShardTask)
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
@@ -126,8 +138,11 @@ class Queue(Generic[Payload]):
         """Put one message, visible `delay` seconds (at most 900) from now."""
         if not 0 <= delay <= MAX_DELAY:
             raise ValueError(f"a queue delays by 0 to {MAX_DELAY} seconds, not {delay}")
+        self.put_raw(msgspec.json.encode(value), delay)
+
+    def put_raw(self, body: bytes, delay: int = 0) -> None:
+        """Put one message as it is stored."""
         now = self._clock.now()
-        body = msgspec.json.encode(value)
         visible_at = now + timedelta(seconds=delay)
         self.messages.append(Queued(id=self._next_id, body=body, sent_at=now, visible_at=visible_at))
         self._next_id += 1
@@ -241,7 +256,7 @@ SuppressionKey = tuple[str, str, str, str]
 class World:
     """All ports over one shared state. The attributes are the tables; tests may read and, with care, set them."""
 
-    def __init__(self, start: datetime | None = None, *, max_receives: int = 10) -> None:
+    def __init__(self, start: datetime | None = None, *, max_receives: int = 10) -> None:  # noqa: PLR0915 - a line a table
         self.hook: Hook | None = None
         self.calls: Counter[str] = Counter()
         """how often each port call was begun"""
@@ -268,6 +283,10 @@ class World:
         """the content bucket"""
         self.raw_files: dict[str, bytes] = {}
         """the raw bucket, but for the bodies of deliveries, which stand with these"""
+        self.tallies: dict[tuple[str, datetime], Tally] = {}
+        """shop and hour → what was counted"""
+        self.pauses: dict[str, Pause] = {}
+        """shop → its newest pause"""
         self.shops: dict[str, ShopSecrets] = {}
         self.secret_address_key = b"address-key"
         self.secret_link_keys: dict[str, bytes] = {"k1": b"link-key-1"}
@@ -279,6 +298,7 @@ class World:
             "marketing": Queue(self.clock, Parcel, max_receives=max_receives),
         }
         self.privacy_queue = Queue(self.clock, PrivacyTask, max_receives=max_receives)
+        self.fanout_queue = Queue(self.clock, ShardTask, max_receives=max_receives)
         self.inbox: list[Sent] = []
         self.attempts: list[tuple[Mail, Fate]] = []
         """every call of the mailer, also those that sent nothing"""
@@ -295,9 +315,14 @@ class World:
         self.blobs = MemoryBlobs(self, "blobs", self.files)
         self.raw = MemoryBlobs(self, "raw", self.raw_files)
         self.privacy = MemoryPrivacyQueue(self)
+        self.fanout = MemoryFanoutQueue(self)
+        self.everybody = MemoryEverybody(self)
         self.vault = MemoryVault(self)
         self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
+        self.counters = MemoryCounters(self)
+        self.survey = MemorySurvey(self)
+        self.dead_letters = MemoryDeadLetters(self)
 
     def touch(self, call: str, moment: Moment) -> None:
         """Count a port call and let the hook see it."""
@@ -336,6 +361,7 @@ class World:
         queued = [
             self.wake_queue.messages,
             self.privacy_queue.messages,
+            self.fanout_queue.messages,
             *(queue.messages for queue in self.send_queues.values()),
         ]
         moments.extend(m.visible_at for messages in queued for m in messages)
@@ -555,6 +581,32 @@ class MemoryState(_Port):
         return {key: self.world.messages[key] for key in ids if key in self.world.messages}
 
     @_call
+    def heard(
+        self, profile_id: str, since: datetime | None = None, cursor: str | None = None, limit: int = 100
+    ) -> HeardPage:
+        """Return a page of what the profile was told."""
+        lines = sorted(
+            (
+                line
+                for line in self.world.ledger
+                if line.profile_id == profile_id
+                and (since is None or line.at >= since)
+                and (cursor is None or line.key < cursor)
+            ),
+            key=lambda line: line.key,
+            reverse=True,
+        )
+        page = lines[: min(limit, _PAGE)]
+        heard = []
+        for line in page:
+            delivery_id = LedgerEntry(at=line.key).delivery_id
+            if delivery_id is not None:
+                delivery = self.world.deliveries.get(delivery_id)
+                events = delivery.events if delivery is not None else ()
+                heard.append(Heard(at=line.key, delivery_id=delivery_id, events=events))
+        return HeardPage(tuple(heard), page[-1].key if len(page) < len(lines) else None)
+
+    @_call
     def count_try(self, pending_id: str) -> int:
         """Count one more try."""
         pending = self.world.pending.get(pending_id)
@@ -562,6 +614,15 @@ class MemoryState(_Port):
             return 0
         self.world.pending[pending_id] = structs.replace(pending, tries=pending.tries + 1)
         return pending.tries + 1
+
+    @_call
+    def reset_tries(self, pending_id: str) -> bool:
+        """Set the tries back."""
+        pending = self.world.pending.get(pending_id)
+        if pending is None:
+            return False
+        self.world.pending[pending_id] = structs.replace(pending, tries=0)
+        return True
 
     def _version(self, profile_id: str) -> int | None:
         """Return the stored version: 0 where nothing is stored, `None` where no commit may write (not a profile)."""
@@ -608,6 +669,48 @@ class MemoryAlarms(_Port):
         """Put these on the wake queue."""
         for wake in wakes:
             self.world.wake_queue.put(wake, delay)
+
+    @_call
+    def backlog(self) -> int:
+        """Return how many messages are visible."""
+        now = self.world.clock.now()
+        return sum(1 for message in self.world.wake_queue.messages if message.visible_at <= now)
+
+
+class MemoryEverybody(_Port):
+    """`ports.Everybody`."""
+
+    name = "everybody"
+
+    @_call
+    def profile_ids(
+        self, shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 500
+    ) -> ProfilePage:
+        """Return a page of ids."""
+        world = self.world
+        ids_of_shard = [key for key in sorted(world.profiles) if int(ids.digest("shard", key), 16) % of == shard]
+        left = [key for key in ids_of_shard if cursor is None or key > cursor]
+        page = left[: min(limit, _PAGE)]
+        wanted = tuple(key for key in page if self._is_known(key, shop))
+        return ProfilePage(wanted, page[-1] if len(page) < len(left) else None)
+
+    def _is_known(self, profile_id: str, shop: str) -> bool:
+        found = self.world.profile(profile_id)
+        if not isinstance(found, Profile) or profile_id in self.world.profile_expiry:
+            return False
+        return shop in ("", found.shop)
+
+
+class MemoryFanoutQueue(_Port):
+    """`ports.FanoutQueue`."""
+
+    name = "fanout"
+
+    @_call
+    def ask(self, tasks: Sequence[ShardTask], delay: int = 0) -> None:
+        """Put these on the queue."""
+        for task in tasks:
+            self.world.fanout_queue.put(task, delay)
 
 
 class MemorySendQueues(_Port):
@@ -820,10 +923,6 @@ class MemoryPrivacyQueue(_Port):
             self.world.privacy_queue.put(task, delay)
 
 
-#: Small, so that a story of a few deliveries has several pages.
-_PAGE = 3
-
-
 class MemoryVault(_Port):
     """`ports.Vault`."""
 
@@ -989,3 +1088,150 @@ class MemoryVault(_Port):
                 break
             found = self.world.profile(found.to)
         return found is None or (isinstance(found, (Profile, Tombstone)) and found.shop == shop)
+
+
+class MemoryCounters(_Port):
+    """`ports.Counters`."""
+
+    name = "counters"
+
+    @_call
+    def count(self, shop: str, at: datetime, more: Tally) -> None:
+        """Add to the hour."""
+        key = (shop, _hour(at))
+        counted = self.world.tallies.get(key, Tally())
+        self.world.tallies[key] = Tally(
+            sent=counted.sent + more.sent,
+            bounced=counted.bounced + more.bounced,
+            complained=counted.complained + more.complained,
+        )
+
+    @_call
+    def tallies(self, shop: str, since: datetime) -> Mapping[datetime, Tally]:
+        """Return the hours."""
+        return {hour: tally for (of, hour), tally in self.world.tallies.items() if of == shop and hour >= _hour(since)}
+
+    @_call
+    def pauses(self) -> Sequence[Pause]:
+        """Return the pauses."""
+        return [pause for _, pause in sorted(self.world.pauses.items())]
+
+    @_call
+    def pause(self, pause: Pause) -> bool:
+        """Write it, unless one is in force."""
+        known = self.world.pauses.get(pause.shop)
+        if known is not None and known.active:
+            return False
+        self.world.pauses[pause.shop] = pause
+        return True
+
+    @_call
+    def tell(self, pause: Pause, at: datetime | None) -> bool:
+        """Note that the shop is told, or that it was not."""
+        known = self.world.pauses.get(pause.shop)
+        if known is None or known.since != pause.since or (at is not None and known.told_at is not None):
+            return False
+        self.world.pauses[pause.shop] = structs.replace(known, told_at=at)
+        return True
+
+    @_call
+    def resume(self, pause: Pause) -> bool:
+        """Write that it is over."""
+        known = self.world.pauses.get(pause.shop)
+        if known is None or known.since != pause.since or not known.active:
+            return False
+        self.world.pauses[pause.shop] = structs.replace(known, resumed_at=pause.resumed_at, less=pause.less)
+        return True
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+class MemorySurvey(_Port):
+    """`ports.Survey`."""
+
+    name = "survey"
+
+    @_call
+    def size(self) -> int:
+        """Return how many profiles there are."""
+        return len(self.world.profiles)
+
+    @_call
+    def profiles(self, cursor: str | None = None, limit: int = 200) -> SurveyPage:
+        """Return the next page, by id."""
+        left = sorted(key for key in self.world.profiles if cursor is None or key > cursor)
+        page = left[: min(limit, _PAGE)]
+        found = [(key, self.world.profile(key)) for key in page]
+        known = tuple((key, profile) for key, profile in found if profile is not None)
+        return SurveyPage(known, len(page), page[-1] if len(page) < len(left) else None)
+
+    @_call
+    def attempted(self, since: datetime, cursor: str | None = None, limit: int = 1_000) -> Attempted:
+        """Return the next page, by id."""
+        left = sorted(key for key in self.world.messages if cursor is None or key > cursor)
+        page = left[: min(limit, _PAGE)]
+        messages = [self.world.messages[key] for key in page]
+        wanted = tuple(m for m in messages if m.leased_at is not None and m.leased_at >= since)
+        return Attempted(wanted, page[-1] if len(page) < len(left) else None)
+
+
+class MemoryDeadLetters(_Port):
+    """`ports.DeadLetters`, of the world's own queues."""
+
+    name = "dead_letters"
+
+    def names(self) -> Sequence[str]:
+        """Return the names."""
+        return tuple(self._queues())
+
+    @_call
+    def depth(self, queue: str) -> int:
+        """Return how many lie there."""
+        return len(self._queues()[queue].dead)
+
+    @_call
+    def receive(self, queue: str, limit: int = 10) -> Sequence[DeadLetter]:
+        """Hold the oldest that nobody holds."""
+        now = self.world.clock.now()
+        free = [message for message in self._queues()[queue].dead if message.visible_at <= now][:limit]
+        for message in free:
+            message.receives += 1
+            message.visible_at = now + timedelta(minutes=5)
+        return [
+            DeadLetter(
+                id=str(message.id),
+                body=message.body.decode(),
+                sent_at=message.sent_at,
+                received=message.receives,
+                receipt=f"{message.id}.{message.receives}",
+            )
+            for message in free
+        ]
+
+    @_call
+    def put_back(self, queue: str, letters: Sequence[DeadLetter]) -> None:
+        """Put copies on the queue."""
+        for letter in letters:
+            self._queues()[queue].put_raw(letter.body.encode())
+
+    @_call
+    def delete(self, queue: str, letters: Sequence[DeadLetter]) -> None:
+        """Take these out."""
+        gone = {letter.receipt for letter in letters}
+        dead = self._queues()[queue].dead
+        dead[:] = [message for message in dead if f"{message.id}.{message.receives}" not in gone]
+
+    @_call
+    def release(self, queue: str, letters: Sequence[DeadLetter]) -> None:
+        """Hold these no longer."""
+        freed = {letter.receipt for letter in letters}
+        for message in self._queues()[queue].dead:
+            if f"{message.id}.{message.receives}" in freed:
+                message.visible_at = self.world.clock.now()
+
+    def _queues(self) -> dict[str, Queue[Any]]:
+        world = self.world
+        sending: dict[str, Queue[Any]] = {str(name): queue for name, queue in world.send_queues.items()}
+        return {"wake": world.wake_queue, **sending, "privacy": world.privacy_queue, "fanout": world.fanout_queue}

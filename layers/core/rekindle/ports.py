@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from rekindle.domain.events import Delivery, Event, Suppression
-from rekindle.domain.facts import Product
+from rekindle.domain.facts import Campaign, Product
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone
 
@@ -147,6 +147,28 @@ class Commit(Struct, frozen=True, kw_only=True):
 MAX_SPLIT = 99
 
 
+class Heard(Struct, frozen=True, kw_only=True):
+    """A delivery that touched a profile: when and as what (the ledger line's key, `at`), and all its events."""
+
+    at: str
+    delivery_id: str
+    events: tuple[Event, ...] = ()
+
+
+class HeardPage(Struct, frozen=True):
+    """Some of what a profile was told, newest first, and where to go on (`None`: that is all)."""
+
+    heard: tuple[Heard, ...]
+    cursor: str | None = None
+
+
+class ProfilePage(Struct, frozen=True):
+    """The ids of some profiles, and where to go on (`None`: that is all of the shard)."""
+
+    ids: tuple[str, ...]
+    cursor: str | None = None
+
+
 class State(Protocol):
     """Profiles and what is to be applied to them. All reads are strongly consistent."""
 
@@ -205,8 +227,22 @@ class State(Protocol):
         """Return the records of these messages, those that exist, in one call for up to a hundred."""
         ...
 
+    def heard(
+        self, profile_id: str, since: datetime | None = None, cursor: str | None = None, limit: int = 100
+    ) -> HeardPage:
+        """Return the deliveries that touched the profile, applied at `since` or later, newest first.
+
+        At most `limit` lines of the ledger (a hundred) are looked at, in two calls. A delivery that was stripped or has
+        expired has no events.
+        """
+        ...
+
     def count_try(self, pending_id: str) -> int:
         """Add one to the tries of a pending item and return the new count; 0 when it is gone."""
+        ...
+
+    def reset_tries(self, pending_id: str) -> bool:
+        """Set the tries of a pending item back to none; return whether it is still there."""
         ...
 
 
@@ -222,11 +258,12 @@ MAX_DELAY = 900
 
 
 class Wake(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message on the wake queue: either a profile's alarm, or a pending item to apply."""
+    """A message on the wake queue: a profile's alarm, a campaign that came for it, or a pending item to apply."""
 
     profile_id: str | None = None
     pending_id: str | None = None
     due: datetime | None = None
+    campaign: Campaign | None = None
     tries: int = 0
 
 
@@ -239,6 +276,8 @@ class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
     category: Category = "marketing"
     since: datetime | None = None
     """when it was first queued; looking again is bounded from here"""
+    paused: str = ""
+    """the guard's word to a shop that its marketing is paused: which shop's. Such a parcel is about no profile"""
 
 
 class WakeQueue(Protocol):
@@ -246,6 +285,10 @@ class WakeQueue(Protocol):
 
     def wake(self, wakes: Sequence[Wake], delay: int = 0) -> None:
         """Put these on the wake queue, `delay` seconds (at most 900) from now. Raises when any was not taken."""
+        ...
+
+    def backlog(self) -> int:
+        """Return about how many messages wait on the queue to be received now."""
         ...
 
 
@@ -266,6 +309,51 @@ class SendQueues(Protocol):
 
     def enqueue(self, parcels: Sequence[Parcel], delay: int = 0) -> None:
         """Put these on the queue of their category. Raises when any was not taken."""
+        ...
+
+
+# --- reaching everybody ----------------------------------------------------------------------------------------------
+
+
+class Everybody(Protocol):
+    """All profiles, page by page: for the pass after a publish and for campaigns, which alone may look at everybody."""
+
+    def profile_ids(
+        self, shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 500
+    ) -> ProfilePage:
+        """Return the next ids of a shard (0 … `of` - 1), having looked at up to `limit` profiles; of one shop if named.
+
+        Every profile is in exactly one shard, the same in every call with the same `of`. Left out are signposts,
+        tombstones, and visitors of whom nobody knows anything: those expire, and are looked at when they come again.
+        It may lag by moments. A page may be empty and not the last.
+        """
+        ...
+
+
+class ShardTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message on the fan-out queue: wake the profiles of one shard, from `cursor` on. Ids only.
+
+    `fanout` names the whole, `step` counts the tasks of this shard, `woken` those whom the earlier ones have woken.
+    """
+
+    fanout: str
+    kind: Literal["pass", "campaign"]
+    started_at: datetime
+    shard: int
+    of: int
+    step: int = 0
+    cursor: str | None = None
+    woken: int = 0
+    shop: str = ""
+    """of a campaign: whose customers; of a pass empty: everybody"""
+    campaign: Campaign | None = None
+
+
+class FanoutQueue(Protocol):
+    """The queue of shards."""
+
+    def ask(self, tasks: Sequence[ShardTask], delay: int = 0) -> None:
+        """Put these on the queue, `delay` seconds (at most 900) from now. Raises when any was not taken."""
         ...
 
 
@@ -290,6 +378,8 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     token: str = ""
     leased_at: datetime | None = None
     channel: str = "email"
+    to: Literal["", "shop"] = ""
+    """`shop`: it told the shop's own people, and what they do with it says nothing about the customer"""
     address: str = ""
     """keyed hash of where it went"""
     flow: str = ""
@@ -391,6 +481,138 @@ class Mailer(Protocol):
 
     def send(self, mail: Mail) -> str:
         """Return the vendor's id. Raises `MailRefusedError`, `MailRejectedError` or `MailUncertainError`."""
+        ...
+
+
+# --- the reputation guard ---------------------------------------------------------------------------------------------
+
+
+class Tally(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many mails a shop sent in some time, and how many hard bounces and complaints came in the same time."""
+
+    sent: int = 0
+    bounced: int = 0
+    complained: int = 0
+
+
+class Pause(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That a shop's marketing mails were paused: since when, why, whether it was told, and until when."""
+
+    shop: str
+    since: datetime
+    why: str
+    told_at: datetime | None = None
+    resumed_at: datetime | None = None
+    less: Tally = Tally()
+    """what had been counted in the hour of `resumed_at` by then: rates begin anew after it"""
+
+    @property
+    def active(self) -> bool:
+        """Whether marketing still stands still."""
+        return self.resumed_at is None
+
+
+class Counters(Protocol):
+    """What the guard counts, hour by hour, and the pauses that follow. All reads are strongly consistent."""
+
+    def count(self, shop: str, at: datetime, more: Tally) -> None:
+        """Add this to the hour (UTC) of `at`, in one call. A repeat adds again: it is a count, not a ledger."""
+        ...
+
+    def tallies(self, shop: str, since: datetime) -> Mapping[datetime, Tally]:
+        """Return hour → tally of the shop's hours from that of `since` on, those in which anything was counted."""
+        ...
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return the newest pause of every shop that ever had one, in force or not, in one call."""
+        ...
+
+    def pause(self, pause: Pause) -> bool:
+        """Write it, unless one is in force; return whether it was written."""
+        ...
+
+    def tell(self, pause: Pause, at: datetime | None) -> bool:
+        """Note that the shop is told of this pause now; with `None`, that it was not after all. Return whether it was.
+
+        Of several who want to tell, one gets true.
+        """
+        ...
+
+    def resume(self, pause: Pause) -> bool:
+        """Write that this pause, in force until now, is over (`resumed_at`, `less`); return whether it was written."""
+        ...
+
+
+# --- looking after an installation ------------------------------------------------------------------------------------
+
+
+class SurveyPage(Struct, frozen=True):
+    """Some of all profiles, by id, how many were looked at, and where to go on (`None`: that is all)."""
+
+    profiles: tuple[tuple[str, Profile | Signpost | Tombstone], ...]
+    looked_at: int
+    cursor: str | None = None
+
+
+class Attempted(Struct, frozen=True):
+    """The records of some messages, and where to go on (`None`: that is all)."""
+
+    messages: tuple[Message, ...]
+    cursor: str | None = None
+
+
+class Survey(Protocol):
+    """Whole tables, page by page: for `rekindle audit`, which alone reads them."""
+
+    def size(self) -> int:
+        """Return about how many profiles there are."""
+        ...
+
+    def profiles(self, cursor: str | None = None, limit: int = 200) -> SurveyPage:
+        """Return the next page of all profiles, with signposts and tombstones, strongly consistent."""
+        ...
+
+    def attempted(self, since: datetime, cursor: str | None = None, limit: int = 1_000) -> Attempted:
+        """Return of the next `limit` messages those whose lease was taken at `since` or later."""
+        ...
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A message in a dead-letter queue: hidden from others while it is held under `receipt`."""
+
+    id: str
+    body: str
+    sent_at: datetime
+    received: int
+    """how often, all in all"""
+    receipt: str
+
+
+class DeadLetters(Protocol):
+    """The dead-letter queues, each by the name of the queue that its messages come from."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names."""
+        ...
+
+    def depth(self, queue: str) -> int:
+        """Return about how many messages lie there, held ones included."""
+        ...
+
+    def receive(self, queue: str, limit: int = 10) -> Sequence[DeadLetter]:
+        """Hold up to `limit` (at most 10) messages for five minutes; return none when there are no more."""
+        ...
+
+    def put_back(self, queue: str, letters: Sequence[DeadLetter]) -> None:
+        """Put copies of these on the queue that they come from. Raises when any was not taken."""
+        ...
+
+    def delete(self, queue: str, letters: Sequence[DeadLetter]) -> None:
+        """Take these out of the dead-letter queue."""
+        ...
+
+    def release(self, queue: str, letters: Sequence[DeadLetter]) -> None:
+        """Let others receive these again at once."""
         ...
 
 

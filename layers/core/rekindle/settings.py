@@ -68,6 +68,7 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     messages_table: str
     suppressions_table: str
     products_table: str
+    counters_table: str
     content_bucket: str
     marketing_queue_url: str
     transactional_queue_url: str
@@ -87,6 +88,7 @@ class Feedback(Settings, frozen=True, kw_only=True, rename="upper"):
     pending_table: str
     suppressions_table: str
     messages_table: str
+    counters_table: str
     raw_bucket: str
     secrets_prefix: str
 
@@ -106,6 +108,19 @@ class Publish(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/publish."""
 
     content_bucket: str
+    fanout_queue_url: str
+    fanout_shards: int
+    """in how many parts everybody is reached (`rekindle.service.fanout`)"""
+
+
+class Campaign(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/campaign."""
+
+    profiles_table: str
+    content_bucket: str
+    wake_queue_url: str
+    fanout_queue_url: str
+    fanout_shards: int
 
 
 class Privacy(Settings, frozen=True, kw_only=True, rename="upper"):
@@ -130,4 +145,6 @@ class Sweep(Settings, frozen=True, kw_only=True, rename="upper"):
     pending_table: str
     profiles_table: str
     messages_table: str
+    counters_table: str
     wake_queue_url: str
+    transactional_queue_url: str

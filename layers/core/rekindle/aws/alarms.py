@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
 
 
+_WAITING: Any = "ApproximateNumberOfMessages"
+
+
 class SqsWakeQueue:
     """`ports.WakeQueue`."""
 
@@ -29,6 +32,11 @@ class SqsWakeQueue:
     def wake(self, wakes: Sequence[Wake], delay: int = 0) -> None:
         """Put these on the wake queue."""
         send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(wake).decode() for wake in wakes], delay)
+
+    def backlog(self) -> int:
+        """Return about how many messages wait."""
+        answer = self._clients.sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=[_WAITING])
+        return int(answer["Attributes"][_WAITING])
 
 
 class SchedulerAlarms(SqsWakeQueue):

@@ -1,4 +1,4 @@
-"""The send queues, the privacy queue, and how a batch of messages gets onto any queue."""
+"""The send queues, the privacy queue, the queue of shards, and how a batch of messages gets onto any queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from rekindle.domain.errors import NotQueuedError
 from rekindle.domain.profile import Category
-from rekindle.ports import MAX_DELAY, Parcel, PrivacyTask
+from rekindle.ports import MAX_DELAY, Parcel, PrivacyTask, ShardTask
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -42,6 +42,18 @@ class SqsPrivacyQueue:
         self._queue_url = queue_url
 
     def ask(self, tasks: Sequence[PrivacyTask], delay: int = 0) -> None:
+        """Put these on the queue."""
+        send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
+
+
+class SqsFanoutQueue:
+    """`ports.FanoutQueue`."""
+
+    def __init__(self, clients: Clients, *, queue_url: str) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+
+    def ask(self, tasks: Sequence[ShardTask], delay: int = 0) -> None:
         """Put these on the queue."""
         send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
 

@@ -37,7 +37,19 @@ from rekindle.domain.events import Event, decode_events
 from rekindle.domain.facts import Product
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile, Signpost, Tombstone
-from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Merged, Message, Pending, Work
+from rekindle.ports import (
+    MAX_SPLIT,
+    QUARANTINE,
+    Alias,
+    Commit,
+    Heard,
+    HeardPage,
+    LedgerEntry,
+    Merged,
+    Message,
+    Pending,
+    Work,
+)
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
@@ -180,6 +192,42 @@ class DynamoState:
         found = batch_get(self._clients.dynamodb, [Wanted(self._tables.messages, keys)])
         return {message.id: message for message in map(parse_message, found[self._tables.messages])}
 
+    def heard(
+        self, profile_id: str, since: datetime | None = None, cursor: str | None = None, limit: int = 100
+    ) -> HeardPage:
+        """Return a page of what the profile was told: one Query of the ledger, one BatchGetItem of the deliveries.
+
+        Events that were too large for their item cost one more call each.
+        """
+        request: dict[str, Any] = {
+            "TableName": self._tables.ledger,
+            "ConsistentRead": True,
+            "ScanIndexForward": False,
+            "Limit": limit,
+            # a sort key is never empty, and every stored one begins with a year
+            "KeyConditionExpression": "#profile_id = :profile_id AND #at >= :since",
+            "ProjectionExpression": "#at",
+            "ExpressionAttributeNames": names("profile_id", "at"),
+            "ExpressionAttributeValues": {
+                ":profile_id": text(profile_id),
+                ":since": text("0" if since is None else stamp(since)),
+            },
+        }
+        if cursor is not None:
+            request["ExclusiveStartKey"] = {"profile_id": text(profile_id), "at": text(cursor)}
+        answer = self._clients.dynamodb.query(**request)
+        lines = [LedgerEntry(at=item["at"]["S"]) for item in answer["Items"]]
+        told = [(line.at, line.delivery_id) for line in lines if line.delivery_id is not None]
+        keys = [{"id": text(key)} for key in dict.fromkeys(key for _, key in told)]
+        wanted = Wanted(self._tables.deliveries, keys, ("id", "events", "events_ref"))
+        found = batch_get(self._clients.dynamodb, [wanted])[self._tables.deliveries]
+        events = {item["id"]["S"]: self._events(item) for item in found}
+        last = answer.get("LastEvaluatedKey")
+        return HeardPage(
+            tuple(Heard(at=at, delivery_id=key, events=events.get(key, ())) for at, key in told),
+            last["at"]["S"] if last else None,
+        )
+
     def count_try(self, pending_id: str) -> int:
         """Count one more try."""
         try:
@@ -198,6 +246,24 @@ class DynamoState:
                 return 0
             raise
         return int(answer["Attributes"]["tries"]["N"])
+
+    def reset_tries(self, pending_id: str) -> bool:
+        """Set the tries back."""
+        try:
+            with answered():
+                self._clients.dynamodb.update_item(
+                    TableName=self._tables.pending,
+                    Key={"id": text(pending_id)},
+                    UpdateExpression="SET #tries = :none",
+                    ConditionExpression="attribute_exists(#id)",
+                    ExpressionAttributeNames=names("id", "tries"),
+                    ExpressionAttributeValues={":none": number(0)},
+                )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
 
     def _get(self, table: str, key: str) -> Item | None:
         answer = self._clients.dynamodb.get_item(TableName=table, Key={"id": text(key)}, ConsistentRead=True)

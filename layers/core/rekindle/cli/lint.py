@@ -18,7 +18,7 @@ WRONG = 1
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("templates"))
 @click.option("--json", "machine", is_flag=True, help="Print JSON: problems and warnings with file, line and hint.")
 def lint(*, folder: Path, machine: bool) -> int:
-    """Check FOLDER (templates/ unless named) as `publish` does: every flow, shop, brand and mail, as one set.
+    """Check FOLDER (templates/ unless named) as `publish` does: flows, segments, mails, shops and all else, as one.
 
     Each problem is one line with its file, its line and the cure; warnings follow. It reads files only: no account, no
     network. In a pipeline, put it before the upload.
@@ -49,7 +49,8 @@ def _print(verdict: Verdict) -> None:
         click.echo(f"{count} {'thing is' if count == 1 else 'things are'} wrong; nothing would be published.", err=True)
         return
     book, mails = verdict.published.playbook, verdict.published.mails
-    click.echo(f"All good: {len(book.flows)} flows, {len(mails.templates)} mails, {len(book.shops)} shops.")
+    counts = f"{len(book.flows)} flows, {len(mails.templates)} mails, {len(book.segments)} segments"
+    click.echo(f"All good: {counts}, {len(book.shops)} shops.")
 
 
 def _plain(error: ContentError) -> dict[str, Any]:

@@ -13,9 +13,14 @@ from rekindle.domain.errors import RekindleError
 #: command → its module here, which has a click command of the same name
 COMMANDS = {
     "explain": "Say why somebody got, or did not get, a mail.",
+    "export": "Write a shop's stored events to a file, one a line.",
     "lint": "Check a folder of flows, mails and shops as publishing would.",
     "normalise": "Print the events that a webhook's body tells.",
     "replay": "Read a shop's stored webhooks again, with today's code.",
+    "rollout": "Show how far what was published has reached everybody.",
+    "schema": "Print the JSON Schema of flows and the rest, for editors.",
+    "simulate": "Try flows on real events: who gets what, when, and why not.",
+    "start": "Start a flow for one person, by hand.",
 }
 
 #: Cannot be done as asked; what grep and diff use for it too.

@@ -8,35 +8,36 @@ addresses that are not of the web.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from rekindle.content.brand import Brand
 from rekindle.content.formats import Format, country
 from rekindle.content.sandbox import FORMATS
-from rekindle.domain.facts import Address, Basket, Item, Order, Product
+from rekindle.domain import facts
+from rekindle.domain.facts import Address, Basket, Item, Order, Product, ProductChange, Review, Shipment, View
+from rekindle.domain.history import History, history
 from rekindle.domain.profile import Profile, Run
+from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.program import Shop
 
 #: How many lines of a basket or order a mail can show.
 MAX_ITEMS = 100
-_NAME, _TITLE, _URL = 60, 200, 2_000
+_NAME, _TITLE, _URL, _TEXT = 60, 200, 2_000, 4_000
+_MAX_PARTS = 50
+_NO_HISTORY = History()
 
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]+")
 _LINKISH = re.compile(r"[@<>\\]|//|\w\.\w\w|\bwww\b", re.IGNORECASE)
+# Mail programs make links of what looks like a domain: a dot between two words.
+_BARE_LINK = re.compile(r"(?<=\w)\.(?=[^\W\d_])")
 _WEB = re.compile(r"https?://[^\s<>\"'`\\{}|^]+\Z", re.IGNORECASE)
 # Where the postcode follows the town. Elsewhere it stands before it.
 _POSTCODE_LAST = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "TW", "US", "ZA"})
-
-_EVENT: dict[str, Any] = {
-    field: None
-    for fact in (Basket, Order)
-    for field in fact.__struct_fields__
-    if field not in {"cart_token", "checkout_token", "test"}
-} | {"kind": None, "items": [], "codes": [], "item_count": 0}
 
 
 def context(
@@ -58,9 +59,14 @@ def context(
     return {
         "shop": _shop(shop, form),
         "brand": brand.plain(),
-        "profile": _profile(profile),
-        "run": {"flow": run.flow, "key": run.key, "entered_at": run.entered_at},
-        "event": _event(run.trigger, products, form),
+        "profile": _profile(profile, shop),
+        "run": {
+            "flow": run.flow,
+            "key": run.key,
+            "entered_at": run.entered_at,
+            "codes": {step: code for step, code in ((step, clean(code)) for step, code in run.codes.items()) if code},
+        },
+        "event": _event(run, products, shop, form),
         "links": {"unsubscribe": links.get("unsubscribe"), "page": links.get("page")},
         FORMATS: {**formats, "": form},
     }
@@ -68,8 +74,7 @@ def context(
 
 def product_ids(run: Run) -> tuple[str, ...]:
     """Return the products whose catalogue entries a mail of this run would show, each once, in order."""
-    items = run.trigger.items if isinstance(run.trigger, (Basket, Order)) else ()
-    return tuple(dict.fromkeys(item.product_id for item in items[:MAX_ITEMS] if item.product_id))
+    return tuple(dict.fromkeys(item.product_id for item in _lines(run)[:MAX_ITEMS] if item.product_id))
 
 
 def clean(value: Any, limit: int = _TITLE) -> str | None:
@@ -80,6 +85,12 @@ def clean(value: Any, limit: int = _TITLE) -> str | None:
     text = value if value.isprintable() else _HARMFUL.sub(" ", value)
     text = " ".join(text.split())
     return (text if len(text) <= limit else text[: limit - 1].rstrip() + "…") or None
+
+
+def said(value: Any, limit: int = _TITLE) -> str | None:
+    """Return what anybody may have written (an answer, a review, a search) so that no part of it becomes a link."""
+    text = clean(value, limit)
+    return None if text is None else clean(_BARE_LINK.sub(". ", text.replace("://", ": ")), limit)
 
 
 def name(value: Any) -> str | None:
@@ -112,40 +123,201 @@ def _shop(shop: Shop, form: Format) -> dict[str, Any]:
         "language": form.language,
         "dir": "rtl" if form.rtl else "ltr",
         "zone": shop.zone,
+        "shipping_days": shop.shipping_days,
+        "values": _open(shop.values, lambda value: clean(value, _URL)),
     }
 
 
-def _profile(profile: Profile) -> dict[str, Any]:
+def _profile(profile: Profile, shop: Shop) -> dict[str, Any]:
     person = profile.person
+    past = history(profile) if profile.orders else _NO_HISTORY
+    traits = _open({name: trait.value for name, trait in profile.traits.items()}, said)
     return {
         "first_name": name(person.first_name),
         "last_name": name(person.last_name),
         "email": clean(profile.email, 320),
+        "phone": clean(profile.phone, 20),
         "locale": clean(person.locale, 35),
         "country": clean(person.country, 2),
+        "region": clean(person.region, 10),
         "city": name(person.city),
+        "tags": _texts(profile.tags),
+        "orders": past.orders,
+        "spent": past.revenue.get(shop.currency, Decimal(0)),
+        "first_order_at": past.first_order_at,
+        "last_order_at": past.last_order_at,
+        **{trait: traits.get(trait) for trait in STANDARD_TRAITS},
+        "interests": traits["interests"] if isinstance(traits.get("interests"), list) else [],
+        "traits": traits,
     }
 
 
-def _event(trigger: Any, products: Mapping[str, Product], form: Format) -> dict[str, Any]:
-    if not isinstance(trigger, (Basket, Order)):
-        return dict(_EVENT)
+# --- events ----------------------------------------------------------------------------------------------------------
+
+Reader = Callable[[Any], Any]
+
+
+def _as_it_is(value: Any) -> Any:
+    """Numbers, moments, and words of Rekindle's own."""
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return [text for text in (clean(part) for part in parts[:_MAX_PARTS]) if text]
+
+
+def _open(values: Mapping[str, Any], read: Callable[[Any], str | None]) -> dict[str, Any]:
+    """Return values whose names the shop or its customers choose; what is empty is left out."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, str):
+            found[key] = read(value)
+        elif isinstance(value, (list, tuple)):
+            found[key] = [text for text in (read(part) for part in value[:_MAX_PARTS]) if text]
+        else:
+            found[key] = value
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _answers(values: Mapping[str, Any]) -> dict[str, Any]:
+    return _open(values, lambda value: said(value, _TEXT))
+
+
+_MONEY: dict[str, Reader] = {"total": _as_it_is, "currency": _as_it_is}
+_LINES: dict[str, Reader] = {"codes": _texts, "subtotal": _as_it_is, "updated_at": _as_it_is, **_MONEY}
+
+#: Kind of fact → what a mail may say of it, and how each part is read. `items` comes to all that are about products.
+_PARTS: dict[type[Any], dict[str, Reader]] = {
+    facts.Basket: {
+        "id": clean, "recovery_url": web, "created_at": _as_it_is, "completed_at": _as_it_is, **_LINES,
+    },
+    facts.Order: {
+        "id": clean, "number": clean, "url": web, "status": _as_it_is, "ship_to": _as_it_is, "discount": _as_it_is,
+        "shipping": _as_it_is, "tax": _as_it_is, "refunded": _as_it_is, "placed_at": _as_it_is, "paid_at": _as_it_is,
+        "cancelled_at": _as_it_is, "fulfilled_at": _as_it_is, **_LINES,
+    },
+    facts.Refund: {
+        "id": clean, "order_id": clean, "number": clean, "at": _as_it_is, "amount": _as_it_is, "currency": _as_it_is,
+        "reason": clean,
+    },
+    facts.Shipment: {
+        "id": clean, "order_id": clean, "updated_at": _as_it_is, "status": _as_it_is, "carrier": clean,
+        "tracking_number": clean, "tracking_url": web,
+    },
+    facts.Consent: {"channel": _as_it_is, "state": _as_it_is, "at": _as_it_is, "source": clean},
+    facts.Customer: {"id": clean, "updated_at": _as_it_is},
+    facts.Engagement: {"channel": _as_it_is, "at": _as_it_is, "link": web},
+    facts.View: {
+        "id": clean, "at": _as_it_is, "title": said, "kind": said, "url": web, "image": web, "price": _as_it_is,
+        "currency": _as_it_is, "seconds": _as_it_is,
+    },
+    facts.Search: {"query": said, "at": _as_it_is, "results": _as_it_is},
+    facts.Form: {"name": said, "at": _as_it_is, "answers": _answers},
+    facts.Review: {
+        "rating": _as_it_is, "at": _as_it_is, "product_id": clean, "order_id": clean,
+        "text": lambda value: said(value, _TEXT),
+    },
+    facts.Referral: {"order_id": clean, "at": _as_it_is, **_MONEY},
+    facts.Coupon: {"code": clean, "at": _as_it_is, "order_id": clean, "expires_at": _as_it_is},
+    facts.ProductChange: {
+        "product_id": clean, "at": _as_it_is, "title": clean, "url": web, "image": web, "price": _as_it_is,
+        "was": _as_it_is, "currency": _as_it_is, "asked": _as_it_is, "kind": _as_it_is,
+    },
+    facts.SegmentChange: {"name": clean, "at": _as_it_is},
+    facts.DateCame: {"flow": _as_it_is, "at": _as_it_is, "date": clean},
+    facts.Campaign: {"flow": _as_it_is, "at": _as_it_is, "occurrence": clean},
+    facts.Start: {"flow": _as_it_is, "at": _as_it_is, "by": name, "reference": clean},
+    facts.TraitsTold: {"at": _as_it_is, "values": _answers},
+}  # fmt: skip
+
+#: Parts of `event` that mean something whatever happened. `type` is the event's own (`order.placed`).
+ALWAYS = frozenset({"type", "items", "item_count"})
+#: Kind of fact (`rekindle.domain.events.EVENT_TYPES`) → the parts of `event` that a mail about it may name.
+EVENT_FIELDS: dict[str, frozenset[str]] = {
+    str(fact.__struct_config__.tag): ALWAYS.union(parts) for fact, parts in _PARTS.items()
+}
+#: Parts whose own names are not known beforehand: a shop's values, people's traits and answers.
+OPEN = frozenset(
+    {("shop", "values"), ("profile", "traits"), ("run", "codes"), ("event", "answers"), ("event", "values")}
+)
+
+_EVENT: dict[str, Any] = dict.fromkeys(sorted(frozenset[str]().union(*EVENT_FIELDS.values())))
+_EVENT |= {"items": [], "codes": [], "item_count": 0, "answers": {}, "values": {}}
+
+
+def _event(run: Run, products: Mapping[str, Product], shop: Shop, form: Format) -> dict[str, Any]:
+    trigger = run.trigger
     found = dict(_EVENT)
-    for field in trigger.__struct_fields__:
-        if field in found:
-            found[field] = getattr(trigger, field)
-    found["kind"] = trigger.__struct_config__.tag
-    found["items"] = [_item(item, products.get(item.product_id or "")) for item in trigger.items[:MAX_ITEMS]]
-    found["item_count"] = trigger.item_count or sum(item["quantity"] for item in found["items"])
-    found["codes"] = [code for code in (clean(code, _NAME) for code in trigger.codes) if code]
-    found["id"] = clean(trigger.id)
-    if isinstance(trigger, Basket):
-        found["recovery_url"] = web(trigger.recovery_url)
-    else:
-        found["number"] = clean(trigger.number, _NAME)
-        found["url"] = web(trigger.url)
-        found["ship_to"] = _address(trigger.ship_to, form)
+    found["type"] = run.event_type or None
+    for part, read in _PARTS.get(type(trigger), {}).items():
+        found[part] = read(getattr(trigger, part, None))
+    lines = [(item, products.get(item.product_id or "")) for item in _lines(run)[:MAX_ITEMS]]
+    match trigger:
+        case Order():
+            found["ship_to"] = _address(trigger.ship_to, form)
+        case View():
+            lines = [(_catalogued(item, product, shop), product) for item, product in lines]
+            found["url"] = web(trigger.url) if _is_of(shop, trigger.url) else None
+        case Review():
+            lines = [(item, product) for item, product in lines if product is not None]
+    found["items"] = [_item(item, product) for item, product in lines]
+    found["item_count"] = getattr(trigger, "item_count", 0) or sum(item["quantity"] for item in found["items"])
+    if isinstance(trigger, (View, ProductChange)):
+        for (item, product), line in zip(lines, found["items"], strict=True):
+            priced = product is not None and item.price == product.price
+            found |= {part: line[part] for part in ("title", "url", "kind", "price")} | {"image": line["picture"]}
+            found["currency"] = (product.currency if product and priced else None) or found["currency"]
     return found
+
+
+def _lines(run: Run) -> tuple[Item, ...]:
+    """Return the lines of what the run is about; of a single product, that one."""
+    match run.trigger:
+        case Basket(items=items) | Order(items=items) | Shipment(items=items):
+            return items
+        case View() as view if run.event_type != "category.viewed":
+            return (
+                Item(title=said(view.title) or "", product_id=view.id, price=view.price, url=view.url, kind=view.kind),
+            )
+        case ProductChange() as change:
+            return (
+                Item(
+                    title=change.title or "",
+                    product_id=change.product_id,
+                    price=change.price,
+                    url=change.url,
+                    image=change.image,
+                ),
+            )
+        case Review(product_id=str(product)):
+            return (Item(title="", product_id=product),)
+        case _:
+            return ()
+
+
+def _catalogued(item: Item, product: Product | None, shop: Shop) -> Item:
+    """Return what was looked at as the catalogue has it: the page's own word comes through the visitor's browser."""
+    own = item.url if _is_of(shop, item.url) else None
+    if product is None:
+        return msgspec.structs.replace(item, url=own)
+    return msgspec.structs.replace(
+        item,
+        title=product.title or item.title,
+        url=own if product.deleted else product.url or own,
+        price=item.price if product.price is None else product.price,
+        kind=product.kind or item.kind,
+    )
+
+
+def _is_of(shop: Shop, address: str | None) -> bool:
+    """Whether this address is on the shop's own site."""
+    try:
+        there, home = (urlsplit(one or "").hostname or "" for one in (address, shop.url))
+    except ValueError:
+        return False
+    home = home.removeprefix("www.")
+    return bool(home) and (there == home or there.endswith(f".{home}"))
 
 
 def _item(item: Item, product: Product | None) -> dict[str, Any]:
@@ -157,6 +329,7 @@ def _item(item: Item, product: Product | None) -> dict[str, Any]:
         "title": title,
         "variant": clean(item.variant),
         "sku": clean(item.sku),
+        "kind": said(item.kind or (product.kind if product else None)),
         "quantity": item.quantity,
         "price": item.price,
         "total": item.total if item.total is not None else _times(item.price, item.quantity),

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import nodes
 
 from rekindle.content.brand import Brand, Social
-from rekindle.content.context import context
+from rekindle.content.context import OPEN, context
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Address, Item, Order
 from rekindle.domain.profile import Profile, Run
@@ -22,6 +22,17 @@ from rekindle.flow.program import Shop
 
 #: A dict by its keys, a list by its element, anything else (a text, a number, a date) as `None`.
 Shape = dict[str, Any] | list[Any] | None
+
+
+class _Anything(dict[str, Any]):
+    """The shape of what nobody knows beforehand: any part of it may be there, and may be anything."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> _Anything:
+        return self
+
 
 _LOOP: Shape = dict.fromkeys(("index", "index0", "first", "last", "length", "revindex", "revindex0"))
 
@@ -45,13 +56,22 @@ def shape() -> dict[str, Any]:
         links={},
         formats={},
     )  # fmt: skip
-    return {name: _shape(value) for name, value in full.items() if not name.startswith("_")}
+    known: dict[str, Any] = {name: _shape(value) for name, value in full.items() if not name.startswith("_")}
+    for name, part in OPEN:
+        known[name][part] = _Anything()
+    return known
 
 
 def _shape(value: Any) -> Shape:
     if isinstance(value, dict):
         return {key: _shape(inner) for key, inner in value.items()}
     return [_shape(value[0]) if value else None] if isinstance(value, list) else None
+
+
+def _element(shape: Shape) -> Shape:
+    if isinstance(shape, _Anything):
+        return shape
+    return shape[0] if isinstance(shape, list) else None
 
 
 class Names:
@@ -90,11 +110,11 @@ class Names:
 
     def _loop(self, node: nodes.For) -> None:
         found = self._expression(node.iter)
-        if not isinstance(found, list):
+        if not isinstance(found, (list, _Anything)):
             self._problem(
                 node, "this is not a list: nothing can be repeated over it", "as in {% for item in event.items %}"
             )
-        inner: dict[str, Shape] = {_name(node.target): found[0] if isinstance(found, list) else None, "loop": _LOOP}
+        inner: dict[str, Shape] = {_name(node.target): _element(found), "loop": _LOOP}
         if node.test is not None:
             self._scopes.append(inner)
             self._expression(node.test)
@@ -118,7 +138,7 @@ class Names:
         if isinstance(node, nodes.Filter):
             first = found[0] if found else None
             if node.name in {"first", "last"}:
-                return first[0] if isinstance(first, list) else None
+                return _element(first)
             return first if node.name in {"limit", "default"} else None
         if isinstance(node, (nodes.CondExpr, nodes.And, nodes.Or)):
             return next((one for one in found if one is not None), None)
@@ -137,7 +157,7 @@ class Names:
             return self._part(node, node.node, node.arg.value)
         self._expression(node.arg)
         base = self._expression(node.node)
-        return base[0] if isinstance(base, list) else None
+        return _element(base)
 
     def _part(self, node: nodes.Node, of: nodes.Expr, key: str) -> Shape:
         before = len(self.problems)

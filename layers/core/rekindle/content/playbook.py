@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,11 +12,14 @@ from rekindle.content.brand import Brand
 from rekindle.content.context import context
 from rekindle.content.formats import Format
 from rekindle.content.mails import MailTemplate, Rendered, render
+from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
 from rekindle.domain.ids import digest
 from rekindle.domain.profile import Profile, Run
-from rekindle.flow.program import Flow, Playbook, Shop
+from rekindle.flow.program import Flow, Manners, Playbook, Segment, Shop
+
+T = TypeVar("T")
 
 
 class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,6 +30,8 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
     brand: Brand = Brand()
     shops: dict[str, Shop] = {}
     formats: dict[str, Format] = {}
+    sms: dict[str, SmsTemplate] = {}
+    push: dict[str, PushTemplate] = {}
 
     def build(
         self,
@@ -93,12 +99,30 @@ def published_set(
     templates: Mapping[str, MailTemplate],
     brand: Brand,
     formats: Mapping[str, Format],
+    segments: Mapping[str, Segment] | None = None,
+    manners: Manners = Manners(),  # noqa: B008 - frozen
+    sms: Mapping[str, SmsTemplate] | None = None,
+    push: Mapping[str, PushTemplate] | None = None,
 ) -> PublishedSet:
     """Return the set under the hash of all that it holds: equal content, equal hash, in any order."""
-    parts = (dict(sorted(flows.items())), dict(sorted(shops.items())), dict(sorted(templates.items())), brand)
-    whole = digest("playbook", *(_encoder.encode(part) for part in (*parts, dict(sorted(formats.items())))))
+    all_flows, all_shops, all_templates = _sorted(flows), _sorted(shops), _sorted(templates)
+    all_segments, all_sms, all_push = _sorted(segments or {}), _sorted(sms or {}), _sorted(push or {})
+    parts = (all_flows, all_shops, all_templates, brand, _sorted(formats), all_segments, manners, all_sms, all_push)
+    whole = digest("playbook", *(_encoder.encode(part) for part in parts))
     return PublishedSet(
         hash=whole,
-        playbook=Playbook(hash=whole, flows=parts[0], shops=parts[1]),
-        mails=Mails(hash=whole, templates=parts[2], brand=brand, shops=parts[1], formats=dict(formats)),
+        playbook=Playbook(hash=whole, flows=all_flows, segments=all_segments, manners=manners, shops=all_shops),
+        mails=Mails(
+            hash=whole,
+            templates=all_templates,
+            brand=brand,
+            shops=all_shops,
+            formats=dict(formats),
+            sms=all_sms,
+            push=all_push,
+        ),
     )
+
+
+def _sorted(parts: Mapping[str, T]) -> dict[str, T]:
+    return dict(sorted(parts.items()))

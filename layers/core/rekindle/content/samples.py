@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -11,8 +12,8 @@ from msgspec import Struct
 from rekindle.content.mails import Rendered
 from rekindle.content.playbook import Mails
 from rekindle.domain.errors import ContentError
-from rekindle.domain.facts import Basket, Order, Person, Product
-from rekindle.domain.profile import Profile, Run
+from rekindle.domain.facts import Fact, Person, Product
+from rekindle.domain.profile import Profile, Run, Trait, TraitValue
 from rekindle.flow.program import Shop
 
 UNSUBSCRIBE = "https://links.example/u/sample"
@@ -43,14 +44,28 @@ class SamplePerson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     email: str | None = None
     locale: str | None = None
     country: str | None = None
+    region: str | None = None
     city: str | None = None
+    phone: str | None = None
+    traits: dict[str, TraitValue] = {}
+
+
+class SampleRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the sample's run knows beside its event: `codes` is step → coupon code, `event` the event's type."""
+
+    event: str = ""
+    codes: dict[str, str] = {}
 
 
 class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What stands in `sample.json`: `event` is a basket or an order by its `type`; the catalogue adds `products`."""
+    """What stands in `sample.json`: `event` is a fact by its `type` (`basket`, `order`, `view` …).
+
+    The catalogue adds `products`.
+    """
 
     profile: SamplePerson = SamplePerson()
-    event: Basket | Order | None = None
+    event: Fact | None = None
+    run: SampleRun = SampleRun()
     products: dict[str, Product] = {}
     name: str = "sample"
 
@@ -61,13 +76,16 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             id="sample",
             shop=shop.id,
             email=person.email or "customer@example.com",
+            phone=person.phone,
             person=Person(
                 first_name=person.first_name,
                 last_name=person.last_name,
                 locale=person.locale,
                 country=person.country,
+                region=person.region,
                 city=person.city,
             ),
+            traits={name: Trait(_MOMENT, value) for name, value in person.traits.items()},
         )
         run = Run(
             id="sample",
@@ -77,6 +95,8 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             entered_at=_MOMENT,
             expires_at=_MOMENT,
             trigger=self.event,
+            event_type=self.run.event,
+            codes=self.run.codes,
         )
         links = {"unsubscribe": UNSUBSCRIBE, "page": UNSUBSCRIBE}
         return mails.build(template, profile=profile, run=run, products=self.products, links=links)
@@ -97,12 +117,16 @@ def parse_sample(text: str, file: str) -> Sample:
 
 def bare(sample: Sample) -> Sample:
     """Return the sample without all that may be missing in real life: names, pictures, addresses, prices, totals."""
-    event = sample.event
-    if event is None:
-        return Sample(name=NAMELESS)
-    items = tuple(type(item)(title=item.title, quantity=item.quantity) for item in event.items)
-    plain = type(event)(id=event.id, updated_at=event.updated_at, items=items)
-    return Sample(name=NAMELESS, event=plain)
+    run = SampleRun(event=sample.run.event)
+    return Sample(name=NAMELESS, run=run, event=None if sample.event is None else _bare(sample.event))
+
+
+def _bare(fact: Any) -> Any:
+    """Return the fact with what it cannot be without, and its lines with their titles."""
+    given = {field.name: getattr(fact, field.name) for field in msgspec.structs.fields(fact) if field.required}
+    if "items" in fact.__struct_fields__:
+        given["items"] = tuple(type(item)(title=item.title, quantity=item.quantity) for item in fact.items)
+    return type(fact)(**given)
 
 
 def _line(said: str, text: str) -> int | None:

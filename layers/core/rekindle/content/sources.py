@@ -1,4 +1,4 @@
-"""Read what marketers write about shops and about the brand: YAML in, checked values out, every error with its line.
+"""Read what marketers write about shops, the brand and short texts: checked values out, every error with its line.
 
 Publish only: imports pydantic, and Babel through `rekindle.content.locales`.
 """
@@ -6,16 +6,18 @@ Publish only: imports pydantic, and Babel through `rekindle.content.locales`.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from zoneinfo import available_timezones
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from rekindle.content import locales
+from rekindle.content import locales, sandbox
 from rekindle.content.brand import DARK, LIGHT, Brand, Colors, Social
 from rekindle.content.context import web
+from rekindle.content.names import Names
+from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE, MAX_SMS, PushTemplate, SmsTemplate
 from rekindle.domain.errors import ContentError
 from rekindle.flow.program import Shop
 from rekindle.flow.yaml_source import Positions, load
@@ -95,10 +97,15 @@ Web = Annotated[str, AfterValidator(_address)]
 Email = Annotated[str, AfterValidator(_email)]
 Color = Annotated[str, AfterValidator(_color)]
 Font = Annotated[str, AfterValidator(_font)]
-Switch = Annotated[bool, BeforeValidator(_switch)]
+Switch = Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool | Literal["on", "off"])]
+ValueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+#: In the order in which a shop's connections are kept.
+_CHANNELS = ("email", "sms", "push", "audience")
 
 
 class _Model(BaseModel):
@@ -106,23 +113,39 @@ class _Model(BaseModel):
 
 
 class _Sender(_Model):
-    name: Line
-    email: Email
-    reply_to: Email | None = None
+    name: Line = Field(description="Who mails come from.")
+    email: Email = Field(description="An address of a domain that is verified in SES.")
+    reply_to: Email | None = Field(None, description="Where answers go.")
 
 
-class _ShopFile(_Model):
-    name: Line
+class ShopFile(_Model):
+    """A shop: who it is, how it writes, what it is connected to, and which flows are on. Its id is the file's name."""
+
+    model_config = ConfigDict(title="Shop")
+
+    name: Line = Field(description="As customers know it.")
     platform: Literal["shopify", "woocommerce"]
-    url: Web
+    url: Web = Field(description="The shop's own address.", examples=["https://acme.example"])
     sender: _Sender
-    postal_address: Line
-    currency: Annotated[str, AfterValidator(_currency)]
-    locale: Annotated[str, AfterValidator(_locale)]
-    zone: Annotated[str, AfterValidator(_zone)]
-    logo: Web | None = None
-    link_domain: Annotated[str, AfterValidator(_host)] | None = None
-    flows: dict[str, Switch] = {}
+    postal_address: Line = Field(description="The law asks for it in marketing mails.")
+    currency: Annotated[str, AfterValidator(_currency)] = Field(description="ISO 4217.", examples=["EUR"])
+    locale: Annotated[str, AfterValidator(_locale)] = Field(
+        description="How numbers and dates are written.", examples=["en-GB"]
+    )
+    zone: Annotated[str, AfterValidator(_zone)] = Field(description="IANA time zone.", examples=["Europe/London"])
+    logo: Web | None = Field(None, description="Overrides the brand's.")
+    link_domain: Annotated[str, AfterValidator(_host)] | None = Field(
+        None, description="Links in mails live on this domain of the shop.", examples=["links.acme.example"]
+    )
+    flows: dict[str, Switch] = Field({}, description="Flow → on or off here, whatever its own file says.")
+    notify: Email | None = Field(None, description="Where notify steps write to.")
+    shipping_days: Annotated[int, Field(ge=0, le=60)] = Field(5, description="How many days a parcel takes.")
+    values: dict[ValueName, str | int | float | bool | list[str]] = Field(
+        {}, description="The shop's own numbers and words, for conditions: shop.values.vip_line"
+    )
+    channels: list[Literal["email", "sms", "push", "audience"]] = Field(
+        [], description="What is connected, beside email."
+    )
 
 
 class _Palette(_Model):
@@ -170,7 +193,7 @@ class _BrandFile(_Model):
 def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError, ...]]:
     """Return the shop of `shops/<id>.yaml`, or what is wrong with it."""
     name = file.rpartition("/")[2].rpartition(".")[0]
-    found, problems, _ = _read(_ShopFile, text, file)
+    found, problems, _ = _read(ShopFile, text, file)
     if not _ID.match(name):
         hint = "a shop's id is lower-case letters, digits and hyphens: rename the file"
         problems = (*problems, ContentError(f"“{name}” cannot be a shop's id", file=file, line=1, hint=hint))
@@ -191,7 +214,92 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         logo=found.logo,
         link_domain=found.link_domain,
         flows=dict(sorted(found.flows.items())),
+        notify=found.notify,
+        shipping_days=found.shipping_days,
+        values={key: tuple(value) if isinstance(value, list) else value for key, value in sorted(found.values.items())},
+        channels=tuple(channel for channel in _CHANNELS if channel == "email" or channel in found.channels),
     ), ()
+
+
+class Text(NamedTuple, Generic[T]):
+    """A short text as it is published, and the parts of `event` that it uses → file and line of their first use."""
+
+    template: T
+    event_fields: dict[str, tuple[str, int]]
+
+
+def parse_sms(text: str, *, file: str) -> tuple[Text[SmsTemplate] | None, tuple[ContentError, ...]]:
+    """Return the text message of `sms/<name>.txt`, or what is wrong with it."""
+    said = text.strip()
+    checked = _Checked(file)
+    if not said:
+        checked.problem("the text is empty", 1, "write what the message says")
+    elif len(said) > MAX_SMS:
+        checked.problem(f"the text is longer than {MAX_SMS} characters", 1, "no phone network takes more")
+    else:
+        checked.look(text, 0)
+    if checked.problems:
+        return None, tuple(checked.problems)
+    return Text(SmsTemplate(name=_stem(file), text=said), checked.event_fields), ()
+
+
+class PushFile(_Model):
+    """A push message. Its name is the file's."""
+
+    model_config = ConfigDict(title="Push message")
+
+    title: Annotated[str, Field(min_length=1, max_length=MAX_PUSH_TITLE, description="One short line.")]
+    body: Annotated[str, Field(min_length=1, max_length=MAX_PUSH_BODY, description="A sentence or two.")]
+    url: Annotated[str, Field(max_length=500)] = Field("", description="Where a tap leads; the shop's page if empty.")
+    image: Annotated[str, Field(max_length=500)] = Field("", description="The address of a picture.")
+
+
+def parse_push(text: str, *, file: str) -> tuple[Text[PushTemplate] | None, tuple[ContentError, ...]]:
+    """Return the push message of `push/<name>.yaml`, or what is wrong with it."""
+    found, problems, positions = _read(PushFile, text, file)
+    if found is None:
+        return None, problems
+    checked = _Checked(file)
+    for part in ("title", "body", "url", "image"):
+        source = getattr(found, part)
+        checked.look(source, positions.line((part,)))
+        if part in {"url", "image"} and source and "{" not in source and web(source) is None:
+            checked.problem(f"{part}: this is no address on the web", positions.line((part,)), "write it with https://")
+    if checked.problems:
+        return None, tuple(checked.problems)
+    template = PushTemplate(name=_stem(file), title=found.title, body=found.body, url=found.url, image=found.image)
+    return Text(template, checked.event_fields), ()
+
+
+class _Checked:
+    """A short text against the language of mails. `line` is where it stands in a file of several, else 0."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.problems: list[ContentError] = []
+        self.event_fields: dict[str, tuple[str, int]] = {}
+
+    def problem(self, message: str, line: int, hint: str) -> None:
+        self.problems.append(ContentError(message, file=self._file, line=line, hint=hint))
+
+    def look(self, source: str, line: int) -> None:
+        try:
+            tree = sandbox.parse(source, self._file, html=False)
+        except ContentError as error:
+            error.line = line or error.line
+            self.problems.append(error)
+            return
+        names = Names(self._file)
+        names.walk(tree)
+        for problem in names.problems:
+            problem.line = line or problem.line
+            self.problems.append(problem)
+        for used, at in names.event_fields.items():
+            self.event_fields.setdefault(used, (self._file, line or at))
+
+
+def _stem(file: str) -> str:
+    return file.rpartition("/")[2].rpartition(".")[0]
 
 
 def parse_brand(text: str, *, file: str) -> tuple[Brand | None, tuple[ContentError, ...]]:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from html.parser import HTMLParser
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,34 +17,35 @@ from msgspec import Struct
 from rekindle.content import locales
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
-from rekindle.content.context import clean
+from rekindle.content.context import ALWAYS, EVENT_FIELDS, clean
 from rekindle.content.mails import MailTemplate, Rendered
 from rekindle.content.playbook import Mails, PublishedSet, published_set
 from rekindle.content.samples import NAMELESS, SAMPLE_SHOP, UNSUBSCRIBE, Sample, bare, parse_sample
-from rekindle.content.sources import parse_brand, parse_shop
+from rekindle.content.sources import Text, parse_brand, parse_push, parse_shop, parse_sms
 from rekindle.domain.errors import ContentError
-from rekindle.domain.events import EVENT_TYPES
-from rekindle.domain.facts import Basket, Order
-from rekindle.flow.definition import parse_flow
-from rekindle.flow.program import Email, Flow, Shop
+from rekindle.domain.traits import STANDARD_TRAITS
+from rekindle.flow.compile import Use, event_kinds, event_types
+from rekindle.flow.definition import Reading, parse_manners, parse_traits, read_flow, read_segment
+from rekindle.flow.program import Flow, Manners, Segment, Shop
 
 MAX_FILE = 1_000_000
 #: What Gmail shows of a mail before it cuts the rest off, in bytes.
 CLIPPED = 102_000
 
 _FLOW = re.compile(r"flows/([^/]+)\.yaml\Z")
+_SEGMENT = re.compile(r"segments/([^/]+)\.yaml\Z")
 _SHOP = re.compile(r"shops/([^/]+)\.yaml\Z")
+_SMS = re.compile(r"sms/([a-z0-9][a-z0-9-]*)\.txt\Z")
+_PUSH = re.compile(r"push/([a-z0-9][a-z0-9-]*)\.yaml\Z")
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/([^/]+)\Z")
 _SHARED = re.compile(r"emails/(_[^/]*/.+\.(?:html|mjml|txt))\Z")
+_SINGLE = frozenset({"brand.yaml", "manners.yaml", "traits.yaml"})
+_READ = (
+    "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/_<shared>/….html, "
+    "sms/<name>.txt, push/<name>.yaml, manners.yaml, traits.yaml and brand.yaml are read"
+)
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
-_FACTS: dict[str, frozenset[str]] = {
-    "basket": frozenset(Basket.__struct_fields__),
-    "order": frozenset(Order.__struct_fields__),
-}
 T = TypeVar("T")
-
-#: Parts of `event` that every context has, whatever the event was.
-_ALWAYS = frozenset({"kind", "items", "item_count"})
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -66,28 +68,44 @@ class _Look:
         self._texts = {path: text for path in sorted(files) if (text := self._text(path, files[path])) is not None}
 
     def verdict(self) -> Verdict:
-        brand = self._brand()
-        flows = self._each(_FLOW, parse_flow)
+        brand = self._single("brand.yaml", parse_brand) or Brand()
+        manners = self._single("manners.yaml", parse_manners) or Manners()
+        traits = self._single("traits.yaml", parse_traits) or {}
+        flows, flow_uses = self._programs(_FLOW, read_flow)
+        segments, segment_uses = self._programs(_SEGMENT, read_segment)
         shops = self._each(_SHOP, parse_shop)
         mails = self._mails(brand)
-        self._flows_fit(flows, mails)
-        self._shops_fit(shops, flows)
+        sms, push = self._each(_SMS, parse_sms), self._each(_PUSH, parse_push)
+        self._flows_fit(flows, flow_uses, mails, {"sms": sms, "push": push})
+        self._names_fit(flow_uses | segment_uses, traits, complete=self._written(_FLOW) == flows.keys())
+        self._circles(segments)
+        self._shops_fit(shops, flows, flow_uses, segment_uses)
         formats = {code: locales.freeze(code) for code in sorted({"en", *(shop.locale for shop in shops.values())})}
-        templates = {name: mail.template for name, mail in mails.items()}
-        found = published_set(flows=flows, shops=shops, templates=templates, brand=brand, formats=formats)
+        found = published_set(
+            flows=flows,
+            segments=segments,
+            manners=manners,
+            shops=shops,
+            templates={name: mail.template for name, mail in mails.items()},
+            sms={name: text.template for name, text in sms.items()},
+            push={name: text.template for name, text in push.items()},
+            brand=brand,
+            formats=formats,
+        )
         for mail in mails.values():
             self._try_out(mail.template, found.mails)
-        problems = tuple(sorted(self._problems, key=lambda one: (one.file or "", one.line or 0, one.message)))
-        return Verdict(published=None if problems else found, problems=problems, warnings=tuple(self._warnings))
+        return Verdict(
+            published=None if self._problems else found,
+            problems=_in_order(self._problems),
+            warnings=_in_order(self._warnings),
+        )
 
     def _text(self, path: str, raw: bytes) -> str | None:
         if _IGNORED.match(path):
             return None
-        if not any(known.match(path) for known in (_FLOW, _SHOP, _MAIL, _SHARED)) and path != "brand.yaml":
-            hint = (
-                "flows/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/_<shared>/….html and brand.yaml are read"
-            )
-            self._problem("nothing reads this file", path, None, hint)
+        known = (_FLOW, _SEGMENT, _SHOP, _MAIL, _SHARED, _SMS, _PUSH)
+        if path not in _SINGLE and not any(one.match(path) for one in known):
+            self._problem("nothing reads this file", path, None, _READ)
             return None
         if len(raw) > MAX_FILE:
             self._problem(
@@ -104,13 +122,29 @@ class _Look:
     def _problem(self, message: str, file: str, line: int | None, hint: str | None) -> None:
         self._problems.append(ContentError(message, file=file, line=line, hint=hint))
 
-    def _brand(self) -> Brand:
-        text = self._texts.get("brand.yaml")
+    def _single(self, path: str, parse: Callable[..., tuple[T | None, tuple[ContentError, ...]]]) -> T | None:
+        text = self._texts.get(path)
         if text is None:
-            return Brand()
-        found, problems = parse_brand(text, file="brand.yaml")
+            return None
+        found, problems = parse(text, file=path)
         self._problems.extend(problems)
-        return found or Brand()
+        return found
+
+    def _programs(
+        self, kind: re.Pattern[str], read: Callable[..., Reading]
+    ) -> tuple[dict[str, Any], dict[str, tuple[Use, ...]]]:
+        """Return what these files say by its name, and by file what they need of others."""
+        found: dict[str, Any] = {}
+        uses: dict[str, tuple[Use, ...]] = {}
+        for path, text in self._texts.items():
+            if (named := kind.match(path)) is not None:
+                reading = read(text, file=path)
+                self._problems.extend(reading.problems)
+                self._warnings.extend(reading.doubts)
+                uses[path] = reading.uses
+                if reading.program is not None:
+                    found[named.group(1)] = reading.program
+        return found, uses
 
     def _each(
         self, kind: re.Pattern[str], parse: Callable[..., tuple[T | None, tuple[ContentError, ...]]]
@@ -139,53 +173,134 @@ class _Look:
         # A mistake in a shared part is found by every mail that includes it.
         return any(str(problem) == str(known) for known in self._problems)
 
-    def _flows_fit(self, flows: Mapping[str, Flow], mails: Mapping[str, CompiledMail]) -> None:
-        there = {found.group(1) for path in self._texts if (found := _MAIL.match(path))}
-        for flow in flows.values():
-            file = f"flows/{flow.name}.yaml"
-            for step in flow.steps.values():
-                if not isinstance(step, Email):
+    def _written(self, kind: re.Pattern[str]) -> set[str]:
+        return {found.group(1) for path in self._texts if (found := kind.match(path))}
+
+    def _flows_fit(
+        self,
+        flows: Mapping[str, Flow],
+        uses: Mapping[str, tuple[Use, ...]],
+        mails: Mapping[str, CompiledMail],
+        short: Mapping[str, Mapping[str, Text[Any]]],
+    ) -> None:
+        written = {"email": self._written(_MAIL), "sms": self._written(_SMS), "push": self._written(_PUSH)}
+        for name, flow in flows.items():
+            file = f"flows/{name}.yaml"
+            for use in uses[file]:
+                channel = "email" if use.what == "notify" else use.what
+                if channel not in written:
                     continue
-                line = self._line_of(file, step.template)
-                if step.template not in there:
-                    self._problem(
-                        f"there is no mail '{step.template}'",
-                        file,
-                        line,
-                        f"add emails/{step.template}/, or correct the name",
-                    )
-                elif step.template in mails:
-                    self._mail_fits(mails[step.template], flow, step, line)
+                if use.name not in written[channel]:
+                    what, where = _TEMPLATES[channel]
+                    near = _near(use.name, written[channel])
+                    hint = near or f"add {where.format(use.name)}, or correct the name"
+                    self._problem(f"there is no {what} '{use.name}'", file, use.line, hint)
+                elif channel != "email" and use.name in short[channel]:
+                    self._event_fits(short[channel][use.name].event_fields, flow)
+                elif use.name in mails:
+                    self._category_fits(mails[use.name], use, file)
+                    self._event_fits(mails[use.name].event_fields, flow)
 
-    def _mail_fits(self, mail: CompiledMail, flow: Flow, step: Email, line: int | None) -> None:
-        file, name = f"flows/{flow.name}.yaml", step.template
-        if mail.template.category != step.category:
-            self._problem(
-                f"the mail '{name}' is {mail.template.category}, and this step sends it as {step.category}",
-                file,
-                line,
-                f"set the category in emails/{name}/mail.yaml, or in the flow, so that both say the same",
-            )
-        kinds = {EVENT_TYPES[rule.event] for rule in flow.triggers}
-        known = _ALWAYS.union(*(_FACTS.get(kind, frozenset()) for kind in kinds))
-        for used, (where, at) in sorted(mail.event_fields.items()):
+    def _category_fits(self, mail: CompiledMail, use: Use, file: str) -> None:
+        if mail.template.category == use.category:
+            return
+        where = f"emails/{use.name}/mail.yaml"
+        if use.what == "notify":
+            said, hint = "goes to the shop's own people", f"write category: transactional in {where}"
+        else:
+            said = f"sends it as {use.category}"
+            hint = f"set the category in {where}, or in the flow, so that both say the same"
+        self._problem(f"the mail '{use.name}' is {mail.template.category}, and this step {said}", file, use.line, hint)
+
+    def _event_fits(self, fields: Mapping[str, tuple[str, int]], flow: Flow) -> None:
+        known = ALWAYS.union(*(EVENT_FIELDS.get(kind, ()) for kind in event_kinds(flow)))
+        for used, (where, at) in sorted(fields.items()):
             if used not in known:
-                started = ", ".join(sorted({rule.event for rule in flow.triggers}))
-                self._problem(
-                    f"event.{used} is never there: '{flow.name}', which sends this mail, starts on {started}",
-                    where,
-                    at,
-                    f"an event of this kind has {', '.join(sorted(known - {'test', 'cart_token', 'checkout_token'}))}",
-                )
+                started = ", ".join(sorted(set(event_types(flow.triggers))))
+                said = f"event.{used} is never there: '{flow.name}', which sends this, starts on {started}"
+                shown = ", ".join(sorted(known - {"test", "cart_token", "checkout_token"}))
+                self._problem(said, where, at, f"an event of this kind has {shown}")
 
-    def _shops_fit(self, shops: Mapping[str, Shop], flows: Mapping[str, Flow]) -> None:
-        written = {found.group(1) for path in self._texts if (found := _FLOW.match(path))}
+    def _names_fit(self, uses: Mapping[str, tuple[Use, ...]], declared: Mapping[str, str], *, complete: bool) -> None:
+        segments = self._written(_SEGMENT)
+        told = {use.name for found in uses.values() for use in found if use.what == "sets"}
+        traits = {*STANDARD_TRAITS, *declared, *told}
+        for file, found in uses.items():
+            for use in found:
+                if use.what == "segment" and use.name not in segments:
+                    hint = _near(use.name, segments) or f"add segments/{use.name}.yaml, or correct the name"
+                    self._problem(f"there is no segment '{use.name}'", file, use.line, hint)
+                # What a flow sets that cannot be read yet is not known.
+                elif use.what == "trait" and use.name not in traits and complete:
+                    hint = _near(use.name, traits) or f"set it in a flow, or name it in traits.yaml: {use.name}: text"
+                    self._problem(f"nothing ever sets the trait '{use.name}'", file, use.line, hint)
+
+    def _circles(self, segments: Mapping[str, Segment]) -> None:
+        done: set[str] = set()
+
+        def visit(name: str, way: tuple[str, ...]) -> None:
+            if name in way:
+                circle = " → ".join((*way[way.index(name) :], name))
+                file = f"segments/{name}.yaml"
+                hint = "a segment cannot depend on itself: write one of them without in_segment"
+                self._problem(f"the segments ask for one another: {circle}", file, self._line_of(file, "when"), hint)
+            elif name in segments and name not in done:
+                done.add(name)
+                for needed in segments[name].needs:
+                    visit(needed, (*way, name))
+
+        for name in segments:
+            visit(name, ())
+
+    def _shops_fit(
+        self,
+        shops: Mapping[str, Shop],
+        flows: Mapping[str, Flow],
+        uses: Mapping[str, tuple[Use, ...]],
+        everywhere: Mapping[str, tuple[Use, ...]],
+    ) -> None:
+        written = self._written(_FLOW)
         for shop in shops.values():
             file = f"shops/{shop.id}.yaml"
             for name in shop.flows:
                 if name not in written:
-                    hint = f"there are {', '.join(sorted(flows)) or 'no flows'}"
+                    hint = _near(name, written) or f"there are {', '.join(sorted(written)) or 'no flows'}"
                     self._problem(f"there is no flow '{name}'", file, self._line_of(file, name), hint)
+        for file, found in everywhere.items():
+            self._values_fit(file, found, shops.values())
+        for name, flow in flows.items():
+            file = f"flows/{name}.yaml"
+            on = [shop for shop in shops.values() if shop.flows.get(name, flow.enabled)]
+            self._values_fit(file, uses[file], on)
+            self._channels_fit(file, uses[file], on or list(shops.values()))
+            self._notify_fits(name, uses[file], on)
+
+    def _values_fit(self, file: str, uses: Iterable[Use], shops: Iterable[Shop]) -> None:
+        for use in uses:
+            lacking = [shop for shop in shops if use.what == "value" and use.name not in shop.values]
+            if lacking:
+                known = {name for shop in lacking for name in shop.values}
+                where = " and ".join(f"shops/{shop.id}.yaml" for shop in lacking)
+                hint = _near(use.name, known) or f"add values: with {use.name}: … there"
+                self._problem(f"shop.values.{use.name} is not set in {where}", file, use.line, hint)
+
+    def _channels_fit(self, file: str, uses: Iterable[Use], shops: list[Shop]) -> None:
+        for use in uses:
+            if use.what not in {"sms", "push", "audience"} or not shops:
+                continue
+            if not any(use.what in shop.channels for shop in shops):
+                said = f"nobody will get it: no shop in which this flow could be on is connected to {use.what}"
+                hint = f"when it is connected, say so in the shop's file: channels: [{use.what}]"
+                self._warnings.append(ContentError(said, file=file, line=use.line, hint=hint))
+
+    def _notify_fits(self, flow: str, uses: Iterable[Use], on: Iterable[Shop]) -> None:
+        if not any(use.what == "notify" for use in uses):
+            return
+        for shop in on:
+            if shop.notify is None:
+                file = f"shops/{shop.id}.yaml"
+                said = f"the flow '{flow}' is on here and writes to the shop, which has no address for that"
+                self._problem(said, file, self._line_of(file, flow) or 1, "add a line notify: team@…")
 
     def _line_of(self, file: str, word: str) -> int | None:
         spot = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
@@ -252,6 +367,23 @@ class _Look:
 
     def _body(self, template: MailTemplate) -> str:
         return "body.mjml" if f"emails/{template.name}/body.mjml" in self._texts else "body.html"
+
+
+_TEMPLATES = {
+    "email": ("mail", "emails/{}/"),
+    "sms": ("SMS", "sms/{}.txt"),
+    "push": ("push message", "push/{}.yaml"),
+}
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    found = difflib.get_close_matches(name, sorted(known), 1)
+    return f"did you mean '{found[0]}'?" if found else None
+
+
+def _in_order(problems: Iterable[ContentError]) -> tuple[ContentError, ...]:
+    each_once = {str(one): one for one in problems}.values()
+    return tuple(sorted(each_once, key=lambda one: (one.file or "", one.line or 0, one.message)))
 
 
 def _file(path: str | None) -> str:

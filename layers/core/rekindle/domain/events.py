@@ -27,14 +27,39 @@ EVENT_TYPES: dict[str, str] = {
     "email.clicked": "engagement",
     "email.bounced": "engagement",
     "email.complained": "engagement",
+    "product.viewed": "view",
+    "category.viewed": "view",
+    "search.submitted": "search",
+    "form.submitted": "form",
+    "survey.answered": "form",
+    "review.submitted": "review",
+    "referral.made": "referral",
+    "coupon.issued": "coupon",
+    "coupon.redeemed": "coupon",
+    "product.price_dropped": "product_change",
+    "product.back_in_stock": "product_change",
+    "product.low_in_stock": "product_change",
+    "traits.changed": "traits",
+    "segment.entered": "segment",
+    "segment.left": "segment",
+    "date.came": "date",
+    "campaign.came": "campaign",
+    "flow.started": "start",
     "privacy.requested": "privacy",
     "alarm.rang": "alarm",
     "delivery.unknown": "other",
 }
 
 
-#: Event types that a flow can name: those that concern a person and mean something to a marketer.
-FLOW_EVENTS = frozenset(EVENT_TYPES) - {"alarm.rang", "delivery.unknown", "privacy.requested", "product.updated"}
+#: Event types that a flow can name: those that concern a person and mean something to a marketer. Dates, campaigns and
+#: starts by hand are told to one flow alone, which names them by a trigger of its own kind.
+FLOW_EVENTS = frozenset(EVENT_TYPES) - {
+    "alarm.rang", "delivery.unknown", "privacy.requested", "product.updated",
+    "date.came", "campaign.came", "flow.started",
+}  # fmt: skip
+
+#: What the engine itself tells, and nobody from outside.
+INNER_EVENTS = frozenset({"segment.entered", "segment.left", "date.came", "coupon.redeemed"})
 
 
 class Who(Struct, frozen=True, kw_only=True, omit_defaults=True):

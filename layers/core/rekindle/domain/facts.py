@@ -193,6 +193,124 @@ class Engagement(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="eng
     detail: str | None = None
 
 
+class View(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="view"):
+    """A look at a product or a category page; `seconds` is how long it was really looked at."""
+
+    id: str
+    at: datetime
+    title: str | None = None
+    kind: str | None = None
+    """the product's category"""
+    url: str | None = None
+    price: Decimal | None = None
+    currency: str | None = None
+    seconds: int = 0
+
+
+class Search(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="search"):
+    """A search on the shop's site."""
+
+    query: str
+    at: datetime
+    results: int | None = None
+
+
+class Form(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="form"):
+    """A form or survey that somebody sent. `answers` become traits where their names are those of traits."""
+
+    name: str
+    at: datetime
+    answers: dict[str, str | tuple[str, ...]] = {}
+
+
+class Review(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="review"):
+    """What somebody thinks of what they bought: `rating` 1 to 5."""
+
+    rating: int
+    at: datetime
+    product_id: str | None = None
+    order_id: str | None = None
+    text: str | None = None
+
+
+class Referral(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="referral"):
+    """Somebody else ordered through this person's link."""
+
+    order_id: str
+    at: datetime
+    total: Decimal | None = None
+    currency: str | None = None
+
+
+class Coupon(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="coupon"):
+    """A code that a message of ours gave (`coupon.issued`), or that an order used (`coupon.redeemed`)."""
+
+    code: str
+    at: datetime
+    message_id: str | None = None
+    order_id: str | None = None
+    expires_at: datetime | None = None
+
+
+class ProductChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="product_change"):
+    """A product that this person looked at or asked for got cheaper, came back, or is nearly gone."""
+
+    product_id: str
+    at: datetime
+    title: str | None = None
+    url: str | None = None
+    image: str | None = None
+    price: Decimal | None = None
+    was: Decimal | None = None
+    """the price before"""
+    currency: str | None = None
+    asked: bool = False
+    """the person asked to be told"""
+
+
+class SegmentChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="segment"):
+    """Somebody came into a segment, or left it, at `at`."""
+
+    name: str
+    at: datetime
+
+
+class DateCame(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="date"):
+    """The day came that a flow's trigger waits for; `date` is the day itself, without the trigger's offset."""
+
+    flow: str
+    at: datetime
+    date: str
+    trigger: int = 0
+    """its place among the flow's triggers"""
+
+
+class Campaign(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="campaign"):
+    """A campaign's hour came: `occurrence` names it, the same for everybody."""
+
+    flow: str
+    at: datetime
+    occurrence: str
+    trigger: int = 0
+    """its place among the flow's triggers"""
+
+
+class Start(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="start"):
+    """Somebody of the shop started a flow for this person by hand; two starts with the same `reference` are one."""
+
+    flow: str
+    at: datetime
+    by: str = ""
+    reference: str = ""
+
+
+class TraitsTold(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="traits"):
+    """Traits that were told from outside (a preference page, an import, the command line). `None` takes one back."""
+
+    at: datetime
+    values: dict[str, str | int | float | bool | tuple[str, ...] | None] = {}
+
+
 class PrivacyRequest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="privacy"):
     """Somebody wants to know what is stored about them, or wants it gone; or a shop has left and all of it must go.
 
@@ -219,7 +337,31 @@ class Other(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="other"):
     id: str | None = None
 
 
-Fact = Basket | Order | Refund | Shipment | Product | Consent | Customer | Engagement | PrivacyRequest | Alarm | Other
+Fact = (
+    Basket
+    | Order
+    | Refund
+    | Shipment
+    | Product
+    | Consent
+    | Customer
+    | Engagement
+    | View
+    | Search
+    | Form
+    | Review
+    | Referral
+    | Coupon
+    | ProductChange
+    | SegmentChange
+    | DateCame
+    | Campaign
+    | Start
+    | TraitsTold
+    | PrivacyRequest
+    | Alarm
+    | Other
+)
 
 
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):

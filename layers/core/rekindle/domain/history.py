@@ -31,28 +31,34 @@ class History(Struct, frozen=True, kw_only=True):
 
 def history(profile: Profile) -> History:
     """Return the summary of the profile's orders."""
-    counted = [mark for mark in profile.orders.values() if _counts(mark)]
+    marks = counted(profile)
     revenue: dict[str, Decimal] = {}
     orders: dict[str, int] = {}
-    for mark in counted:
+    for mark in marks:
         if mark.currency is not None:
             revenue[mark.currency] = revenue.get(mark.currency, _NOTHING) + _worth(mark)
             orders[mark.currency] = orders.get(mark.currency, 0) + 1
-    moments = [mark.placed_at or mark.updated_at for mark in counted]
+    moments = [placed(mark) for mark in marks]
     return History(
-        orders=len(counted),
-        items=sum(mark.pieces for mark in counted),
+        orders=len(marks),
+        items=sum(mark.pieces for mark in marks),
         revenue=revenue,
         average={currency: total / orders[currency] for currency, total in revenue.items()},
         first_order_at=min(moments, default=None),
         last_order_at=max(moments, default=None),
-        products=frozenset(product for mark in counted for product in mark.products),
-        kinds=frozenset(kind for mark in counted for kind in mark.kinds),
+        products=frozenset(product for mark in marks for product in mark.products),
+        kinds=frozenset(kind for mark in marks for kind in mark.kinds),
     )
 
 
-def _counts(mark: OrderMark) -> bool:
-    return mark.status == "placed" and "order.placed" in mark.events
+def counted(profile: Profile) -> list[OrderMark]:
+    """Return the marks of the orders that count."""
+    return [mark for mark in profile.orders.values() if mark.status == "placed" and "order.placed" in mark.events]
+
+
+def placed(mark: OrderMark) -> datetime:
+    """Return when the order was placed, as far as the shop has said."""
+    return mark.placed_at or mark.updated_at
 
 
 def _worth(mark: OrderMark) -> Decimal:

@@ -41,9 +41,14 @@ def profile_id(shop: str, event_id: str) -> str:
     return digest("profile", shop, event_id)
 
 
-def run_id(shop: str, flow: str, key: str | None, ordinal: int, profile: str) -> str:
-    """Return a run's id. The profile counts only where there is no key, so that merged profiles collide (DESIGN §5)."""
-    return digest("run", shop, flow, str(ordinal), *(("key", key) if key is not None else ("profile", profile)))
+def run_id(shop: str, flow: str, key: str | None, ordinal: int, profile: str | None) -> str:
+    """Return a run's id. The profile is left out where the key names what one customer only has: an order, a basket.
+
+    So profiles that turn out to be one person collide instead of sending twice (DESIGN §5); a key that customers share,
+    such as a product, must have the profile beside it.
+    """
+    keyed = ("key", key) if key is not None else ()
+    return digest("run", shop, flow, str(ordinal), *keyed, *(("profile", profile) if profile is not None else ()))
 
 
 def message_id(run: str, step: str) -> str:

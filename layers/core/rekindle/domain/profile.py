@@ -17,7 +17,9 @@ from rekindle.domain.facts import Basket, Consent, Fact, Person
 
 RunStatus = Literal["active", "finished", "converted", "exited", "timed_out"]
 Category = Literal["marketing", "transactional"]
-
+#: How a message reaches somebody; `audience` is a list at an ads network that they are put on or taken off.
+Channel = Literal["email", "sms", "push", "audience"]
+TraitValue = str | int | float | bool | tuple[str, ...]
 
 _SHORT = {
     "updated_at": "u",
@@ -68,6 +70,24 @@ class Tag(Struct, frozen=True, array_like=True):
     on: bool = True
 
 
+class Trait(Struct, frozen=True, array_like=True):
+    """Something that was learned or decided about the person beside what the shop says. `None`: taken back."""
+
+    at: datetime
+    value: TraitValue | None
+
+
+class Touch(Struct, frozen=True, array_like=True):
+    """A message that was planned lately: what caps, smart sending and engagement look at."""
+
+    at: datetime
+    message: str
+    channel: str
+    marketing: bool = True
+    opened: bool = False
+    clicked: bool = False
+
+
 class ShipmentMark(Struct, frozen=True, array_like=True):
     """How a parcel stands, and how new that is."""
 
@@ -89,21 +109,31 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     entered_at: datetime
     expires_at: datetime
     key: str | None = None
+    unique_key: bool = False
+    """the id follows from the key alone (`Flow.unique_key`)"""
     ordinal: int = 1
     event_id: str = ""
     event_type: str = ""
     trigger: Fact | None = None
     step: str | None = None
+    arrived_at: datetime | None = None
+    """when it came to that step, where it has to stand there"""
     resume_at: datetime | None = None
     status: RunStatus = "active"
     ended_at: datetime | None = None
     ended_by: str | None = None
+    visits: dict[str, int] = {}
+    """of steps within a repeat: how often they have been gone through"""
     messages: dict[str, str] = {}
-    """step id → message id, of every message that this run has planned"""
+    """step id (`mail`, in later rounds of a repeat `mail.2`) → message id, of every message that it has planned"""
     opened: tuple[str, ...] = ()
-    """steps whose mail a human opened"""
+    """those whose mail a human opened"""
     clicked: tuple[str, ...] = ()
-    """steps in whose mail a link was clicked"""
+    """those in whose message a link was clicked"""
+    codes: dict[str, str] = {}
+    """those that gave a coupon → its code"""
+    redeemed: tuple[str, ...] = ()
+    """those whose coupon was used in an order"""
 
 
 class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -116,10 +146,18 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: str
     flow: str
     template: str
-    channel: str
+    channel: Channel
     category: Category
     planned_at: datetime
     not_after: datetime
+    to: Literal["person", "shop"] = "person"
+    sender: str = ""
+    action: Literal["", "add", "remove"] = ""
+    """of an audience: what is to be done"""
+    quiet_from: datetime | None = None
+    """the next time at which manners forbid it: `send` holds it back from then on …"""
+    quiet_until: datetime | None = None
+    """… until then"""
 
 
 class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at": "t"}):
@@ -152,6 +190,9 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tag_marks: dict[str, Tag] = {}
     tags_at: datetime | None = None
     """when the shop last sent all tags at once"""
+    own_tags: dict[str, Tag] = {}
+    """tags that flows have put on or taken off: the shop does not know them, and its lists do not touch them"""
+    traits: dict[str, Trait] = {}
     customer_at: datetime | None = None
     baskets: dict[str, Basket] = {}
     orders: dict[str, OrderMark] = {}
@@ -160,6 +201,18 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     entries: dict[str, dict[str, Entry]] = {}
     """flow → entry key (empty where the flow has none) → how often and when last"""
     planned: dict[str, Planned] = {}
+    touches: tuple[Touch, ...] = ()
+    """oldest first"""
+    recent: dict[str, tuple[datetime, ...]] = {}
+    """key of an ask (`rekindle.flow.program.Ask`) → when such events were, newest first"""
+    segments: dict[str, datetime] = {}
+    """the segments that this person is in → since when"""
+    moments: dict[str, datetime] = {}
+    """what time alone will change, and when: `segment:<name>` to be looked at again, `date:<flow>` to be told"""
+    shape: str = ""
+    """the playbook's shape under which segments and moments were worked out"""
+    asked: tuple[str, ...] = ()
+    """the marks of the asks (`Ask.mark`) that `recent` answers"""
     deadline: datetime | None = None
 
     @property
@@ -170,7 +223,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def tags(self) -> tuple[str, ...]:
         """The customer's tags in the shop."""
-        return tuple(sorted(name for name, tag in self.tag_marks.items() if tag.on))
+        marks = (*self.tag_marks.items(), *self.own_tags.items())
+        return tuple(sorted({name for name, tag in marks if tag.on}))
 
     def address(self, channel: str) -> str | None:
         """Return where messages of this channel go, if anywhere."""

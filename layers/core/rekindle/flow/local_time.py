@@ -7,7 +7,7 @@ Where the clock is set forward, a time that does not exist is taken with the off
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -37,3 +37,13 @@ def next_local(after: datetime, where: ZoneInfo, at: time, days: frozenset[int])
         if moment >= after:
             return moment
     raise ValueError(f"no {at} within a week of {after}")
+
+
+def readings(day: date, at: time, where: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the earliest and the latest moment (UTC) that this time of that day can mean there.
+
+    They differ only where the clock is changed: a time that comes twice means either coming, one that is skipped lies
+    as far before the gap as after it.
+    """
+    early, late = sorted(datetime.combine(day, at, tzinfo=where).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return early, late

@@ -1,22 +1,29 @@
 """Two profiles that turned out to be one person become one (DESIGN §6, "Who is who"). Pure.
 
-The survivor absorbs what the other knew and what it had under way. Ids stay as they were: a run with an entry key has
-the same id on both sides, so that what one has sent the other cannot send again. Suppression is not a matter of
-profiles and never lifts by merging.
+The survivor absorbs what the other knew and what it had under way. Ids stay as they were: a run whose key names what
+one customer only can have has the same id on both sides, so that what one has sent the other cannot send again.
+Suppression is not a matter of profiles and never lifts by merging.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
-from rekindle.domain.absorb import later_act, newness
+from rekindle.domain.absorb import basket_age, few_baskets, few_shipments, fill, later_act, newness
 from rekindle.domain.facts import Basket, Person
-from rekindle.domain.profile import Entry, OrderMark, Profile, Run, ShipmentMark, Tag, Told
-from rekindle.flow.engine import TRANSITIONS
+from rekindle.domain.profile import Entry, OrderMark, Planned, Profile, Run, ShipmentMark, Tag, Told, Touch
+from rekindle.domain.traits import with_traits
+from rekindle.flow.runs import TRANSITIONS
+
+_Key = TypeVar("_Key")
+#: Why a run ended of which there may be one only.
+MERGED = "merged with another"
 
 _Value = TypeVar("_Value")
 
@@ -24,7 +31,14 @@ _Value = TypeVar("_Value")
 def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
     """Return the survivor with everything of `other`. Its version and deadline stay: the commit and `advance` set them.
 
-    Whichever of the two survives, what is known afterwards is the same, but for the ids of profiles themselves.
+    Whichever of the two survives, what is known afterwards is the same, but for the ids of the profiles themselves, and
+    for contact points on which they disagree: the survivor's stay. Merging once more changes nothing, and of several
+    profiles it does not matter which two are merged first.
+
+    The survivor has to be looked at anew: what it is in, and when that may change, was worked out from half of what is
+    known now. So its shape is emptied; memberships of either side stand until `advance` has looked, and nobody who was
+    in a segment on one side enters it a second time. What the playbook asks of the past counts as answered only where
+    both sides had answered it.
     """
     return replace(
         survivor,
@@ -33,40 +47,68 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         phone=survivor.phone or other.phone,
         shop_customer_id=survivor.shop_customer_id or other.shop_customer_id,
         was=tuple(dict.fromkeys((*survivor.was, *other.was, other.id))),
-        erased_at=max(filter(None, (survivor.erased_at, other.erased_at)), default=None),
+        erased_at=_latest(survivor.erased_at, other.erased_at),
         aliases=tuple(dict.fromkeys((*survivor.aliases, *other.aliases))),
         **_person(survivor, other),
         consent=_union(survivor.consent, other.consent, later_act),
-        tag_marks=_union(survivor.tag_marks, other.tag_marks, _later_tag),
-        tags_at=max(filter(None, (survivor.tags_at, other.tags_at)), default=None),
-        customer_at=max(filter(None, (survivor.customer_at, other.customer_at)), default=None),
-        baskets=_union(survivor.baskets, other.baskets, _basket),
+        **_tags(survivor, other),
+        own_tags=_union(survivor.own_tags, other.own_tags, _later_tag),
+        traits=with_traits(survivor.traits, other.traits),
+        customer_at=_latest(survivor.customer_at, other.customer_at),
+        baskets=few_baskets(_union(survivor.baskets, other.baskets, _basket)),
         orders=_union(survivor.orders, other.orders, _order),
-        shipments=_union(survivor.shipments, other.shipments, _later_shipment),
+        shipments=few_shipments(_union(survivor.shipments, other.shipments, _later_shipment)),
         runs=_runs(survivor.runs, other.runs, now),
         entries=_entries(survivor.entries, other.entries),
-        planned={**other.planned, **survivor.planned},
+        planned=_union(survivor.planned, other.planned, _planned),
+        touches=_touches(survivor.touches, other.touches),
+        recent=_union(survivor.recent, other.recent, _moments),
+        segments=_union(survivor.segments, other.segments, min),
+        moments=_union(survivor.moments, other.moments, min),
+        shape="",
+        asked=tuple(sorted({*survivor.asked} & {*other.asked})),
     )
 
 
 def _union(
-    one: Mapping[str, _Value], two: Mapping[str, _Value], choose: Callable[[_Value, _Value], _Value]
-) -> dict[str, _Value]:
+    one: Mapping[_Key, _Value], two: Mapping[_Key, _Value], choose: Callable[[_Value, _Value], _Value]
+) -> dict[_Key, _Value]:
     merged = dict(one)
     for key, value in two.items():
         merged[key] = choose(merged[key], value) if key in merged else value
     return merged
 
 
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max(filter(None, moments), default=None)
+
+
+# --- what is known ---------------------------------------------------------------------------------------------------
+
+
 def _person(one: Profile, two: Profile) -> dict[str, Any]:
     """Return `person` and `told`: of each field the newest telling."""
     values: dict[str, str] = {}
     told: dict[str, Told] = {}
+
+    def age(telling: Told, value: str | None) -> tuple[datetime, str, str]:
+        return telling.at, value or "", telling.source
+
     for profile in (one, two):
         for name, telling in profile.told.items():
-            if name not in told or (telling.at, getattr(profile.person, name) or "") > (told[name].at, values[name]):
-                told[name], values[name] = telling, getattr(profile.person, name)
+            value = getattr(profile.person, name)
+            if name not in told or age(telling, value) > age(told[name], values[name]):
+                told[name], values[name] = telling, value
     return {"person": Person(**values), "told": told}
+
+
+def _tags(one: Profile, two: Profile) -> dict[str, Any]:
+    """Return `tag_marks` and `tags_at`: what was not among all tags, when the shop last sent all, was off then."""
+    floor = _latest(one.tags_at, two.tags_at)
+    marks = _union(one.tag_marks, two.tag_marks, _later_tag)
+    if floor is not None:
+        marks = {name: tag for name, tag in marks.items() if tag.at >= floor}
+    return {"tag_marks": marks, "tags_at": floor}
 
 
 def _later_tag(one: Tag, two: Tag) -> Tag:
@@ -78,19 +120,29 @@ def _later_shipment(one: ShipmentMark, two: ShipmentMark) -> ShipmentMark:
 
 
 def _basket(one: Basket, two: Basket) -> Basket:
-    if (one.completed_at is None) != (two.completed_at is None):
-        return one if one.completed_at is not None else two
-    return max(one, two, key=lambda basket: basket.updated_at)
+    def standing(basket: Basket) -> tuple[bool, tuple[datetime, bytes], bytes]:
+        return basket.completed_at is not None, basket_age(basket), msgspec.json.encode(basket)
+
+    older, newer = sorted((one, two), key=standing)
+    return fill(newer, older)
 
 
 def _order(one: OrderMark, two: OrderMark) -> OrderMark:
-    newer, older = sorted((one, two), key=newness, reverse=True)
+    older, newer = sorted((one, two), key=newness)
     return replace(
         newer,
-        placed_at=newer.placed_at or older.placed_at,
+        placed_at=min(filter(None, (one.placed_at, two.placed_at)), default=None),
         events=tuple(sorted({*newer.events, *older.events})),
-        refunds={**older.refunds, **newer.refunds},
+        refunds=_union(older.refunds, newer.refunds, max),
     )
+
+
+def _moments(one: tuple[datetime, ...], two: tuple[datetime, ...]) -> tuple[datetime, ...]:
+    """Return the moments of both, newest first. What both know of happened once, and counts as often as one knows."""
+    return tuple(sorted((Counter(one) | Counter(two)).elements(), reverse=True))
+
+
+# --- what is under way -----------------------------------------------------------------------------------------------
 
 
 def _entries(one: Mapping[str, dict[str, Entry]], two: Mapping[str, dict[str, Entry]]) -> dict[str, dict[str, Entry]]:
@@ -100,36 +152,62 @@ def _entries(one: Mapping[str, dict[str, Entry]], two: Mapping[str, dict[str, En
     return _union(one, two, lambda first, second: _union(first, second, later))
 
 
+def _planned(one: Planned, two: Planned) -> Planned:
+    return min(one, two, key=lambda planned: (planned.planned_at, msgspec.json.encode(planned)))
+
+
+def _touches(one: tuple[Touch, ...], two: tuple[Touch, ...]) -> tuple[Touch, ...]:
+    """Return the touches of both, oldest first. The next message that is planned forgets the oldest."""
+
+    def both(first: Touch, second: Touch) -> Touch:
+        earlier = min(first, second, key=lambda touch: (touch.at, touch.channel, touch.marketing))
+        return replace(earlier, opened=first.opened or second.opened, clicked=first.clicked or second.clicked)
+
+    touches = _union({touch.message: touch for touch in one}, {touch.message: touch for touch in two}, both)
+    return tuple(sorted(touches.values(), key=lambda touch: (touch.at, touch.message)))
+
+
 def _runs(one: tuple[Run, ...], two: tuple[Run, ...], now: datetime) -> tuple[Run, ...]:
-    runs = {run.id: run for run in one}
-    for run in two:
-        runs[run.id] = _same_run(runs[run.id], run) if run.id in runs else run
-    # Of a flow without entry key the one that has come furthest goes on; what the others still planned is taken back.
-    furthest: dict[str, Run] = {}
+    """Return the runs of both: of one flow under one key only the one that has come furthest goes on."""
+    runs = _union({run.id: run for run in one}, {run.id: run for run in two}, _same_run)
+    furthest: dict[tuple[str, str | None], Run] = {}
     for run in runs.values():
-        if run.key is None and run.status == "active":
-            known = furthest.get(run.flow)
-            furthest[run.flow] = run if known is None else max(known, run, key=_progress)
-    return tuple(
-        replace(
-            run, status=TRANSITIONS[run.status, "merged"], ended_at=now, ended_by="merged with another", resume_at=None
-        )
-        if run.flow in furthest and run.key is None and run.status == "active" and run.id != furthest[run.flow].id
-        else run
-        for run in runs.values()
-    )
+        if run.status == "active":
+            known = furthest.get((run.flow, run.key))
+            furthest[run.flow, run.key] = run if known is None else max(known, run, key=_progress)
+
+    def settled(run: Run) -> Run:
+        # What the others still planned is taken back: `send` skips what belongs to a run that was ended so.
+        if run.status != "active" or furthest[run.flow, run.key].id == run.id:
+            return run
+        status = TRANSITIONS[run.status, "merged"]
+        return replace(run, status=status, ended_at=now, ended_by=MERGED, resume_at=None)
+
+    return tuple(sorted(map(settled, runs.values()), key=lambda run: (run.entered_at, run.id)))
 
 
 def _same_run(one: Run, two: Run) -> Run:
-    ended = next((run for run in (one, two) if run.status != "active"), None)
-    further = ended or max(one, two, key=_progress)
+    """Return the one run that both are: it stands where the further one stands, and has done what either has done.
+
+    An ended one is further than any that goes on. Rounds of a repeat belong to where it stands, as the time at which it
+    came there does.
+    """
+    further, other = sorted((one, two), key=lambda run: (run.status != "active", *_progress(run)), reverse=True)
     return replace(
         further,
-        messages={**one.messages, **two.messages},
-        opened=tuple(dict.fromkeys((*one.opened, *two.opened))),
-        clicked=tuple(dict.fromkeys((*one.clicked, *two.clicked))),
+        messages={**other.messages, **further.messages},
+        codes={**other.codes, **further.codes},
+        opened=_visits(one.opened, two.opened),
+        clicked=_visits(one.clicked, two.clicked),
+        redeemed=_visits(one.redeemed, two.redeemed),
     )
 
 
-def _progress(run: Run) -> tuple[int, datetime, str]:
-    return len(run.messages), run.entered_at, run.id
+def _visits(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
+    return one if one == two else tuple(sorted({*one, *two}))
+
+
+def _progress(run: Run) -> tuple[int, int, datetime, str, bytes]:
+    # The last of these only makes two states of one run stand in one order; what is united plays no part in it.
+    stand = replace(run, messages={}, codes={}, opened=(), clicked=(), redeemed=())
+    return len(run.messages), sum(run.visits.values()), run.entered_at, run.id, msgspec.json.encode(stand)

@@ -6,29 +6,45 @@ their source text and compiled once per process.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from rekindle.domain.ids import digest
-from rekindle.domain.profile import Category
+from rekindle.domain.profile import Category, Channel, TraitValue
+
+# --- steps -----------------------------------------------------------------------------------------------------------
 
 
 class Wait(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wait"):
-    """Do nothing for `seconds`, counted from when the run came here."""
+    """Do nothing for `seconds`, counted from when the run came here.
+
+    With `amount`, an expression that gives a number, the wait is that many times `seconds`; a number below zero is none
+    at all. Where the expression fails, the run ends: nobody knows when to go on.
+    """
 
     id: str
     seconds: int
+    amount: str = ""
     next: str | None = None
 
 
 class WaitUntil(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wait_until"):
-    """Do nothing until the recipient's clock shows `at` (`HH:MM`), on one of `days` (0 is Monday; empty: any day)."""
+    """Do nothing until the recipient's clock shows `at` (`HH:MM`), on one of `days` (0 is Monday; empty: any day).
+
+    With `date`, an expression that gives a date or a moment, that day is meant, moved by `offset` days; `yearly` takes
+    its next anniversary. A day that has passed is waited for no longer; where there is no date, the run ends.
+    """
 
     id: str
     at: str
     days: tuple[int, ...] = ()
+    date: str = ""
+    offset: int = 0
+    yearly: bool = False
     next: str | None = None
 
 
@@ -73,13 +89,61 @@ class Branch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="branch"
     otherwise: str | None = None
 
 
-class Email(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="email"):
-    """Plan one mail. `valid_seconds` after planning it is no longer worth sending."""
+Manner = Literal["skip", "wait"]
+
+
+class Send(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="send"):
+    """Plan one message on `channel`. `valid_seconds` after the run came here it is no longer worth sending.
+
+    `sender` overrides the shop's. `manner` says what to do when manners forbid it now, where the flow's and the shop's
+    manners are not to decide. `code` is a coupon code that the message gives, for `run.redeemed`.
+    """
 
     id: str
+    channel: Channel
     template: str
     category: Category
     valid_seconds: int
+    sender: str = ""
+    manner: Manner | None = None
+    code: str = ""
+    next: str | None = None
+
+
+class Audience(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="audience"):
+    """Add the person to an ads audience, or remove them from it."""
+
+    id: str
+    audience: str
+    action: Literal["add", "remove"]
+    next: str | None = None
+
+
+class Notify(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="notify"):
+    """Tell the shop: a mail to its own people, of the template `template`, whatever the customer's consent."""
+
+    id: str
+    template: str
+    next: str | None = None
+
+
+class Set(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="set"):
+    """Write traits (name → expression) and put own tags on or take them off."""
+
+    id: str
+    traits: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    untags: tuple[str, ...] = ()
+    next: str | None = None
+
+
+class Repeat(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="repeat"):
+    """Go through `body`, which leads back here, at most `times` times and while `until` is not true; then go on."""
+
+    id: str
+    times: int
+    body: str | None
+    until: str = ""
     next: str | None = None
 
 
@@ -90,38 +154,195 @@ class Exit(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exit"):
     reason: str = "exit step"
 
 
-Step = Wait | WaitUntil | WaitFor | Branch | Split | Email | Exit
+Step = Wait | WaitUntil | WaitFor | Branch | Split | Send | Audience | Notify | Set | Repeat | Exit
 
 
-class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event type, and what must be true of it (an empty `when` is always true)."""
+# --- triggers and rules ----------------------------------------------------------------------------------------------
+
+
+class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="event"):
+    """An event type, and what must be true of it (an empty `when` is always true).
+
+    Of what concerns one segment or one flow, `subject` is its name: the others' are not this trigger's business.
+    """
 
     event: str
+    subject: str = ""
     when: str = ""
+
+
+class OnDate(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="date"):
+    """A trigger: the day of `date`, an expression over the profile, moved by `offset` days, at `at` on their own clock.
+
+    It is told as `date.came`, to this flow alone. `yearly`: every anniversary, else that one day.
+    """
+
+    date: str
+    at: str
+    offset: int = 0
+    yearly: bool = False
+    when: str = ""
+
+
+class OnSchedule(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="schedule"):
+    """A trigger: a campaign. Exactly one of `once`, `cron` and `holiday` says when; `segment` (empty: all) to whom.
+
+    It is told as `campaign.came`, to this flow alone, once for each occurrence. Times are of `zone` (empty: the
+    shop's). `once` is a local time such as `2026-11-27T10:00`; a holiday's day is moved by `offset` days, at `at`.
+    """
+
+    segment: str = ""
+    once: str = ""
+    cron: str = ""
+    holiday: str = ""
+    offset: int = 0
+    at: str = "10:00"
+    zone: str = ""
+    when: str = ""
+
+
+Trigger = Rule | OnDate | OnSchedule
+
+
+class Ask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What conditions need to know of the past: when the newest `keep` events of this type were for which `when` held.
+
+    `seconds` is how far back is asked at most (0: for ever). `key` follows from `event` and `when`.
+    """
+
+    key: str
+    event: str
+    when: str = ""
+    keep: int = 1
+    seconds: int = 0
+
+    @property
+    def mark(self) -> str:
+        """What a profile that answers this ask notes (`Profile.asked`): one that asks for more is another."""
+        return f"{self.key}.{self.keep}.{self.seconds}"
+
+
+def ask_key(event: str, when: str = "") -> str:
+    """Return the key of what is kept of these events."""
+    return digest("ask", event, when)[:10]
+
+
+# --- manners ---------------------------------------------------------------------------------------------------------
+
+
+class Hours(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of the day on the recipient's clock, `HH:MM` to `HH:MM` (over midnight where `to` is earlier).
+
+    `days` are those on which it begins (0 is Monday; empty: every day).
+    """
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    days: tuple[int, ...] = ()
+
+
+class Cap(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """At most `most` marketing messages of one channel (empty: of all together) within `seconds`, whatever the flow."""
+
+    most: int
+    seconds: int
+    channel: str = ""
+
+
+class Manners(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When marketing may be sent. `None` in a flow's manners means: as everywhere. Transactional messages are exempt.
+
+    `quiet`: channel → when nothing goes out. `windows`: channel → the only times at which something does. `apart`:
+    channel → seconds that must lie between two messages (smart sending). `otherwise`: what to do with a message that
+    caps or smart sending forbid now; quiet hours and windows are always waited for, unless the step says `skip`.
+    """
+
+    quiet: dict[str, tuple[Hours, ...]] | None = None
+    windows: dict[str, tuple[Hours, ...]] | None = None
+    caps: tuple[Cap, ...] | None = None
+    apart: dict[str, int] | None = None
+    otherwise: Manner | None = None
+
+
+#: Where nothing else is said (issue of the field: what the leading suites do).
+DEFAULT_MANNERS = Manners(
+    quiet={"sms": (Hours(from_="20:00", to="09:00"),)},
+    windows={},
+    caps=(),
+    apart={"email": 16 * 3_600, "sms": 24 * 3_600},
+    otherwise="skip",
+)
+
+
+def manners_of(*layers: Manners | None) -> Manners:
+    """Return manners of which each part is that of the first layer that says it; `DEFAULT_MANNERS` come last.
+
+    What is said by channel is taken channel by channel: a flow with quiet hours for mails keeps those of text messages.
+    """
+    said = [layer for layer in (*layers, DEFAULT_MANNERS) if layer is not None]
+
+    def by_channel(name: str) -> dict[str, Any]:
+        return {channel: rule for layer in reversed(said) for channel, rule in (getattr(layer, name) or {}).items()}
+
+    return Manners(
+        quiet=by_channel("quiet"),
+        windows=by_channel("windows"),
+        apart=by_channel("apart"),
+        caps=next(layer.caps for layer in said if layer.caps is not None),
+        otherwise=next(layer.otherwise for layer in said if layer.otherwise is not None),
+    )
+
+
+# --- flows, segments, shops ------------------------------------------------------------------------------------------
 
 
 class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of one flow. All durations are seconds.
 
     `again`: `None` never enters a second time under the same key, 0 always, else after so many seconds. `restart`: a
-    newer trigger sets a run that has not planned any message back to its first step.
+    newer trigger sets a run that has not planned any message back to its first step. `unique_key`: the key names a
+    basket, an order or another thing that one customer only can have, so that the run's id follows from it alone.
     """
 
     name: str
-    triggers: tuple[Rule, ...]
+    triggers: tuple[Trigger, ...]
     first: str | None
     steps: dict[str, Step]
     enabled: bool = False
     title: str = ""
     key: str = ""
+    unique_key: bool = False
     again: int | None = None
     restart: bool = False
     max_age: int = 86_400
+    opens: str = ""
+    """nobody enters before this local time of the shop (`2026-11-01T00:00`; empty: always open)"""
+    closes: str = ""
+    """nobody enters from this local time on"""
+    holdout: int = 0
+    """of 10,000 people so many never enter, by a hash, so that what the flow brings can be measured"""
+    at_once: int | None = None
+    """how many runs of this flow one person may have at a time"""
     timeout: int = 30 * 86_400
     goal: tuple[Rule, ...] = ()
     exit_on: tuple[Rule, ...] = ()
     priority: int = 0
+    manners: Manners | None = None
+    removed: Literal["finish", "end"] = "finish"
+    """what becomes of runs when the flow's file is gone"""
+    asks: tuple[Ask, ...] = ()
     version: str = ""
+
+
+class Segment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A named expression over the profile. `inputs` are the parts that it reads; `needs` other segments."""
+
+    name: str
+    when: str
+    title: str = ""
+    inputs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
 
 
 class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -141,6 +362,14 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link_domain: str | None = None
     logo: str | None = None
     flows: dict[str, bool] = {}
+    notify: str | None = None
+    """where `notify` steps write to"""
+    shipping_days: int = 5
+    """how long a parcel takes, in days, for waits that count on it"""
+    values: dict[str, TraitValue] = {}
+    """the shop's own numbers and words, for conditions: `shop.values.vip_line`"""
+    channels: tuple[str, ...] = ("email",)
+    """what this shop is connected to"""
 
 
 class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
@@ -148,6 +377,8 @@ class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True)
 
     hash: str
     flows: dict[str, Flow] = {}
+    segments: dict[str, Segment] = {}
+    manners: Manners = Manners()
     shops: dict[str, Shop] = {}
     pinned: dict[str, Flow] = {}
 
@@ -157,21 +388,107 @@ class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True)
         return known is not None and known.flows.get(flow.name, flow.enabled)
 
     @cached_property
-    def _by_type(self) -> dict[str, tuple[tuple[Flow, Rule], ...]]:
-        found: dict[str, list[tuple[Flow, Rule]]] = {}
+    def _by_type(self) -> dict[str, tuple[tuple[Flow, Trigger], ...]]:
+        found: dict[str, list[tuple[Flow, Trigger]]] = {}
         for flow in sorted(self.flows.values(), key=lambda flow: (-flow.priority, flow.name)):
-            for rule in flow.triggers:
-                found.setdefault(rule.event, []).append((flow, rule))
+            for trigger in flow.triggers:
+                kind = trigger.event if isinstance(trigger, Rule) else _TOLD_AS[type(trigger)]
+                found.setdefault(kind, []).append((flow, trigger))
         return {kind: tuple(pairs) for kind, pairs in found.items()}
 
-    def triggered_by(self, event_type: str) -> tuple[tuple[Flow, Rule], ...]:
-        """Return the flows that this event type can start, with the rule that says so; higher priority first."""
+    def triggered_by(self, event_type: str) -> tuple[tuple[Flow, Trigger], ...]:
+        """Return the flows that this event type can start, with the trigger that says so; higher priority first."""
         return self._by_type.get(event_type, ())
 
     def version(self, flow: str, version: str) -> Flow | None:
         """Return the flow at the version that a run is pinned to."""
         newest = self.flows.get(flow)
         return newest if newest is not None and newest.version == version else self.pinned.get(version)
+
+    @cached_property
+    def dated(self) -> tuple[tuple[Flow, int, OnDate], ...]:
+        """The flows that a date starts, by name; with the trigger and its place among the flow's."""
+        return tuple(
+            (flow, place, trigger)
+            for _, flow in sorted(self.flows.items())
+            for place, trigger in enumerate(flow.triggers)
+            if isinstance(trigger, OnDate)
+        )
+
+    @cached_property
+    def asks(self) -> dict[str, Ask]:
+        """What flows and segments together need to know of the past, by key."""
+        parts: tuple[Flow | Segment, ...] = (*self.flows.values(), *self.segments.values())
+        return {ask.key: ask for ask in merged_asks(ask for part in parts for ask in part.asks)}
+
+    @cached_property
+    def marks(self) -> tuple[str, ...]:
+        """The marks of all asks, in order."""
+        return tuple(sorted(ask.mark for ask in self.asks.values()))
+
+    @cached_property
+    def asked_of(self) -> dict[str, tuple[Ask, ...]]:
+        """The same, by the event type that it is about."""
+        found: dict[str, list[Ask]] = {}
+        for ask in self.asks.values():
+            found.setdefault(ask.event, []).append(ask)
+        return {kind: tuple(asks) for kind, asks in found.items()}
+
+    @cached_property
+    def all_manners(self) -> tuple[Manners, ...]:
+        """The manners that hold somewhere: the shop's, and those of each flow that has its own."""
+        own = (flow.manners for flow in (*self.flows.values(), *self.pinned.values()) if flow.manners is not None)
+        return tuple(manners_of(layer, self.manners) for layer in (None, *own))
+
+    @cached_property
+    def ordered_segments(self) -> tuple[Segment, ...]:
+        """The segments, each after those that it needs. Publishing has made sure that there is no circle."""
+        done: dict[str, Segment] = {}
+
+        def visit(segment: Segment) -> None:
+            if segment.name in done:
+                return
+            for name in segment.needs:
+                if name in self.segments and name != segment.name:
+                    visit(self.segments[name])
+            done[segment.name] = segment
+
+        for name in sorted(self.segments):
+            visit(self.segments[name])
+        return tuple(done.values())
+
+    @cached_property
+    def shape(self) -> str:
+        """The hash of all that decides who is in which segment and when whose dates come.
+
+        A profile that was advanced under another shape is looked at anew; publishing another shape starts the pass.
+        """
+        dates = [(flow.name, place, flow.enabled, trigger) for flow, place, trigger in self.dated]
+        switches = {
+            shop.id: {flow.name: shop.flows.get(flow.name) for flow, _, _ in self.dated} for shop in self.shops.values()
+        }
+        settings = {shop.id: (shop.currency, shop.zone, shop.values) for shop in self.shops.values()}
+        whole = (self.segments, self.marks, dates, switches, settings)
+        if not self.segments and not self.asks and not dates:
+            return ""
+        return digest("shape", msgspec.json.encode(whole, order="sorted"))[:16]
+
+
+_TOLD_AS: dict[type[Trigger], str] = {OnDate: "date.came", OnSchedule: "campaign.came"}
+
+
+def merged_asks(asks: Iterable[Ask]) -> tuple[Ask, ...]:
+    """Return one ask for each key: the most that any asks for."""
+    found: dict[str, Ask] = {}
+    for ask in asks:
+        known = found.get(ask.key)
+        if known is not None:
+            ever = not (ask.seconds and known.seconds)
+            ask = msgspec.structs.replace(  # noqa: PLW2901 - the same ask, wider
+                ask, keep=max(ask.keep, known.keep), seconds=0 if ever else max(ask.seconds, known.seconds)
+            )
+        found[ask.key] = ask
+    return tuple(found[key] for key in sorted(found))
 
 
 def versioned(flow: Flow) -> Flow:

@@ -6,7 +6,8 @@ what it covers can be had, however long applying the event takes.
 
 from __future__ import annotations
 
-from rekindle.domain.events import Delivery, Event, Suppression
+from rekindle.domain.errors import MalformedBodyError
+from rekindle.domain.events import INNER_EVENTS, Delivery, Event, Suppression
 from rekindle.domain.facts import Consent, Engagement
 from rekindle.ports import Intake
 from rekindle.service.people import address_hash, alias_keys
@@ -15,7 +16,13 @@ _KIND = {"email": "email", "sms": "phone"}
 
 
 def accept(delivery: Delivery, intake: Intake, key: bytes) -> bool:
-    """Store the delivery with what it forbids; return whether it was new. When this returns, nothing can be lost."""
+    """Store the delivery with what it forbids; return whether it was new. When this returns, nothing can be lost.
+
+    Raises `MalformedBodyError` for an event that only the engine itself may tell: no way in leads past here.
+    """
+    for event in delivery.events:
+        if event.type in INNER_EVENTS:
+            raise MalformedBodyError(f"{event.type} is nothing that anybody may tell us")
     suppressions = [found for event in delivery.events if (found := suppression(event, key)) is not None]
     return intake.accept(delivery, suppressions, alias_keys(key, delivery.events))
 
@@ -23,9 +30,12 @@ def accept(delivery: Delivery, intake: Intake, key: bytes) -> bool:
 def suppression(event: Event, key: bytes) -> Suppression | None:
     """Return what this event forbids from now on, if anything.
 
-    An unsubscribe and a complaint cover marketing; a hard bounce covers everything.
+    An unsubscribe and a complaint cover marketing; a hard bounce covers everything. What nobody signed forbids nothing:
+    else anybody could silence an address.
     """
     data = event.data
+    if not event.signed:
+        return None
     if isinstance(data, Consent) and data.state in ("unsubscribed", "redacted", "invalid"):
         covers, reason = "marketing", "unsubscribed"
     elif isinstance(data, Engagement) and event.type == "email.complained":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from email.utils import formataddr
@@ -18,6 +19,8 @@ from rekindle.service.library import Library
 from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
 from rekindle.service.people import address_hash
 
+_ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_SENDER = re.compile(rf'(?:"?([^"<>@]*?)"?\s*<({_ADDRESS})>|({_ADDRESS}))\Z', re.ASCII)
 #: Sets of templates held at once: the newest, and a few that old runs still need.
 _MAX_SETS = 8
 
@@ -48,26 +51,30 @@ class Composer:
         """Return the mail for this planned message. Raises `ContentError` when it cannot be made."""
         mails = self._mails(planned.template, run)
         shop = mails.shops.get(profile.shop)
-        if shop is None or profile.email is None:
+        if shop is None:
             raise ContentError(f"shops/{profile.shop}.yaml is not published")
-        page = self._unsubscribe_page(message_id, profile, profile.email, shop)
+        to = shop.notify if planned.to == "shop" else profile.email
+        if to is None:
+            raise ContentError(f"nobody is named under notify in shops/{shop.id}.yaml")
+        # The link acts on the customer's consent: it is nobody's but theirs.
+        page = None if planned.to == "shop" else self._unsubscribe_page(message_id, profile, to, shop)
         rendered = mails.build(
             planned.template,
             profile=profile,
             run=run,
             products=self._products_of(profile.shop, run),
-            links={"unsubscribe": page},
+            links={} if page is None else {"unsubscribe": page},
             clock=time.monotonic,
         )
         headers = {MESSAGE_HEADER: message_id}
-        if planned.category == "marketing":
+        if planned.category == "marketing" and page is not None:
             # RFC 8058: one click in the mail client posts to the first URL, without a cookie and without a question.
             headers["List-Unsubscribe"] = f"<{page}>"
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         return Mail(
             message_id=message_id,
-            sender=formataddr((shop.sender_name, shop.sender_email)),
-            to=profile.email,
+            sender=sender_of(planned.sender, shop),
+            to=to,
             subject=rendered.subject,
             html=rendered.html,
             text=rendered.text,
@@ -115,3 +122,17 @@ class Composer:
                 self._sets.pop(next(iter(self._sets)))
             self._sets[wanted] = decode_mails(raw)
         return self._sets[wanted]
+
+
+def sender_of(wanted: str, shop: Shop) -> str:
+    """Return the From of a mail: what the step wants (`a@b.example` or `Name <a@b.example>`), else the shop's own.
+
+    Raises `ContentError` for what is not exactly one address: nothing of it may become a header of its own.
+    """
+    if not wanted:
+        return formataddr((shop.sender_name, shop.sender_email))
+    found = _SENDER.match(wanted.strip())
+    if found is None or not wanted.isprintable():
+        raise ContentError(f"'{wanted}' cannot be the sender of a mail")
+    name, address, bare = found.groups()
+    return formataddr((name or shop.sender_name, address or bare))

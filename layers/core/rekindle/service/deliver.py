@@ -7,8 +7,11 @@ outcome nobody knows is never repeated: it is `unknown`, listed and alarmed.
 from __future__ import annotations
 
 import logging
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -21,8 +24,21 @@ from rekindle.domain.errors import (
     MailRejectedError,
     MailUncertainError,
 )
-from rekindle.domain.profile import Planned, Profile, Run, Signpost
-from rekindle.ports import Clock, Lease, LeaseAnswer, Mail, Mailer, Message, MessageState, Outbox, Parcel, SendQueues
+from rekindle.domain.profile import Channel, Planned, Profile, Run, Signpost
+from rekindle.ports import (
+    MAX_DELAY,
+    Clock,
+    Lease,
+    LeaseAnswer,
+    Mail,
+    Mailer,
+    Message,
+    MessageState,
+    Outbox,
+    Parcel,
+    SendQueues,
+)
+from rekindle.service.guard import Guard, Herald, rest
 from rekindle.service.people import address_hash, follow
 
 #: Message state only moves forward: what each state may be reached from. A lease is taken from nothing or `reopened`.
@@ -42,14 +58,18 @@ LOOKS = (2, 5, 10, 20, 40, 80, 160, 300)
 #: Seconds that a refused message rests: SES's rate recovers within seconds, a quota or a pause within hours.
 REST = {"throttled": 15, "not_connected": 30, "quota": 900, "paused": 900, "not_allowed": 900}
 _VERIFICATIONS = 3
-#: Runs that ended so take their planned mails with them; one that simply reached its end does not.
+#: Runs that ended so take what they planned for the person with them; one that simply reached its end does not.
 _TAKES_BACK = frozenset({"converted", "exited"})
 
 _log = logging.getLogger(__name__)
 
 
 class Done(Struct, frozen=True):
-    """Nothing is left to do for this parcel: `how` is a state, `dropped`, or `done` where it was settled before."""
+    """Nothing is left to do for this parcel.
+
+    `how` is a state, `dropped`, `held` where another parcel waits in its place, `told` where a shop was told that it is
+    paused, or `done` where it was settled before.
+    """
 
     how: str
 
@@ -61,6 +81,26 @@ class LookAgain(Struct, frozen=True):
 
 
 Verdict = Done | LookAgain
+
+
+class _HoldBack(Struct, frozen=True):
+    """Manners or the guard forbid the message for `delay` seconds or more: the parcel is to be queued anew."""
+
+    delay: int
+
+
+class Attempt(Struct, frozen=True):
+    """A message that is ready to go: `make` hands it to the channel, once, and returns the vendor's id.
+
+    `address` is where it goes. `make` raises `MailRefusedError`, `MailRejectedError` or `MailUncertainError`.
+    """
+
+    address: str
+    make: Callable[[], str]
+
+
+#: Makes a planned message of one channel ready. Raises `ContentError` when that cannot be done.
+Ready = Callable[[str, Profile, Planned, Run], Attempt]
 
 
 class Builder(Protocol):
@@ -89,33 +129,93 @@ class Deliver:
         address_key: bytes,
         new_token: Callable[[], str],
         lease_life: timedelta,
+        guard: Guard | None = None,
+        herald: Herald | None = None,
     ) -> None:
-        """Take the ports. `lease_life` is how long a lease may be open: twice the function's time-out."""
+        """Take the ports. `lease_life` is how long a lease may be open: twice the function's time-out.
+
+        Without a `guard` nothing is counted and nobody is paused; without a `herald` no shop is told that it is.
+        """
         self._outbox = outbox
         self._queues = queues
         self._mailer = mailer
         self._builder = builder
+        #: What this installation can send. Messages of every other channel are skipped.
+        self._channels: Mapping[Channel, Ready] = {"email": self._mail}
         self._clock = clock
         self._key = address_key
         self._new_token = new_token
         self._lease_life = lease_life
+        self._guard = guard
+        self._herald = herald
 
     def batch(self, parcels: Sequence[tuple[Parcel, int]]) -> list[Verdict | Exception]:
         """Deliver parcels, each with how often it was received before; return what became of each, in order.
 
         One parcel's failure never touches another: it stands in the list as the exception that it was.
         """
-        pairs = [(parcel.message_id, parcel.profile_id) for parcel, _ in parcels]
+        pairs = [(parcel.message_id, parcel.profile_id) for parcel, _ in parcels if not parcel.paused]
         messages, profiles = self._outbox.read(pairs)
         self._prepare(parcels, messages, profiles)
-        verdicts: list[Verdict | Exception] = []
+        found: list[Verdict | _HoldBack | Exception] = []
         for parcel, looks in parcels:
             try:
-                verdicts.append(self._one(parcel, looks, messages.get(parcel.message_id), profiles))
+                if parcel.paused:
+                    found.append(self._tell(parcel.paused))
+                else:
+                    found.append(self._one(parcel, looks, messages.get(parcel.message_id), profiles))
             except Exception as error:  # noqa: BLE001 - handed to the caller, who lets the queue bring it again
                 _log.exception("not delivered", extra={"message_id": parcel.message_id})
-                verdicts.append(error)
-        return verdicts
+                found.append(error)
+        self._count(parcels, found, profiles)
+        return self._hold_back(parcels, found)
+
+    def _count(
+        self,
+        parcels: Sequence[tuple[Parcel, int]],
+        found: Sequence[Verdict | _HoldBack | Exception],
+        profiles: Mapping[str, Profile | Signpost],
+    ) -> None:
+        """Tell the guard how many mails went out, in one call for each shop of the batch.
+
+        Of somebody who was merged meanwhile the shop is not known without another call: a rate can do without them.
+        """
+        if self._guard is None:
+            return
+        sent: Counter[str] = Counter()
+        for (parcel, _), verdict in zip(parcels, found, strict=True):
+            profile = profiles.get(parcel.profile_id)
+            if verdict == Done("sent") and isinstance(profile, Profile):
+                planned = profile.planned.get(parcel.message_id)
+                if planned is None or _counts(planned):
+                    sent[profile.shop] += 1
+        self._guard.sent(sent)
+
+    def _tell(self, shop: str) -> Verdict:
+        return Done(self._herald.tell(shop) if self._herald is not None else "dropped")
+
+    def _hold_back(
+        self, parcels: Sequence[tuple[Parcel, int]], found: Sequence[Verdict | _HoldBack | Exception]
+    ) -> list[Verdict | Exception]:
+        """Queue what must wait anew, in one call for each delay; say of it what happened, of the rest what is said.
+
+        A new message instead of the old one made invisible: a night has more looks than the queue allows receives, and
+        a queue takes only so many messages that are received and not deleted. It comes last in a batch: a function that
+        dies in an attempt must not leave a second parcel of each message behind whenever the queue brings them again.
+        """
+        held: dict[int, list[Parcel]] = {}
+        for (parcel, _), verdict in zip(parcels, found, strict=True):
+            if isinstance(verdict, _HoldBack):
+                held.setdefault(verdict.delay, []).append(parcel)
+        said: dict[int, Verdict | Exception] = {}
+        for delay, waiting in held.items():
+            try:
+                self._queues.enqueue(list(dict.fromkeys(waiting)), delay)
+                said[delay] = Done("held")
+            except Exception as error:  # noqa: BLE001 - the old parcels come again; some may be there twice then
+                _log.exception("not held back", extra={"message_ids": [parcel.message_id for parcel in waiting]})
+                said[delay] = error
+        return [said[verdict.delay] if isinstance(verdict, _HoldBack) else verdict for verdict in found]
 
     def _prepare(
         self,
@@ -124,17 +224,22 @@ class Deliver:
         profiles: Mapping[str, Profile | Signpost],
     ) -> None:
         wanted = []
+        now = self._clock.now()
         for parcel, _ in parcels:
             profile = profiles.get(parcel.profile_id)
-            planned = profile.planned.get(parcel.message_id) if isinstance(profile, Profile) else None
-            if isinstance(profile, Profile) and planned is not None and parcel.message_id not in messages:
+            if not isinstance(profile, Profile) or parcel.message_id in messages:
+                continue
+            planned = profile.planned.get(parcel.message_id)
+            if planned is None or planned.channel != "email" or self._paused_for(profile.shop, planned, now):
+                continue
+            if _quiet_for(planned, now) is None:
                 wanted += [(profile, run) for run in profile.runs if run.id == planned.run]
         if wanted:
             self._builder.prepare(wanted)
 
     def _one(
         self, parcel: Parcel, looks: int, message: Message | None, profiles: Mapping[str, Profile | Signpost]
-    ) -> Verdict:
+    ) -> Verdict | _HoldBack:
         if message is not None and message.state != "reopened":
             return self._seen_before(message, looks)
         found = profiles.get(parcel.profile_id)
@@ -142,21 +247,24 @@ class Deliver:
         for _ in range(_VERIFICATIONS):
             now = self._clock.now()
             verdict = self._verify(parcel, profile, looks, now)
-            if isinstance(verdict, (Done, LookAgain)):
+            if not isinstance(verdict, tuple):
                 return verdict
             profile, planned, run, why = verdict
             if why:
                 return self._skip(parcel, profile, planned, why, now)
             try:
-                mail = self._builder.build(parcel.message_id, profile, planned, run)
+                attempt = self._channels[planned.channel](parcel.message_id, profile, planned, run)
             except ContentError as error:
                 return self._fail(parcel, profile, planned, f"template: {error}", now)
             taken = replace(
-                _record(parcel, profile, planned, self._key), state="leased", token=self._new_token(), leased_at=now
+                _record(parcel, profile, planned, self._hashed(planned, attempt.address)),
+                state="leased",
+                token=self._new_token(),
+                leased_at=now,
             )
             answer = self._take(taken, profile, planned)
             if answer == "taken":
-                return self._attempt(parcel, taken, mail)
+                return self._attempt(parcel, taken, attempt)
             if answer == "suppressed":
                 return self._skip(parcel, profile, planned, "suppressed", now)
             if answer == "held":
@@ -180,7 +288,7 @@ class Deliver:
 
     def _verify(
         self, parcel: Parcel, profile: Profile | None, looks: int, now: datetime
-    ) -> Verdict | tuple[Profile, Planned, Run, str | None]:
+    ) -> Verdict | _HoldBack | tuple[Profile, Planned, Run, str | None]:
         moved = profile is not None and profile.id != parcel.profile_id
         if profile is None or (not moved and profile.version < parcel.version):
             waited = now - parcel.since if parcel.since else timedelta(0)
@@ -192,7 +300,38 @@ class Deliver:
         run = next((run for run in profile.runs if run.id == planned.run), None)
         if run is None:
             return Done("dropped")
-        return profile, planned, run, _refusal(profile, planned, run, now)
+        why = self._refusal(profile, planned, run, now)
+        wait = _quiet_for(planned, now) or self._paused_for(profile.shop, planned, now)
+        if why is None and wait is not None:
+            return _HoldBack(wait)
+        return profile, planned, run, why
+
+    def _paused_for(self, shop: str, planned: Planned, now: datetime) -> int | None:
+        """Return how many seconds this message must rest because the guard has paused its shop; `None`: it may go."""
+        if self._guard is None or planned.category != "marketing" or not _counts(planned):
+            return None
+        if self._guard.pause_of(shop) is None:
+            return None
+        left = planned.not_after - now
+        return min(rest(now - planned.planned_at), max(1, math.ceil(left.total_seconds())))
+
+    def _refusal(self, profile: Profile, planned: Planned, run: Run, now: datetime) -> str | None:
+        """Return why this planned message must not go, if anything forbids it by now."""
+        # Whoever has left still has to be taken off the list, and what the shop was to be told has happened.
+        mine = planned.to == "person" and planned.action != "remove"
+        if mine and run.status in _TAKES_BACK:
+            return f"the run ended: {run.ended_by}"
+        if planned.not_after <= now:
+            return "too late"
+        if planned.channel not in self._channels:
+            return f"{planned.channel} is not connected"
+        if planned.to == "shop":
+            return None
+        if profile.address(planned.channel) is None:
+            return f"no address for {planned.channel}"
+        if planned.category == "marketing" and not profile.consented(planned.channel):
+            return f"no consent to marketing {planned.channel}"
+        return None
 
     def _reload(self, parcel: Parcel) -> Profile | None:
         _, profiles = self._outbox.read([(parcel.message_id, parcel.profile_id)])
@@ -224,9 +363,13 @@ class Deliver:
 
     # --- 4. and 5. the attempt, and its record
 
-    def _attempt(self, parcel: Parcel, taken: Message, mail: Mail) -> Verdict:
+    def _mail(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Attempt:
+        mail = self._builder.build(message_id, profile, planned, run)
+        return Attempt(mail.to, partial(self._mailer.send, mail))
+
+    def _attempt(self, parcel: Parcel, taken: Message, attempt: Attempt) -> Verdict:
         try:
-            vendor_id = self._mailer.send(mail)
+            vendor_id = attempt.make()
         except MailRefusedError as refused:
             # Reopened before it is queued again: in the other order another worker could find the lease and stop.
             reopened = replace(taken, state="reopened", why=refused.reason, at=self._clock.now())
@@ -251,38 +394,47 @@ class Deliver:
         self._outbox.record(closed, token=message.token)
         return Done(state)
 
+    def _settled(self, parcel: Parcel, profile: Profile, planned: Planned) -> Message:
+        """Return the record of a message that was never made ready: the shop's own address is not known then."""
+        address = None if planned.to == "shop" else profile.address(planned.channel)
+        return _record(parcel, profile, planned, self._hashed(planned, address))
+
+    def _hashed(self, planned: Planned, address: str | None) -> str:
+        kind = "email" if planned.channel == "email" else "phone"
+        return address_hash(self._key, kind, address) if address else ""
+
     def _skip(self, parcel: Parcel, profile: Profile, planned: Planned, why: str, now: datetime) -> Verdict:
-        record = replace(_record(parcel, profile, planned, self._key), state="skipped", why=why, at=now)
+        record = replace(self._settled(parcel, profile, planned), state="skipped", why=why, at=now)
         return Done("skipped" if self._outbox.record(record) else "done")
 
     def _fail(self, parcel: Parcel, profile: Profile, planned: Planned, why: str, now: datetime) -> Verdict:
-        record = replace(_record(parcel, profile, planned, self._key), state="failed", why=why, at=now)
+        record = replace(self._settled(parcel, profile, planned), state="failed", why=why, at=now)
         return Done("failed" if self._outbox.record(record) else "done")
 
 
-def _refusal(profile: Profile, planned: Planned, run: Run, now: datetime) -> str | None:
-    """Return why this planned message must not go, if anything forbids it by now."""
-    if run.status in _TAKES_BACK:
-        return f"the run ended: {run.ended_by}"
-    if planned.not_after <= now:
-        return "too late"
-    if profile.address(planned.channel) is None:
-        return f"no address for {planned.channel}"
-    if planned.category == "marketing" and not profile.consented(planned.channel):
-        return f"no consent to marketing {planned.channel}"
-    return None
+def _quiet_for(planned: Planned, now: datetime) -> int | None:
+    """Return how many seconds, at most as many as a queue delays, this message must rest; `None`: it may go."""
+    if planned.quiet_from is None or planned.quiet_until is None or not planned.quiet_from <= now < planned.quiet_until:
+        return None
+    # Rounded up, or it would come a moment too early. What is too late by then is to be recorded when it is.
+    rest = min(planned.quiet_until, planned.not_after) - now
+    return min(math.ceil(rest.total_seconds()), MAX_DELAY)
 
 
-def _record(parcel: Parcel, profile: Profile, planned: Planned, key: bytes) -> Message:
-    address = profile.address(planned.channel)
-    kind = "email" if planned.channel == "email" else "phone"
+def _counts(planned: Planned) -> bool:
+    """Whether what becomes of this message says something about the shop's mails: its own people's say nothing."""
+    return planned.channel == "email" and planned.to == "person"
+
+
+def _record(parcel: Parcel, profile: Profile, planned: Planned, address: str) -> Message:
     return Message(
         id=parcel.message_id,
         profile_id=profile.id,
         shop=profile.shop,
         state="leased",
         channel=planned.channel,
-        address=address_hash(key, kind, address) if address else "",
+        to="shop" if planned.to == "shop" else "",
+        address=address,
         flow=planned.flow,
         step=planned.step,
         template=planned.template,

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rekindle.domain.errors import RekindleError
+from rekindle.domain.events import Event
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile
+from rekindle.domain.zones import zone_of
+from rekindle.flow.local_time import zone
+from rekindle.flow.program import Playbook
 from rekindle.ports import Message, State, Vault
-from rekindle.service.people import alias_key, follow
+from rekindle.service.absence import why_never
+from rekindle.service.library import Library
+from rekindle.service.people import alias_key, alias_keys, follow
+from rekindle.service.wording import moment, phrase
 
 _PAGE = 100
 
@@ -28,14 +36,39 @@ class Line(Struct, frozen=True, kw_only=True):
     words: str
     decision: Decision
     outcome: str | None = None
-    """of a planned mail: what became of it"""
+    """of a planned message: what became of it"""
+
+
+class Inside(Struct, frozen=True, kw_only=True):
+    """A run that was under way, and until when it waited, if it did."""
+
+    flow: str
+    run: str
+    since: datetime
+    until: datetime | None = None
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """How things stood at a moment: the runs under way, the segments (→ since when), what was said of each channel."""
+
+    inside: tuple[Inside, ...] = ()
+    segments: dict[str, datetime] = {}
+    said: dict[str, str] = {}
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """What the ledger says of one person, oldest first, up to 400 days back."""
+    """What the ledger says of one person, oldest first, up to 400 days back.
+
+    `zone` is where the times in words are of, `zone_from` how that is known: `told`, `region`, `country`, or `shop`.
+    `never` says why a flow that was asked for appears in no line.
+    """
 
     profile: Profile
+    zone: ZoneInfo
+    zone_from: str
     lines: tuple[Line, ...]
+    standing: Standing
+    never: tuple[str, ...] = ()
 
 
 def explain(
@@ -44,6 +77,7 @@ def explain(
     *,
     state: State,
     vault: Vault,
+    library: Library,
     key: bytes,
     flow: str | None = None,
     until: datetime | None = None,
@@ -52,74 +86,120 @@ def explain(
 
     Raises `NobodyError`.
     """
+    profile = _find(shop, email, state, vault, key)
+    playbook = library.newest()
+    where, where_from = _clock(profile, playbook)
+    decisions = sorted(
+        (decision for each in (profile.id, *profile.was) for decision in _ledger(vault, each)),
+        key=lambda decision: decision.at,
+    )
+    before = [decision for decision in decisions if until is None or decision.at <= until]
+    wanted = [decision for decision in before if flow is None or decision.flow == flow]
+    messages = vault.messages(tuple({decision.message_id for decision in wanted if decision.message_id}))
+    never: tuple[str, ...] = ()
+    if flow is not None and not wanted:
+        heard = [event for event in _heard(profile, state, key) if until is None or event.received_at <= until]
+        never = why_never(flow, profile, playbook, heard, before, zone=where, published_at=library.published_at)
+    standing = _now(profile) if until is None else _then(before, profile, decisions)
+    if flow is not None:
+        standing = replace(standing, inside=tuple(inside for inside in standing.inside if inside.flow == flow))
+    return Explanation(
+        profile=profile,
+        zone=where,
+        zone_from=where_from,
+        lines=tuple(_line(each, messages.get(each.message_id or ""), where, until) for each in wanted),
+        standing=standing,
+        never=never,
+    )
+
+
+def _find(shop: str, email: str, state: State, vault: Vault, key: bytes) -> Profile:
     alias = alias_key(key, shop, "email", email)
     owners, shared = vault.owners([alias])
     profile = follow(state.profile, owners[alias]) if alias in owners else None
     if profile is None:
         many = ": more than five customers share it, so it identifies nobody" if alias in shared else ""
         raise NobodyError(f"nobody is known by this address in {shop}{many}")
-    decisions = sorted(
-        (decision for each in (profile.id, *profile.was) for decision in _ledger(vault, each)),
-        key=lambda decision: decision.at,
+    return profile
+
+
+def _clock(profile: Profile, playbook: Playbook) -> tuple[ZoneInfo, str]:
+    known = zone_of(profile)
+    shop = playbook.shops.get(profile.shop)
+    told = ((known[0], known[1]) if known else ("", ""), (shop.zone if shop else "", "shop"))
+    found = ((zone(name), source) for name, source in told if name)
+    return next(((where, source) for where, source in found if where is not None), (ZoneInfo("UTC"), "shop"))
+
+
+# --- how things stood ------------------------------------------------------------------------------------------------
+
+
+def _now(profile: Profile) -> Standing:
+    inside = tuple(
+        Inside(flow=run.flow, run=run.id, since=run.entered_at, until=run.resume_at)
+        for run in profile.runs
+        if run.status == "active"
     )
-    wanted = [
-        decision
-        for decision in decisions
-        if (flow is None or decision.flow == flow) and (until is None or decision.at <= until)
-    ]
-    messages = vault.messages(tuple({decision.message_id for decision in wanted if decision.message_id}))
-    return Explanation(profile=profile, lines=tuple(_line(decision, messages) for decision in wanted))
+    said: dict[str, str] = {}
+    for channel in ("email", "sms"):
+        act = profile.consent.get(f"{channel}:{profile.address(channel)}")
+        if act is not None:
+            said[channel] = act.state
+    return Standing(inside=inside, segments=dict(sorted(profile.segments.items())), said=said)
 
 
-#: decision → how a person would say it
-PHRASES = {
-    "entered": "entered {flow}, because {because}",
-    "not_entered": "did not enter {flow}: {because}",
-    "restarted": "started {flow} anew: it was triggered again before anything was sent",
-    "waiting": "waits in {flow} until {until} UTC",
-    "heard": "what {flow} waited for has come: {because}",
-    "branched": "went on in {flow}, because {because}",
-    "split": "was sent the way “{rule}” in {flow} ({share})",
-    "planned": "is to get the mail {template}",
-    "skipped": "does not get the mail {template}: {rule}",
-    "ended": "left {flow} ({as}): {rule}",
-    "said": "is now {rule}, by {source}",
-    "ignored": "{event} changed nothing: {rule}",
-    "merged": "turned out to be one person with profile {profile}: {rule}",
-    "error": "a condition failed and counted as false: {rule}",
-}
+def _then(before: Sequence[Decision], profile: Profile, ever: Sequence[Decision]) -> Standing:
+    """Return how things stood after these decisions, the first of `ever`."""
+    inside: dict[str, Inside] = {}
+    segments: dict[str, datetime] = {}
+    said: dict[str, str] = {}
+    ended = {decision.run for decision in ever if decision.what == "ended"}
+    lasting = {run.id for run in profile.runs if run.status == "active"}
+    for decision in before:
+        match decision.what:
+            case "entered" | "restarted" if decision.run and decision.flow:
+                inside[decision.run] = Inside(flow=decision.flow, run=decision.run, since=decision.at)
+            case "ended":
+                inside.pop(decision.run or "", None)
+            case "waiting" | "held" if decision.run in inside:
+                until = datetime.fromisoformat(str(decision.values["until"]))
+                inside[decision.run] = replace(inside[decision.run], until=until)
+            case "joined":
+                segments[str(decision.values["segment"])] = decision.at
+            case "left_segment":
+                segments.pop(str(decision.values["segment"]), None)
+            case "said":
+                state, _, channel = decision.rule.partition(" (")
+                said[channel.rstrip(")")] = state
+            case "merged":
+                # Of one flow under one key only one run goes on; for the other no line says that it has ended.
+                inside = {run: each for run, each in inside.items() if run in ended or run in lasting}
+            case _:
+                if decision.run in inside:
+                    inside[decision.run] = replace(inside[decision.run], until=None)
+    return Standing(inside=tuple(inside.values()), segments=dict(sorted(segments.items())), said=said)
 
 
-def words(decision: Decision) -> str:
-    """Return one decision as a person would say it."""
-    values = dict(decision.values)
-    if "until" in values:
-        values["until"] = str(values["until"])[:16].replace("T", " ")
-    known = {"flow": decision.flow, "rule": decision.rule, "because": _because(decision)}
-    phrase = PHRASES.get(decision.what, decision.what.replace("_", " ") + ": {because}")
-    return phrase.format_map(defaultdict(str, {**values, **known}))
+# --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _because(decision: Decision) -> str:
-    read = ", ".join(f"{name} = {value if value is not None else 'nothing'}" for name, value in decision.values.items())
-    return f"{decision.rule} [{read}]" if read else decision.rule
+def _line(decision: Decision, message: Message | None, where: ZoneInfo, until: datetime | None) -> Line:
+    outcome = _outcome(message, where, until) if message is not None else None
+    return Line(at=decision.at, words=phrase(decision, where), decision=decision, outcome=outcome)
 
 
-def _line(decision: Decision, messages: dict[str, Message]) -> Line:
-    message = messages.get(decision.message_id or "")
-    return Line(
-        at=decision.at,
-        words=words(decision),
-        decision=decision,
-        outcome=_outcome(message) if message is not None else None,
-    )
+def _outcome(message: Message, where: ZoneInfo, until: datetime | None) -> str | None:
+    """Return what had become of the message by then."""
 
+    def by_then(when: datetime | None) -> bool:
+        return until is None or when is None or when <= until
 
-def _outcome(message: Message) -> str:
-    told: list[str] = [message.state]
-    if message.opened_at is not None:
-        told.append("opened")
-    if message.links:
+    if not by_then(message.at):
+        return None
+    told = [message.state + (f" {moment(message.at, where)}" if message.at is not None else "")]
+    if message.opened_at is not None and by_then(message.opened_at):
+        told.append(f"opened {moment(message.opened_at, where)}")
+    if message.links and until is None:
         told.append(f"clicked {len(message.links)} link{'s' if len(message.links) > 1 else ''}")
     return ", ".join(told) + (f": {message.why}" if message.why and message.state != "delivered" else "")
 
@@ -130,3 +210,21 @@ def _ledger(vault: Vault, profile_id: str) -> Iterator[Decision]:
         for entry in page:
             yield from entry.decisions
         after = page[-1].at
+
+
+def _heard(profile: Profile, state: State, key: bytes) -> Iterable[Event]:
+    """Return what this person was told of in the last 400 days, oldest first."""
+    own, ids = frozenset(profile.aliases), frozenset((profile.id, *profile.was))
+    found: dict[str, Event] = {}
+    for profile_id in ids:
+        cursor: str | None = None
+        while True:
+            page = state.heard(profile_id, None, cursor)
+            for each in page.heard:
+                for event in each.events:
+                    if event.profile_id in ids if event.profile_id else own.intersection(alias_keys(key, (event,))):
+                        found[event.id] = event
+            cursor = page.cursor
+            if cursor is None:
+                break
+    return sorted(found.values(), key=lambda event: (event.received_at, event.id))

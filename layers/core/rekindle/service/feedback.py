@@ -6,7 +6,9 @@ complaint are accepted as deliveries of their own, the last two with their suppr
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -16,6 +18,7 @@ from rekindle.domain.facts import Engagement
 from rekindle.ports import Clock, Intake, Message, MessageState, Outbox
 from rekindle.service.accept import accept
 from rekindle.service.deliver import FORWARD
+from rekindle.service.guard import Guard
 from rekindle.service.notices import Notice
 
 _STATES: dict[str, MessageState] = {
@@ -34,9 +37,26 @@ _EVENTS = {
     "complained": "email.complained",
 }
 
+_log = logging.getLogger(__name__)
 
-def take(notice: Notice, *, outbox: Outbox, intake: Intake, clock: Clock, address_key: bytes) -> str:
-    """Do what a notice asks for; return what that was, for the metrics. Safe to repeat, in any order."""
+
+#: SES did not even try, because the address had bounced before: that harms nobody's reputation.
+_NOT_TRIED = "OnAccountSuppressionList"
+
+
+def take(
+    notice: Notice,
+    *,
+    outbox: Outbox,
+    intake: Intake,
+    clock: Clock,
+    address_key: bytes,
+    guard: Guard | None = None,
+) -> str:
+    """Do what a notice asks for; return what that was, for the metrics. Safe to repeat, in any order.
+
+    The `guard` is told of each hard bounce and each complaint once: when it moves the message.
+    """
     if notice.message_id is None:
         return "no_message"
     message = outbox.message(notice.message_id)
@@ -49,13 +69,24 @@ def take(notice: Notice, *, outbox: Outbox, intake: Intake, clock: Clock, addres
     if state is None:
         return "ignored"
     # The event first: if what follows fails, SES's repeat finds the same delivery id and goes on to the message.
-    if notice.kind in _EVENTS and not notice.machine:
+    if notice.kind in _EVENTS and not notice.machine and message.to != "shop":
         accept(_delivery(notice, message, clock.now()), intake, address_key)
-    _move(message, notice, state, outbox)
+    moved = _move(message, notice, state, outbox)
+    if guard is not None and moved and message.to != "shop" and state in ("bounced", "complained"):
+        _warn(guard, message, notice, state)
     return notice.kind
 
 
-def _move(message: Message, notice: Notice, state: MessageState, outbox: Outbox) -> None:
+def _warn(guard: Guard, message: Message, notice: Notice, state: Literal["bounced", "complained"]) -> None:
+    if state == "bounced" and _NOT_TRIED in (notice.detail or ""):
+        return
+    pause = guard.heard(message.shop, state)
+    if pause is not None:
+        _log.warning("marketing paused", extra={"shop": pause.shop, "why": pause.why})
+
+
+def _move(message: Message, notice: Notice, state: MessageState, outbox: Outbox) -> bool:
+    """Write what the notice says of the message; return whether that brought it to `state`."""
     told = replace(message, vendor_id=message.vendor_id or notice.vendor_id)
     if message.state in FORWARD[state]:
         told = replace(told, state=state, at=notice.at, why=notice.detail or message.why)
@@ -64,9 +95,9 @@ def _move(message: Message, notice: Notice, state: MessageState, outbox: Outbox)
             told = replace(told, opened_at=notice.at)
         if notice.kind == "clicked" and notice.link and notice.link not in message.links:
             told = replace(told, links=(*message.links, notice.link))
-    if told != message:
-        # On condition of the state just read: who changed it meanwhile is nearer to the truth, and SES tells again.
-        outbox.progress(told, (message.state,))
+    # On condition of the state just read: who changed it meanwhile is nearer to the truth, and SES tells again.
+    written = told != message and outbox.progress(told, (message.state,))
+    return written and told.state != message.state
 
 
 def _delivery(notice: Notice, message: Message, now: datetime) -> Delivery:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Alarm, Consent, Engagement, PrivacyRequest, Product
+from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, RingAt
 from rekindle.domain.profile import Profile
 from rekindle.flow.engine import advance, forget_planned
-from rekindle.flow.merge import merge
+from rekindle.flow.merge import MERGED, merge
 from rekindle.ports import (
     Alarms,
     Clock,
@@ -38,6 +38,7 @@ from rekindle.ports import (
 )
 from rekindle.service.graves import buried, remembering
 from rekindle.service.library import Library
+from rekindle.service.memories import filled, missing
 from rekindle.service.people import Load, Share, address_hash, follow, share_out, shared_addresses
 
 #: How often a lost race is run again before the wake queue takes over.
@@ -49,6 +50,8 @@ ANONYMOUS_LIFE = timedelta(days=90)
 
 #: What `send` or a delivery notice has settled for good.
 SETTLED = frozenset({"sent", "delivered", "bounced", "complained", "failed", "skipped"})
+#: Of these, what never went out: it counts against no cap.
+UNSENT = frozenset({"failed", "skipped"})
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +104,9 @@ class Journey:
             pending = self._state.pending(wake.pending_id)
             if pending is not None:
                 self.apply(pending)
-        if wake.profile_id is not None:
+        if wake.profile_id is not None and wake.campaign is not None:
+            self.call(wake.profile_id, wake.campaign)
+        elif wake.profile_id is not None:
             self.ring(wake.profile_id)
 
     # --- a pending item
@@ -194,38 +199,46 @@ class Journey:
                 aliases=share.aliases,
                 merged=tuple(Merged(other.id, other.version) for other in share.absorbed),
                 at=now,
-                decisions=(*(_merged(share, other, now) for other in share.absorbed), *advanced.decisions),
+                decisions=(*_merged(share, stored, now), *advanced.decisions),
                 products=products,
                 expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
             )
         )
 
-    # --- an alarm
+    # --- an alarm, a campaign
 
     def ring(self, profile_id: str) -> None:
         """Do what is due for this profile and set its next alarm. Raises `ConflictError` when every race was lost."""
+        self._tell(profile_id, _rang)
+
+    def call(self, profile_id: str, campaign: Campaign) -> None:
+        """Tell this profile that a campaign came. A repeat changes nothing. Raises as `ring` does."""
+        self._tell(profile_id, lambda stored, now: _came(stored, campaign, now))
+
+    def _tell(self, profile_id: str, event_for: Callable[[Profile, datetime], Event]) -> None:
+        """Apply an event that no delivery brought, and write only what it changes."""
         for race in range(RACES):
             stored = follow(self._state.profile, profile_id)
             if stored is None:
                 return
             now = self._clock.now()
-            event = Event(
-                id=ids.digest("alarm", stored.id, now.isoformat()),
-                shop=stored.shop,
-                type="alarm.rang",
-                occurred_at=now,
-                received_at=now,
-                data=Alarm(),
-                profile_id=stored.id,
-            )
-            advanced = self._advance(stored, (event,))
-            if advanced.profile == stored:
+            advanced = self._advance(stored, (event_for(stored, now),))
+            worth_telling = [decision for decision in advanced.decisions if not _goes_without_saying(decision)]
+            # Under another shape the same segments and moments are no news: the next change brings the shape along.
+            if replace(advanced.profile, shape=stored.shape) == stored and not worth_telling:
                 self._hand_over(stored, advanced.effects)
                 return
             profile = replace(advanced.profile, version=stored.version + 1)
             self._hand_over(profile, advanced.effects)
             try:
-                self._state.commit(Commit(shop=profile.shop, profile=profile, at=now, decisions=advanced.decisions))
+                self._state.commit(
+                    Commit(
+                        shop=profile.shop,
+                        profile=profile,
+                        decisions=advanced.decisions,
+                        expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
+                    )
+                )
             except ConflictError:
                 if race == RACES - 1:
                     raise
@@ -240,10 +253,22 @@ class Journey:
         if profile.planned:
             records = self._state.messages(tuple(profile.planned))
             settled = [message for message, record in records.items() if record.state in SETTLED]
-            profile = forget_planned(profile, settled, now)
+            unsent = [message for message in settled if records[message].state in UNSENT]
+            profile = forget_planned(profile, settled, now, unsent=unsent)
         effects: list[Effect] = []
         decisions: list[Decision] = []
         playbook = self._library.for_profile(profile)
+        asks = missing(profile, playbook)
+        if asks:
+            profile = filled(
+                profile,
+                asks,
+                playbook=playbook,
+                state=self._state,
+                key=self._key,
+                now=now,
+                addressed=self._addressed,
+            )
         for event in events:
             outcome = advance(profile, self._addressed(event, profile), playbook, now)
             profile = outcome.profile
@@ -286,7 +311,56 @@ class Journey:
                 self._state.lift(profile.shop, effect.channel, hashed, effect.granted_at)
 
 
-def _merged(share: Share, other: Profile, now: datetime) -> Decision:
-    why = "seen before the person was known" if other.anonymous else "one customer with one address, signed by the shop"
+def _merged(share: Share, merged: Profile, now: datetime) -> Iterator[Decision]:
+    """Yield who was merged and why, and which runs that ended."""
     event = share.events[0]
-    return Decision(at=now, what="merged", rule=why, event_id=event.id, values={"profile": other.id})
+    for other in share.absorbed:
+        known = "one customer with one address, signed by the shop"
+        why = "seen before the person was known" if other.anonymous else known
+        yield Decision(at=now, what="merged", rule=why, event_id=event.id, values={"profile": other.id})
+    for run in merged.runs if share.absorbed else ():
+        if run.ended_by == MERGED and run.ended_at == now:
+            yield Decision(
+                at=now,
+                what="ended",
+                rule=MERGED,
+                flow=run.flow,
+                run=run.id,
+                step=run.step,
+                event_id=event.id,
+                values={"as": run.status},
+            )
+
+
+def _rang(stored: Profile, now: datetime) -> Event:
+    return Event(
+        id=ids.digest("alarm", stored.id, now.isoformat()),
+        shop=stored.shop,
+        type="alarm.rang",
+        occurred_at=now,
+        received_at=now,
+        data=Alarm(),
+        profile_id=stored.id,
+    )
+
+
+def _came(stored: Profile, campaign: Campaign, now: datetime) -> Event:
+    return Event(
+        id=ids.digest("campaign", campaign.flow, campaign.occurrence, str(campaign.trigger), stored.id),
+        shop=stored.shop,
+        type="campaign.came",
+        occurred_at=campaign.at,
+        received_at=now,
+        data=campaign,
+        profile_id=stored.id,
+    )
+
+
+def _goes_without_saying(decision: Decision) -> bool:
+    """Whether a decision that changed nothing need not be written down: a campaign comes to everybody.
+
+    Who is not in its segment is not meant by it, and who is told of it again has entered already.
+    """
+    return decision.what != "not_entered" or (
+        decision.rule.startswith("segment: ") or decision.rule in {"already inside", "entered before"}
+    )

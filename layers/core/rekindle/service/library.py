@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain.errors import RekindleError
@@ -21,6 +22,11 @@ _flow = msgspec.json.Decoder(Flow)
 _playbook = msgspec.json.Decoder(Playbook)
 
 
+class _Pointer(Struct, frozen=True):
+    hash: str
+    published_at: datetime | None = None
+
+
 class Library:
     """Reads published content; holds what cannot change for as long as the process lives."""
 
@@ -28,22 +34,33 @@ class Library:
         self._blobs = blobs
         self._clock = clock
         self._hash: str | None = None
+        self._published_at: datetime | None = None
         self._looked_at: datetime | None = None
         self._newest: Playbook | None = None
         self._flows: dict[str, Flow] = {}
 
-    def hash(self) -> str | None:
-        """Return the hash of the published set, at most `POINTER_LIFE` old; `None` before the first publish."""
+    def hash(self, *, fresh: bool = False) -> str | None:
+        """Return the hash of the published set, at most `POINTER_LIFE` old (`fresh`: as it is now).
+
+        `None` before the first publish.
+        """
         now = self._clock.now()
-        if self._looked_at is None or not timedelta(0) <= now - self._looked_at < POINTER_LIFE:
+        if fresh or self._looked_at is None or not timedelta(0) <= now - self._looked_at < POINTER_LIFE:
             raw = self._blobs.get(POINTER)
-            self._hash = msgspec.json.decode(raw)["hash"] if raw else None
+            found = msgspec.json.decode(raw, type=_Pointer) if raw else None
+            self._hash = found.hash if found else None
+            self._published_at = found.published_at if found else None
             self._looked_at = now
         return self._hash
 
-    def newest(self) -> Playbook:
+    @property
+    def published_at(self) -> datetime | None:
+        """When the published set went live, as last looked at; `None` where that is not known."""
+        return self._published_at
+
+    def newest(self, *, fresh: bool = False) -> Playbook:
         """Return the published playbook; an empty one before the first publish."""
-        wanted = self.hash()
+        wanted = self.hash(fresh=fresh)
         if wanted is None:
             return Playbook(hash="")
         if self._newest is None or self._newest.hash != wanted:
@@ -61,7 +78,12 @@ class Library:
             for run in profile.runs
             if newest.flows.get(run.flow) is None or newest.flows[run.flow].version != run.version
         }
-        return replace(newest, pinned=pinned) if pinned else newest
+        if not pinned:
+            return newest
+        playbook = replace(newest, pinned=pinned)
+        # What was computed of the newest (its shape, its asks) holds for this one too.
+        vars(playbook).update(vars(newest))
+        return playbook
 
     def _pinned(self, version: str) -> Flow:
         if version not in self._flows:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, RekindleError
@@ -369,6 +369,7 @@ class Privacy:
             "shop": case.shop,
             "request_id": case.request.request_id,
             "profile": profile,
+            "known": _known(profile),
             "suppressions": refusals,
             "messages": messages,
             "ledger": [{"at": line.at.partition("#")[0], "decisions": line.decisions} for line in lines],
@@ -554,6 +555,24 @@ def _told(delivery: Delivery, events: Sequence[Event]) -> dict[str, object]:
     if len(events) == len(delivery.events):
         told["body"] = _readable(delivery.body)
     return told
+
+
+def _known(profile: Profile) -> dict[str, object]:
+    """Return in full words what the profile itself holds in short ones."""
+    tags = {**profile.tag_marks, **profile.own_tags}
+    return {
+        "traits": {name: {"value": trait.value, "since": trait.at} for name, trait in profile.traits.items()},
+        "tags": {name: {"on": tag.on, "since": tag.at} for name, tag in tags.items()},
+        "segments": profile.segments,
+        "told": {name: {"source": told.source, "at": told.at} for name, told in profile.told.items()},
+        "orders": {order: asdict(mark) for order, mark in profile.orders.items()},
+        "shipments": {parcel: asdict(mark) for parcel, mark in profile.shipments.items()},
+        "entries": {
+            flow: [{"key": key or None, "times": entry.ordinal, "last_at": entry.at} for key, entry in entries.items()]
+            for flow, entries in profile.entries.items()
+        },
+        "latest_messages": [asdict(touch) for touch in profile.touches],
+    }
 
 
 def _readable(body: bytes) -> object:

@@ -1,0 +1,99 @@
+"""What an event changes in what is known of a customer, and what it therefore tells.
+
+Facts about a resource are upserts by its id: a delivery that is older than what is known changes nothing and tells
+nothing, and each moment of an order's life is told once, whichever delivery brought it first (DESIGN §2). So flows see
+clean events however late, doubled or shuffled the shop's deliveries were.
+
+What merely happened (a view, a search, a campaign's hour) has no state that could be older: it is told as it comes. A
+repeated delivery is stopped by its id before it comes here. Reviews and referrals are told once all the same, for
+several sources may tell of one: their order's mark remembers them.
+
+What nobody signed may say what was looked at, put into a cart or written into a form, and where and in which language
+the browser stands. It never changes a contact point, a name or consent, and nothing else is taken from it (DESIGN §6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from rekindle.domain.absorb.absorbed import Absorbed
+from rekindle.domain.absorb.baskets import BASKET_LIFE, MAX_BASKETS, basket_age, few_baskets, fill, take_basket
+from rekindle.domain.absorb.messages import take_coupon, take_engagement
+from rekindle.domain.absorb.orders import (
+    MAX_SHIPMENTS,
+    few_shipments,
+    newness,
+    take_order,
+    take_referral,
+    take_refund,
+    take_review,
+    take_shipment,
+)
+from rekindle.domain.absorb.person import later_act, take_consent, take_customer, with_contacts, with_person
+from rekindle.domain.absorb.traits import take_form, take_traits
+from rekindle.domain.events import Event
+from rekindle.domain.facts import (
+    Basket,
+    Consent,
+    Coupon,
+    Customer,
+    Engagement,
+    Form,
+    Order,
+    Referral,
+    Refund,
+    Review,
+    Search,
+    Shipment,
+    TraitsTold,
+    View,
+)
+from rekindle.domain.profile import Profile
+
+__all__ = [
+    "BASKET_LIFE",
+    "MAX_BASKETS",
+    "MAX_SHIPMENTS",
+    "Absorbed",
+    "absorb",
+    "basket_age",
+    "few_baskets",
+    "few_shipments",
+    "fill",
+    "later_act",
+    "newness",
+]
+
+#: What anybody may tell.
+_UNSIGNED = (Basket, View, Search, Form)
+
+#: Kind of fact → what it changes and tells. All others change nothing, and are told as they come.
+_TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
+    Refund: take_refund,
+    Shipment: take_shipment,
+    Consent: take_consent,
+    Engagement: take_engagement,
+    Customer: take_customer,
+    Form: take_form,
+    TraitsTold: take_traits,
+    Coupon: take_coupon,
+    Review: take_review,
+    Referral: take_referral,
+}
+
+
+def absorb(profile: Profile, event: Event, now: datetime) -> Absorbed:
+    """Take the event's facts into the profile. `now` only decides what is old enough to be forgotten."""
+    if not event.signed and not isinstance(event.data, _UNSIGNED):
+        return Absorbed(profile, ignored="nobody signed it")
+    profile = with_person(with_contacts(profile, event), event)
+    match event.data:
+        case Basket() as basket:
+            return take_basket(profile, event, basket, now)
+        case Order() as order:
+            return take_order(profile, event, order, now)
+        case fact:
+            take = _TAKEN.get(type(fact))
+            return take(profile, event, fact) if take is not None else Absorbed(profile, (event,))

@@ -1,0 +1,169 @@
+"""How people come into flows: trigger, filter, and the rules of entry, in their order. Pure."""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from rekindle.domain import ids
+from rekindle.domain.errors import ConditionError
+from rekindle.domain.events import Event
+from rekindle.domain.facts import Campaign, DateCame, SegmentChange, Start
+from rekindle.domain.profile import Entry, Run
+from rekindle.flow.conditions import condition
+from rekindle.flow.local_time import zone
+from rekindle.flow.program import Flow, OnSchedule, Rule, Trigger
+from rekindle.flow.steps import arrive
+from rekindle.flow.turn import Turn
+
+#: How many entry keys of one flow are remembered. An older basket that came back would give the same run and message
+#: ids again, and the message's own record (kept 400 days) stops what was sent.
+MAX_ENTRIES = 50
+
+_ALL = 10_000
+
+
+#: The rule that forbade an entry, and the values that it looked at.
+Refusal = tuple[str, dict[str, Any]]
+
+
+def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
+    """Let the person into the flow if every rule allows it; the ledger says which one did not."""
+    if not _is_for(trigger, flow, told):
+        return
+    names = turn.names(told.data)
+    key = _key(turn, flow, names) if flow.key else None
+    start = max(min(told.occurred_at, turn.at), turn.at - timedelta(seconds=flow.max_age))
+    inside = [run for run in turn.active() if run.flow == flow.name]
+    same = next((run for run in inside if run.key == key), None)
+    refusal = _unwanted(turn, flow, trigger, told, names)
+    if refusal is None and flow.key and key is None:
+        refusal = f"key: {flow.key}", {}
+    if refusal is None and same is not None:
+        if flow.restart and not same.messages:
+            _restart(turn, same, flow, told, start)
+            return
+        refusal = "already inside", {"key": key}
+    ordinal = 1
+    if refusal is None:
+        refusal, ordinal = _again(turn, flow, key, len(inside))
+    if refusal is not None:
+        turn.decide("not_entered", refusal[0], flow=flow, values=refusal[1])
+        return
+    run = Run(
+        id=ids.run_id(turn.profile.shop, flow.name, key, ordinal, None if flow.unique_key else turn.profile.id),
+        flow=flow.name,
+        version=flow.version,
+        playbook=turn.playbook.hash,
+        entered_at=start,
+        expires_at=start + timedelta(seconds=flow.timeout),
+        key=key,
+        unique_key=flow.unique_key,
+        ordinal=ordinal,
+        event_id=told.id,
+        event_type=told.type,
+        trigger=told.data,
+        step=flow.first,
+    )
+    turn.change(runs=(*turn.profile.runs, run))
+    turn.decide("entered", trigger.when or _said(trigger, told), run=run, values=turn.read(trigger.when, names))
+    arrive(turn, run, flow, flow.first, start)
+
+
+def _unwanted(turn: Turn, flow: Flow, trigger: Trigger, told: Event, names: dict[str, Any]) -> Refusal | None:
+    """Return why this event lets nobody in, if so."""
+    if isinstance(trigger, OnSchedule) and trigger.segment and trigger.segment not in turn.profile.segments:
+        return f"segment: {trigger.segment}", {}
+    if not turn.true(trigger.when, names, flow=flow):
+        return f"filter: {trigger.when}", turn.read(trigger.when, names)
+    if turn.at - told.occurred_at > timedelta(seconds=flow.max_age):
+        return "max_age", {"occurred_at": told.occurred_at.isoformat()}
+    if not _open(turn, flow, told.occurred_at):
+        return "window", {"opens": flow.opens or None, "closes": flow.closes or None}
+    return None
+
+
+def _again(turn: Turn, flow: Flow, key: str | None, inside: int) -> tuple[Refusal | None, int]:
+    """Return why this person may not enter (again), if so, and which time it is under this key."""
+    past = turn.profile.entries.get(flow.name, {}).get(key or "")
+    ordinal = past.ordinal + 1 if past else 1
+    if flow.at_once is not None and inside >= flow.at_once:
+        return ("at_once", {"inside": inside}), ordinal
+    if past is not None and (flow.again is None or turn.at - past.at < timedelta(seconds=flow.again)):
+        return ("entered before", {"key": key, "at": past.at.isoformat()}), ordinal
+    # Who is held out counts as entered, so that both groups are taken in by the same rules and can be compared.
+    _remember(turn, flow, key or "", Entry(ordinal, turn.at))
+    if flow.holdout and _held_out(turn, flow):
+        return ("holdout", {"share": f"{flow.holdout / 100:g} %"}), ordinal
+    return None, ordinal
+
+
+def _said(trigger: Trigger, told: Event) -> str:
+    return f"{told.type} {trigger.subject}" if isinstance(trigger, Rule) and trigger.subject else told.type
+
+
+def _is_for(trigger: Trigger, flow: Flow, told: Event) -> bool:
+    """Whether a day, an occurrence, a start by hand or a segment is this flow's business at all."""
+    match told.data:
+        case DateCame(flow=name, trigger=place) | Campaign(flow=name, trigger=place):
+            return name == flow.name and place < len(flow.triggers) and flow.triggers[place] is trigger
+        case SegmentChange(name=name) | Start(flow=name):
+            return isinstance(trigger, Rule) and trigger.subject in ("", name)
+        case _:
+            return True
+
+
+def _key(turn: Turn, flow: Flow, names: dict[str, Any]) -> str | None:
+    try:
+        found = condition(flow.key).value(names)
+    except ConditionError as error:
+        turn.decide("error", str(error), flow=flow)
+        return None
+    return None if found in (None, "") else str(found)
+
+
+def _open(turn: Turn, flow: Flow, when: datetime) -> bool:
+    where = turn.shop.zone if turn.shop else "UTC"
+    after = not flow.opens or when >= _local(flow.opens, where)
+    return after and (not flow.closes or when < _local(flow.closes, where))
+
+
+@functools.lru_cache(maxsize=256)
+def _local(text: str, where: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=zone(where) or ZoneInfo("UTC"))
+
+
+def _held_out(turn: Turn, flow: Flow) -> bool:
+    point = int(ids.digest("holdout", turn.profile.shop, flow.name, turn.profile.id), 16) % _ALL
+    return point < flow.holdout
+
+
+def _remember(turn: Turn, flow: Flow, key: str, entry: Entry) -> None:
+    entered = {**turn.profile.entries.get(flow.name, {}), key: entry}
+    while len(entered) > MAX_ENTRIES:
+        del entered[min(entered, key=lambda known: (entered[known].at, known))]
+    turn.change(entries={**turn.profile.entries, flow.name: entered})
+
+
+def _restart(turn: Turn, run: Run, flow: Flow, told: Event, start: datetime) -> None:
+    # The restarted run takes the newest version: nothing that the old one said has been done yet.
+    again = replace(
+        run,
+        version=flow.version,
+        playbook=turn.playbook.hash,
+        entered_at=start,
+        expires_at=start + timedelta(seconds=flow.timeout),
+        event_id=told.id,
+        event_type=told.type,
+        trigger=told.data,
+        arrived_at=None,
+        resume_at=None,
+        visits={},
+    )
+    turn.put(again)
+    turn.decide("restarted", "restart", run=again, values={"since": start.isoformat()})
+    arrive(turn, again, flow, flow.first, start)

@@ -1,0 +1,180 @@
+"""What conditions and mails may know of a profile, a run and a shop, each part with its kind and where it comes from.
+
+Pure. The kinds are what `rekindle.flow.check` holds expressions against; the sources say which conditions an event can
+have changed, so that only those are evaluated again (DESIGN §5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from rekindle.domain.history import History, history
+from rekindle.domain.profile import Profile, Run
+from rekindle.domain.traits import STANDARD_TRAITS
+from rekindle.flow.program import Shop
+
+#: `moment` is a point in time; `date` is a day (`2001-02-29`, or `--02-29` without a year); `money` maps currencies to
+#: numbers; `any` is what nothing is known of.
+Kind = Literal["text", "number", "flag", "moment", "date", "list", "money", "basket", "traits", "values", "any"]
+
+
+_NOTHING = Decimal(0)
+
+
+class Field(Struct, frozen=True):
+    """One name: what kind of value it has, the parts of the profile that it is computed from, and how."""
+
+    kind: Kind
+    sources: tuple[str, ...] = ()
+    read: Callable[[ProfileView], Any] | None = None
+
+
+class ProfileView(dict[str, Any]):
+    """What conditions know of a profile: the names of `PROFILE`, each worked out when it is first asked for."""
+
+    def __init__(self, profile: Profile, shop: Shop | None, past: History | None = None) -> None:
+        """Take the profile, and its history if that is at hand."""
+        super().__init__()
+        self.profile = profile
+        self.shop = shop
+        self.past_if_read = past
+
+    def __missing__(self, name: str) -> Any:
+        """Work this name out. Raises `KeyError` for one that no profile has."""
+        read = PROFILE[name].read
+        found = self[name] = read(self) if read is not None else None
+        return found
+
+    @property
+    def past(self) -> History:
+        """What the person has bought."""
+        if self.past_if_read is None:
+            self.past_if_read = history(self.profile)
+        return self.past_if_read
+
+    @property
+    def traits(self) -> Traits:
+        """What is known of the person beside what the shop says."""
+        return Traits((name, trait.value) for name, trait in self.profile.traits.items() if trait.value is not None)
+
+    def spent(self) -> Decimal:
+        """What the person has paid, in the shop's own currency."""
+        return self.past.revenue.get(self.shop.currency, _NOTHING) if self.shop is not None else _NOTHING
+
+
+class Money(dict[str, Decimal]):
+    """Money by currency; of one in which nothing was paid it is none."""
+
+    def __missing__(self, key: str) -> Decimal:
+        """Nothing was paid in this currency."""
+        return _NOTHING
+
+
+class Traits(dict[str, Any]):
+    """Traits by name; one that is not known is `None`."""
+
+    def __missing__(self, key: str) -> None:
+        """Nothing is known under this name."""
+
+
+def _person(name: str) -> Field:
+    return Field("text", ("person",), lambda of: getattr(of.profile.person, name))
+
+
+def _bought(kind: Kind, read: Callable[[History], Any]) -> Field:
+    return Field(kind, ("orders",), lambda of: read(of.past))
+
+
+def _trait(name: str, kind: Kind) -> Field:
+    return Field(kind, ("traits",), lambda of: of["traits"][name])
+
+
+PROFILE: dict[str, Field] = {
+    "email": Field("text", ("email",), lambda of: of.profile.email),
+    "phone": Field("text", ("phone",), lambda of: of.profile.phone),
+    **{name: _person(name) for name in ("first_name", "last_name", "locale", "country", "region", "city")},
+    "tags": Field("list", ("tag_marks", "own_tags"), lambda of: of.profile.tags),
+    "anonymous": Field("flag", ("email", "phone", "shop_customer_id"), lambda of: of.profile.anonymous),
+    "subscribed": Field("flag", ("consent", "email"), lambda of: of.profile.consented("email")),
+    "sms_subscribed": Field("flag", ("consent", "phone"), lambda of: of.profile.consented("sms")),
+    "created_at": Field("moment", ("created_at",), lambda of: of.profile.created_at),
+    "orders": _bought("number", lambda past: past.orders),
+    "items": _bought("number", lambda past: past.items),
+    "revenue": _bought("money", lambda past: Money(past.revenue)),
+    "average": _bought("money", lambda past: Money(past.average)),
+    "spent": Field("number", ("orders",), ProfileView.spent),
+    "first_order_at": _bought("moment", lambda past: past.first_order_at),
+    "last_order_at": _bought("moment", lambda past: past.last_order_at),
+    "products": _bought("list", lambda past: tuple(sorted(past.products))),
+    "kinds": _bought("list", lambda past: tuple(sorted(past.kinds))),
+    "basket": Field("basket", ("baskets",), lambda of: _open_basket(of.profile)),
+    "unopened": Field("number", ("touches",), lambda of: _unopened(of.profile)),
+    "traits": Field("traits", ("traits",), lambda of: of.traits),
+    **{name: _trait(name, kind) for name, kind in STANDARD_TRAITS.items()},
+}
+
+RUN: dict[str, Field] = {
+    "key": Field("text"),
+    "entered_at": Field("moment"),
+    "opened": Field("list"),
+    "clicked": Field("list"),
+    "messages": Field("list"),
+    "redeemed": Field("list"),
+}
+
+SHOP: dict[str, Field] = {
+    "id": Field("text"),
+    "name": Field("text"),
+    "platform": Field("text"),
+    "currency": Field("text"),
+    "locale": Field("text"),
+    "zone": Field("text"),
+    "shipping_days": Field("number"),
+    "values": Field("values"),
+}
+
+#: Parts of the profile whose change can change what a segment says, beside those that `PROFILE` names.
+RECENT = "recent"
+SEGMENTS = "segments"
+
+
+def sources_of(inputs: tuple[str, ...]) -> frozenset[str]:
+    """Return the parts of a profile that these names (of `PROFILE`, or `recent`, `segments`) are computed from."""
+    return frozenset(source for name in inputs for source in (PROFILE[name].sources if name in PROFILE else (name,)))
+
+
+def profile_view(profile: Profile, shop: Shop | None, past: History | None = None) -> ProfileView:
+    """Return what conditions know of a profile. `past` is its history, if at hand."""
+    return ProfileView(profile, shop, past)
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """Return what conditions know of a run: exactly the names of `RUN`."""
+    return {
+        "key": run.key,
+        "entered_at": run.entered_at,
+        "opened": run.opened,
+        "clicked": run.clicked,
+        "messages": tuple(run.messages),
+        "redeemed": run.redeemed,
+    }
+
+
+def _open_basket(profile: Profile) -> Any:
+    left = [basket for basket in profile.baskets.values() if basket.items and basket.completed_at is None]
+    return max(left, key=lambda basket: (basket.updated_at, basket.id), default=None)
+
+
+def _unopened(profile: Profile) -> int:
+    """Return how many of the latest marketing mails in a row nobody opened."""
+    count = 0
+    for touch in reversed(profile.touches):
+        if touch.channel == "email" and touch.marketing:
+            if touch.opened:
+                break
+            count += 1
+    return count

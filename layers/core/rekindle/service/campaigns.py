@@ -1,0 +1,125 @@
+"""Campaigns: a schedule's hour came, so everybody in the shop is told, in shards (`service/fanout.py`).
+
+A tick looks at what fell since the last one and starts what is not started yet, each occurrence once: after an outage
+what is younger than a day is caught up. Who is in the segment, and who has entered already, the engine decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+
+from rekindle.domain import ids
+from rekindle.domain.facts import Campaign
+from rekindle.flow.calendar import occurrences
+from rekindle.flow.program import OnSchedule, Playbook
+from rekindle.ports import Blobs, Clock, FanoutQueue
+from rekindle.service.fanout import shard_tasks
+from rekindle.service.library import POINTER_LIFE, Library
+from rekindle.service.passes import settling
+
+#: What is older than this is not caught up.
+MAX_AGE = timedelta(hours=24)
+#: So old may the mark of the last tick grow before it is written again. A campaign that is published meanwhile, for an
+#: hour that has just gone by, is still taken.
+MARK_EVERY = timedelta(minutes=5)
+
+_TICKED = "campaigns/ticked.json"
+
+
+class Occurrence(Struct, frozen=True, kw_only=True):
+    """One campaign of one shop, at one time."""
+
+    flow: str
+    shop: str
+    at: datetime
+    trigger: int = 0
+    """its place among the flow's triggers"""
+
+    @property
+    def name(self) -> str:
+        """What the occurrence is called: the same for everybody."""
+        return f"{self.at:%Y-%m-%dT%H:%MZ}"
+
+
+class Started(Struct, frozen=True, kw_only=True):
+    """That an occurrence was started, and under which name its shards tell of their progress."""
+
+    flow: str
+    shop: str
+    at: datetime
+    fanout: str
+    hash: str
+    started_at: datetime
+    shards: int
+
+
+class _Ticked(Struct, frozen=True):
+    until: datetime
+
+
+def due(playbook: Playbook, after: datetime, until: datetime) -> Iterator[Occurrence]:
+    """Yield every occurrence of the enabled campaigns in `after` < t <= `until`, each once."""
+    for flow in playbook.flows.values():
+        schedules = [(place, one) for place, one in enumerate(flow.triggers) if isinstance(one, OnSchedule)]
+        for shop in playbook.shops.values() if schedules else ():
+            if playbook.enabled(flow, shop.id):
+                for place, schedule in schedules:
+                    moments = occurrences(schedule, shop.zone, after, until)
+                    yield from (Occurrence(flow=flow.name, shop=shop.id, at=at, trigger=place) for at in moments)
+
+
+class Campaigns:
+    """Starts campaigns."""
+
+    def __init__(self, *, blobs: Blobs, library: Library, queue: FanoutQueue, clock: Clock, shards: int) -> None:
+        self._blobs = blobs
+        self._library = library
+        self._queue = queue
+        self._clock = clock
+        self._shards = shards
+
+    def tick(self) -> int:
+        """Start what has come since the last tick; return how many campaigns that were. Two at once do no harm."""
+        now = self._clock.now()
+        found = self._blobs.get(_TICKED)
+        last = msgspec.json.decode(found, type=_Ticked).until if found is not None else None
+        started = 0
+        if last is not None:
+            playbook = self._library.newest(fresh=True)
+            for occurrence in due(playbook, max(last, now - MAX_AGE), now):
+                started += self._start(occurrence, playbook)
+        if last is None or now - last >= MARK_EVERY:
+            # Last: a crash before it lets the next tick look at the same time again.
+            self._blobs.put(_TICKED, msgspec.json.encode(_Ticked(now)), "application/json")
+        return started
+
+    def _start(self, occurrence: Occurrence, playbook: Playbook) -> bool:
+        key = f"campaigns/{occurrence.shop}/{occurrence.flow}/{occurrence.at:%Y%m%dT%H%MZ}.{occurrence.trigger}.json"
+        if self._blobs.get(key) is not None:
+            return False
+        started = Started(
+            flow=occurrence.flow,
+            shop=occurrence.shop,
+            at=occurrence.at,
+            # The same however often this start is tried: so what an earlier try put on the queue is not done twice.
+            fanout=ids.digest("campaign", key, str(self._shards)),
+            hash=playbook.hash,
+            started_at=self._clock.now(),
+            shards=self._shards,
+        )
+        tasks = shard_tasks(
+            started.fanout,
+            started.started_at,
+            self._shards,
+            shop=occurrence.shop,
+            campaign=Campaign(
+                flow=occurrence.flow, at=occurrence.at, occurrence=occurrence.name, trigger=occurrence.trigger
+            ),
+        )
+        # A worker that has not seen the playbook yet would not know the flow.
+        self._queue.ask(tasks, settling(self._library, self._clock, POINTER_LIFE))
+        return self._blobs.swap(key, msgspec.json.encode(started), expected=None)

@@ -1,0 +1,164 @@
+"""Reaching everybody: all profiles in shards over a queue, at a bounded pace, from where a crash left off.
+
+Two things reach everybody, and nothing else does: the pass after a publish (`service/passes.py`) and a campaign
+(`service/campaigns.py`). Both put one task for each shard on the queue. A task wakes the next profiles of its shard,
+puts the following task on the queue, and then says how far it has come: a crash between any two of these repeats some
+wakes, which do nothing the second time, and never leaves a profile out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rekindle.domain.facts import Campaign
+from rekindle.ports import Blobs, Clock, Everybody, FanoutQueue, ShardTask, Wake, WakeQueue
+
+#: In how many parts everybody is reached, where nothing else is said (template.yaml, FanoutShards).
+SHARDS = 16
+#: One task wakes about so many profiles, over so many seconds, and then the next one comes: with 16 shards some 500
+#: profiles a second, which journey and the tables follow without alarms having to wait behind them.
+SLICE = 1_000
+SLICE_SECONDS = 30
+#: While more than this waits to be done, nothing is added.
+BACKLOG = 5_000
+
+_CHUNK = 50
+#: Of a shop with few of many profiles, one task looks at so many pages at most.
+_PAGES = 20
+
+_NEWEST = "passes/last.json"
+
+
+class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far one shard has come. `step` counts its tasks that are done."""
+
+    shard: int
+    of: int
+    step: int
+    woken: int
+    at: datetime
+    done: bool = False
+
+
+class Pass(Struct, frozen=True, kw_only=True):
+    """One pass: because of which playbook, to what shape it brings everybody, and when it was started."""
+
+    id: str
+    shape: str
+    hash: str
+    started_at: datetime
+    shards: int
+
+
+_pass = msgspec.json.Decoder(Pass)
+_progress = msgspec.json.Decoder(Progress)
+
+
+def shard_tasks(
+    fanout: str, started_at: datetime, shards: int, *, shop: str = "", campaign: Campaign | None = None
+) -> list[ShardTask]:
+    """Return the first task of each shard: of a campaign, or else of a pass."""
+    return [
+        ShardTask(
+            fanout=fanout,
+            kind="pass" if campaign is None else "campaign",
+            started_at=started_at,
+            shard=shard,
+            of=shards,
+            shop=shop,
+            campaign=campaign,
+        )
+        for shard in range(shards)
+    ]
+
+
+def last_pass(blobs: Blobs) -> tuple[Pass | None, str | None]:
+    """Return the newest pass and its file's version tag; two `None` before the first."""
+    found = blobs.tagged(_NEWEST)
+    return (_pass.decode(found[0]), found[1]) if found is not None else (None, None)
+
+
+def put_last_pass(blobs: Blobs, newest: Pass, *, expected: str | None) -> bool:
+    """Write the newest pass, unless somebody else was first; return whether it was written."""
+    return blobs.swap(_NEWEST, msgspec.json.encode(newest), expected=expected)
+
+
+def progress_of(blobs: Blobs, fanout: str) -> list[Progress]:
+    """Return how far each shard has come of which something is known, by its number."""
+    found = (blobs.get(key) for key in sorted(blobs.list(f"fanout/{fanout}/")))
+    return [_progress.decode(raw) for raw in found if raw is not None]
+
+
+class Fanout:
+    """Works on shards."""
+
+    def __init__(
+        self, *, everybody: Everybody, wakes: WakeQueue, queue: FanoutQueue, blobs: Blobs, clock: Clock
+    ) -> None:
+        self._everybody = everybody
+        self._wakes = wakes
+        self._queue = queue
+        self._blobs = blobs
+        self._clock = clock
+
+    def work(self, task: ShardTask) -> int:
+        """Wake the next profiles of a shard and leave the rest to the next task; return how many were woken."""
+        if self._is_over(task):
+            return 0
+        if self._wakes.backlog() > BACKLOG:
+            self._queue.ask([task], SLICE_SECONDS)
+            return 0
+        ids, cursor = self._slice(task)
+        for number, chunk in enumerate(_chunks(ids)):
+            delay = number * _CHUNK * SLICE_SECONDS // SLICE
+            self._wakes.wake([Wake(profile_id=each, campaign=task.campaign) for each in chunk], delay)
+        following = replace(task, step=task.step + 1, cursor=cursor, woken=task.woken + len(ids))
+        if cursor is not None:
+            self._queue.ask([following], SLICE_SECONDS)
+        # Last: what is written here says that the next task is on its way.
+        progress = Progress(
+            shard=task.shard,
+            of=task.of,
+            step=following.step,
+            woken=following.woken,
+            at=self._clock.now(),
+            done=cursor is None,
+        )
+        self._blobs.put(_key(task), msgspec.json.encode(progress), "application/json")
+        return len(ids)
+
+    def _is_over(self, task: ShardTask) -> bool:
+        """Whether this very task was done before, or its pass has been overtaken by one that began later."""
+        raw = self._blobs.get(_key(task))
+        if raw is not None and _progress.decode(raw).step > task.step:
+            return True
+        if task.kind != "pass":
+            return False
+        newest, _ = last_pass(self._blobs)
+        # Not "is another": the one that put this task here may be about to write itself down.
+        return newest is not None and newest.id != task.fanout and newest.started_at > task.started_at
+
+    def _slice(self, task: ShardTask) -> tuple[list[str], str | None]:
+        ids: list[str] = []
+        cursor = task.cursor
+        for _ in range(_PAGES):
+            page = self._everybody.profile_ids(task.shard, task.of, cursor, shop=task.shop)
+            ids += page.ids
+            cursor = page.cursor
+            if cursor is None or len(ids) >= SLICE:
+                break
+        return ids, cursor
+
+
+def _key(task: ShardTask) -> str:
+    return f"fanout/{task.fanout}/{task.shard:04}.json"
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]

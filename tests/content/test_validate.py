@@ -1,0 +1,228 @@
+"""The content as one set: what flows, segments, texts and shops say of one another must be there, and fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from rekindle.content.texts import PushTemplate, SmsTemplate
+from rekindle.content.validate import Verdict, validate
+from rekindle.flow.program import Manners
+
+SHOP = """\
+name: Acme
+platform: shopify
+url: https://acme.example
+sender: {name: Acme, email: hello@acme.example}
+postal_address: Acme Ltd, 1 High Street, London N1
+currency: GBP
+locale: en-GB
+zone: Europe/London
+"""
+MAILS = {
+    "emails/note/subject.txt": "Look at this",
+    "emails/note/body.html": "<p>Somebody is not happy.</p>",
+    "emails/note/mail.yaml": "category: transactional",
+    "emails/note/sample.json": "{}",
+    "emails/reminder/subject.txt": "Still there",
+    "emails/reminder/body.html": '<p>{{ shop.postal_address }} <a href="{{ links.unsubscribe }}">Enough</a></p>',
+    "emails/reminder/sample.json": "{}",
+}
+HEAD = "trigger: {event: checkout.updated, when: event.items}\n"
+
+
+def looked_at(**texts: str) -> Verdict:
+    """Return the verdict on these files; `flows_x` is `flows/x.yaml`, and so on for what is not a mail."""
+    folders = {"sms": "txt"}
+    named = {}
+    for name, text in texts.items():
+        folder, _, rest = name.partition("_")
+        path = f"{folder}/{rest.replace('_', '-')}.{folders.get(folder, 'yaml')}" if rest else f"{folder}.yaml"
+        named[path] = text
+    return validate({path: text.encode() for path, text in (named | MAILS).items()})
+
+
+def wrong(**texts: str) -> list[str]:
+    return [str(problem) for problem in looked_at(**texts).problems]
+
+
+def test_everything_is_published_in_its_place() -> None:
+    """Segments and manners with the flows, short texts with the mails."""
+    verdict = looked_at(
+        flows_hello=HEAD + "steps:\n  - sms: hello\n  - push: hello\n  - email: reminder\n  - notify: note\n",
+        segments_vip="when: profile.spent > shop.values.line",
+        segments_rest="when: not in_segment('vip')",
+        manners="otherwise: wait",
+        traits="tea: text",
+        sms_hello="Hi {{ profile.first_name | default('there') }}\n",
+        push_hello="title: Hi\nbody: '{{ event.item_count }} things'\nurl: https://acme.example",
+        shops_acme=SHOP + "flows: {hello: on}\nnotify: team@acme.example\nvalues: {line: 500, words: [a, b]}\n"
+        "shipping_days: 3\nchannels: [push, sms]\n",
+    )
+    assert (verdict.problems, verdict.warnings) == ((), ())
+    found = verdict.published
+    assert found is not None
+    assert set(found.playbook.segments) == {"vip", "rest"}
+    assert [segment.name for segment in found.playbook.ordered_segments] == ["vip", "rest"]
+    assert found.playbook.manners == Manners(otherwise="wait")
+    assert found.mails.sms == {
+        "hello": SmsTemplate(name="hello", text="Hi {{ profile.first_name | default('there') }}")
+    }
+    assert found.mails.push == {
+        "hello": PushTemplate(
+            name="hello", title="Hi", body="{{ event.item_count }} things", url="https://acme.example"
+        )
+    }
+    shop = found.playbook.shops["acme"]
+    assert (shop.notify, shop.shipping_days, shop.channels) == ("team@acme.example", 3, ("email", "sms", "push"))
+    assert shop.values == {"line": 500, "words": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"segments_vip": "when: profile.orders > 2"},
+        {"manners": "otherwise: skip"},
+        {"sms_hi": "Hi!"},
+        {"push_hi": "title: Hi\nbody: Ho"},
+    ],
+)
+def test_whatever_changes_gives_another_hash(change: dict[str, str]) -> None:
+    base = {"segments_vip": "when: profile.orders > 1", "manners": "otherwise: wait", "sms_hi": "Hi"}
+    one, two = looked_at(**base).published, looked_at(**base | change).published
+    assert one is not None
+    assert two is not None
+    assert one.hash != two.hash
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (
+            {"flows_x": HEAD + "steps:\n  - email: remider\n"},
+            "flows/x.yaml:3: there is no mail 'remider' (did you mean 'reminder'?)",
+        ),
+        (
+            {"flows_x": HEAD + "steps:\n  - sms: hi\n"},
+            "flows/x.yaml:3: there is no SMS 'hi' (add sms/hi.txt, or correct the name)",
+        ),
+        (
+            {"flows_x": HEAD + "steps:\n  - push: hi\n"},
+            "flows/x.yaml:3: there is no push message 'hi' (add push/hi.yaml, or correct the name)",
+        ),
+        (
+            {"flows_x": HEAD + "steps:\n  - email: note\n"},
+            "flows/x.yaml:3: the mail 'note' is transactional, and this step sends it as marketing (set",
+        ),
+        (
+            {"flows_x": HEAD + "steps:\n  - notify: reminder\n"},
+            "flows/x.yaml:3: the mail 'reminder' is marketing, and this step goes to the shop's own people (write",
+        ),
+        (
+            {
+                "flows_x": "trigger: {event: order.placed}\nsteps: [{sms: hi}]",
+                "sms_hi": "Go\non: {{ event.recovery_url }}",
+            },
+            "sms/hi.txt:2: event.recovery_url is never there: 'x', which sends this, starts on order.placed",
+        ),
+        (
+            {"flows_x": "trigger: {segment: vip}\nsteps: [{exit: true}]", "segments_vips": "when: profile.subscribed"},
+            "flows/x.yaml:1: there is no segment 'vip' (did you mean 'vips'?)",
+        ),
+        (
+            {"flows_x": HEAD + "steps:\n  - branch:\n      - {if: in_segment('vip'), steps: [{email: reminder}]}"},
+            "flows/x.yaml:4: there is no segment 'vip' (add segments/vip.yaml, or correct the name)",
+        ),
+        (
+            {"flows_x": "trigger:\n  schedule:\n    once: 2026-11-27T10:00\n    segment: vip\nsteps: [{exit: true}]"},
+            "flows/x.yaml:4: there is no segment 'vip' (add segments/vip.yaml, or correct the name)",
+        ),
+        (
+            {"segments_a": "title: A\nwhen: in_segment('nobody')"},
+            "segments/a.yaml:2: there is no segment 'nobody'",
+        ),
+        (
+            {"segments_a": "when: in_segment('b')", "segments_b": "title: B\nwhen: in_segment('a')"},
+            "segments/a.yaml:1: the segments ask for one another: a → b → a",
+        ),
+        (
+            {"segments_a": "when: not in_segment('a')"},
+            "segments/a.yaml:1: the segments ask for one another: a → a",
+        ),
+        (
+            {"segments_a": "title: A\nwhen: profile.traits.tee == 'oolong'", "traits": "tea: text"},
+            "segments/a.yaml:2: nothing ever sets the trait 'tee' (did you mean 'tea'?)",
+        ),
+        (
+            {"segments_a": "when: profile.orders > shop.values.lne", "shops_acme": SHOP + "values: {line: 1}"},
+            "segments/a.yaml:1: shop.values.lne is not set in shops/acme.yaml (did you mean 'line'?)",
+        ),
+        (
+            {"flows_x": HEAD + "steps: [{notify: note}]", "shops_acme": SHOP + "flows:\n  x: on\n"},
+            "shops/acme.yaml:10: the flow 'x' is on here and writes to the shop, which has no address for that",
+        ),
+        (
+            {"flows_hello": HEAD + "steps: [{exit: true}]", "shops_acme": SHOP + "flows:\n  helo: on\n"},
+            "shops/acme.yaml:10: there is no flow 'helo' (did you mean 'hello'?)",
+        ),
+        ({"sms_x": " \n"}, "sms/x.txt:1: the text is empty"),
+        ({"sms_x": "x" * 1601}, "sms/x.txt:1: the text is longer than 1600 characters"),
+        ({"sms_x": "one\n{{ profile.frist_name }}"}, "sms/x.txt:2: 'profile' has no 'frist_name'"),
+        ({"sms_x": "one\n{% if %}"}, "sms/x.txt:2: "),
+        ({"push_x": "title: Hi"}, "push/x.yaml:1: body is missing"),
+        ({"push_x": "title: Hi\nbody: '{{ profile.nam }}'"}, "push/x.yaml:2: 'profile' has no 'nam'"),
+        ({"push_x": "title: Hi\nbody: Ho\nurl: acme"}, "push/x.yaml:3: url: this is no address on the web"),
+        ({"manners": "capz: []"}, "manners.yaml:1: 'capz' is not known here (did you mean 'caps'?)"),
+        ({"traits": "Tea: text"}, "traits.yaml:1: "),
+        ({"shops_acme": SHOP + "notify: nobody"}, "shops/acme.yaml:9: notify: this is no e-mail address"),
+        ({"shops_acme": SHOP + "channels: [fax]"}, "shops/acme.yaml:9: channels.0: "),
+        ({"shops_acme": SHOP + "shipping_days: many"}, "shops/acme.yaml:9: shipping_days: "),
+        ({"segment_a": "when: profile.subscribed"}, "segment/a.yaml: nothing reads this file"),
+    ],
+)
+def test_what_does_not_fit_is_said_once_where_it_stands(texts: dict[str, str], said: str) -> None:
+    (problem,) = wrong(**texts)
+    assert problem.startswith(said)
+
+
+def test_a_trait_may_be_standard_declared_or_set_by_a_flow() -> None:
+    assert not wrong(
+        segments_a="when: profile.traits.gender == 'x' and profile.traits.tea == 'y' and profile.traits.tier == 'z'",
+        traits="tea: text",
+        flows_x=HEAD + "steps: [{set: {traits: {tier: z}}}]",
+    )
+
+
+def test_a_value_of_the_shop_is_asked_for_where_the_flow_is_on() -> None:
+    """Another shop need not know it."""
+    flow = HEAD + "steps:\n  - branch:\n      - {if: event.total > shop.values.line, steps: [{exit: true}]}\n"
+    off = {"flows_x": flow, "shops_acme": SHOP}
+    assert not wrong(**off)
+    (problem,) = wrong(**off, shops_other=SHOP + "flows: {x: on}\n")
+    assert "is not set in shops/other.yaml" in problem
+
+
+@pytest.mark.parametrize("step", ["sms: hi", "push: hi", "audience: hi"])
+def test_a_step_that_no_shop_can_do_is_warned_of(step: str) -> None:
+    texts = {"flows_x": f"{HEAD}steps:\n  - {step}\n", "sms_hi": "Hi", "push_hi": "title: Hi\nbody: Ho"}
+    (warning,) = looked_at(**texts, shops_acme=SHOP).warnings
+    assert str(warning).startswith("flows/x.yaml:3: nobody will get it: ")
+    channel = step.partition(":")[0]
+    assert not looked_at(**texts, shops_acme=SHOP + f"channels: [{channel}]").warnings
+    assert not looked_at(**texts).warnings
+
+
+def test_one_mistake_in_a_flow_is_not_told_twice() -> None:
+    """What a flow would set is not known while it cannot be read."""
+    found = wrong(
+        flows_x=HEAD + "steps: [{set: {traits: {tier: z}}}, {wait: soon}]",
+        segments_a="when: profile.traits.tier == 'z'",
+    )
+    assert len(found) == 1
+    assert "soon" in found[0]
+
+
+def test_doubts_of_a_flow_are_warnings() -> None:
+    (warning,) = looked_at(
+        flows_x=HEAD + "steps:\n  - wait_for: {event: order.paid, limit: 1d}\n  - email: reminder\n"
+    ).warnings
+    assert "in the same way whether the event comes or not" in str(warning)

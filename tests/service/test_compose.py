@@ -1,0 +1,143 @@
+"""A mail ready to go: to whom, from whom, and with which way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rekindle.content.mails import MailTemplate
+from rekindle.content.playbook import Mails
+from rekindle.content.samples import SAMPLE_SHOP
+from rekindle.domain.errors import ContentError
+from rekindle.domain.facts import Product, View
+from rekindle.domain.profile import Category, Planned, Profile, Run
+from rekindle.memory import World
+from rekindle.ports import Mail
+from rekindle.service.compose import Composer, sender_of
+from rekindle.service.library import POINTER, Library
+from tests.support.build import at
+
+SHOP = msgspec.structs.replace(
+    SAMPLE_SHOP, id="tea", name="Tea & Co", sender_name="Tea & Co", sender_email="hello@tea.example"
+)
+TEXT = "{{ profile.first_name | default('somebody') }} · {{ event.title }} · {{ shop.name }} · {{ links.unsubscribe }}"
+
+
+def composer(world: World, category: Category = "transactional", **shop: Any) -> Composer:
+    """Return a composer over one published mail."""
+    template = MailTemplate(name="t", subject="News", html=f"<p>{TEXT}</p>", text=TEXT, category=category)
+    mails = Mails(hash="h1", templates={"t": template}, shops={"tea": msgspec.structs.replace(SHOP, **shop)})
+    world.files["playbooks/h1/mails.json"] = msgspec.json.encode(mails)
+    world.files[POINTER] = msgspec.json.encode({"hash": "h1"})
+    return Composer(
+        library=Library(world.blobs, world.clock),
+        blobs=world.blobs,
+        outbox=world.outbox,
+        secrets=world.secrets,
+        link_base="https://links.example",
+    )
+
+
+def build(
+    composer: Composer, category: Category = "transactional", email: str | None = "ada@example.com", **more: Any
+) -> Mail:
+    """Return the mail `t` about a look at the teapot."""
+    run = Run(
+        id="r", flow="f", version="v", playbook="h1", entered_at=at(), expires_at=at(days=1),
+        trigger=View(id="101", at=at(), title="Pot"), event_type="product.viewed",
+    )  # fmt: skip
+    planned = Planned(
+        run="r", step="s", flow="f", template="t", channel="email", category=category, planned_at=at(),
+        not_after=at(days=1), **more,
+    )  # fmt: skip
+    return composer.build("m", Profile(id="p", shop="tea", email=email), planned, run)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(at())
+
+
+def test_marketing_goes_to_the_customer_with_a_way_out(world: World) -> None:
+    mail = build(composer(world, "marketing"), "marketing")
+    page = mail.headers["List-Unsubscribe"].strip("<>")
+    assert (mail.to, mail.sender) == ("ada@example.com", "Tea & Co <hello@tea.example>")
+    assert page.startswith("https://links.example/u/")
+    assert page in mail.text
+
+
+def test_the_shop_is_told_at_its_own_address_and_cannot_unsubscribe_anybody(world: World) -> None:
+    """Not even were the mail marketing by mistake: the link is the customer's."""
+    for category in ("transactional", "marketing"):
+        mail = build(composer(world, notify="team@tea.example"), category, to="shop", email=None)
+        assert mail.to == "team@tea.example"
+        assert mail.headers.keys() == {"X-Rekindle-Message"}
+        assert mail.text.strip() == "somebody · Pot · Tea & Co ·"
+        assert "/u/" not in mail.html + mail.text + repr(mail.headers)
+
+
+def test_a_shop_that_named_nobody_is_not_told(world: World) -> None:
+    with pytest.raises(ContentError, match="nobody is named under notify"):
+        build(composer(world), to="shop")
+
+
+def test_a_step_may_have_a_sender_of_its_own(world: World) -> None:
+    assert build(composer(world), sender="Ann of Tea <ann@tea.example>").sender == "Ann of Tea <ann@tea.example>"
+
+
+def test_what_was_looked_at_is_read_from_the_catalogue(world: World) -> None:
+    world.catalogue["tea", "101"] = Product(id="101", updated_at=at(), title="Teapot")
+    assert "· Teapot ·" in build(composer(world)).text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        ("", "Tea & Co <hello@tea.example>"),
+        ("ann@tea.example", "Tea & Co <ann@tea.example>"),
+        ("<ann@tea.example>", "Tea & Co <ann@tea.example>"),
+        ("Ann <ann@tea.example>", "Ann <ann@tea.example>"),
+        (" Ann, of Tea  <ann@tea.example> ", '"Ann, of Tea" <ann@tea.example>'),
+        ('"Ann, of Tea" <ann@tea.example>', '"Ann, of Tea" <ann@tea.example>'),
+        ("Zoë <zoe@tea.example>", "=?utf-8?q?Zo=C3=AB?= <zoe@tea.example>"),
+    ],
+)
+def test_a_sender_is_an_address_with_or_without_a_name(wanted: str, shown: str) -> None:
+    assert sender_of(wanted, SHOP) == shown
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "ann",
+        "ann@tea",
+        "Ann <ann@tea.example> and more",
+        "ann@tea.example, bob@tea.example",
+        "Ann <ann@tea.example>, Bob <bob@tea.example>",
+        "ann@tea.example\r\nBcc: everybody@tea.example",
+        "Ann\n <ann@tea.example>",
+        "Ann\u2028<ann@tea.example>",
+        'Ann "x" <ann@tea.example>',
+        "änn@tea.example",
+        "   ",
+    ],
+)
+def test_anything_else_is_no_sender(wanted: str) -> None:
+    with pytest.raises(ContentError):
+        sender_of(wanted, SHOP)
+
+
+@given(st.text(max_size=80), st.text(max_size=40))
+def test_no_text_becomes_a_header_of_its_own(name: str, rest: str) -> None:
+    for wanted in (f"{name} <ann@tea.example>{rest}", f"{name}ann@tea.example{rest}"):
+        try:
+            found = sender_of(wanted, SHOP)
+        except ContentError:
+            continue
+        assert found.isascii()
+        assert found.isprintable()
+        assert found.count("<") == 1
