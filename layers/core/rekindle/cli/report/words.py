@@ -190,7 +190,7 @@ def trigger(one: Trigger) -> tuple[str, str]:
             said = one.once or (f"cron {one.cron}" if one.cron else f"{one.holiday} {one.offset:+d} d at {one.at}")
             return f"Campaign: {said}" + (f" to {one.segment}" if one.segment else ""), one.when
         case _:
-            return f"When {EVENTS.get(one.event, one.event)}", one.when
+            return f"When {_of(EVENTS.get(one.event, one.event), one.subject)}", one.when
 
 
 def triggers(flow: Flow) -> str:
@@ -209,3 +209,7 @@ def refusal(rule: str) -> tuple[str, str]:
         "segment": "Not in the segment",
     }
     return (words[name], source) if name in words else (rule, "")
+
+
+def _of(event: str, subject: str) -> str:
+    return event.replace("a segment", f"the segment “{subject}”") if subject else event
