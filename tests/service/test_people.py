@@ -225,3 +225,14 @@ def test_whatever_the_order_ada_ends_as_one_person_who_knows_the_same(events: li
     assert (one.email, one.shop_customer_id, one.person) == (other.email, other.shop_customer_id, other.person)
     assert one.consent == other.consent
     assert set(one.aliases) == set(other.aliases)
+
+
+def test_what_nobody_signed_finds_nobody_by_an_address(plant: Plant) -> None:
+    """Anybody can type somebody's address: it must neither lead to that person's profile nor be claimed."""
+    tell(plant, consent(T0, who=GUEST))
+    known = plant.profile("ada@example.com")
+    forged = replace(checkout(at(minutes=1), who=replace(GUEST, browser_id="b9")), signed=False)
+    tell(plant, forged)
+    assert plant.profile("ada@example.com") == known
+    plant.until(at(days=4))
+    assert templates(plant).count("cart-reminder-1") == 0

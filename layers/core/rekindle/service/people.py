@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain import ids
-from rekindle.domain.events import Event
+from rekindle.domain.events import Event, Who
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import Alias, Work
 
@@ -110,7 +110,7 @@ class _Book:
         self.absorbed: dict[str, dict[str, Profile]] = {}
 
     def place(self, event: Event) -> bool:
-        event = self.without_quarantined(event)
+        event = self.without_quarantined(without_unproven(event))
         points = [(kind, alias_key(self.key, event.shop, kind, value)) for kind, value in event.points()]
         if event.profile_id is None and not points:
             return False
@@ -195,6 +195,13 @@ class _Book:
             )
             for profile_id, events in self.events.items()
         ]
+
+
+def without_unproven(event: Event) -> Event:
+    """Return the event with no contact point but the browser's, if nobody signed it: anybody can type an address."""
+    if event.signed:
+        return event
+    return replace(event, who=Who(browser_id=event.who.browser_id))
 
 
 def _may_be(profile: Profile, event: Event, kind: str) -> bool:

@@ -17,7 +17,7 @@ from rekindle.domain.events import Event
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.flow.merge import merge
 from rekindle.ports import QUARANTINE, Alias, Pending, Work
-from rekindle.service.people import MOVABLE, alias_key, share_out
+from rekindle.service.people import MOVABLE, alias_key, share_out, without_unproven
 
 #: Nothing that is hashed with it leaves the process.
 _KEY = b"simulation"
@@ -52,6 +52,7 @@ class Directory:
 
     def place(self, event: Event) -> Placed | None:
         """Return whom this event concerns, or `None`: nobody (a product), or somebody who was never heard of."""
+        event = without_unproven(event)
         who, nameless = event.who, False
         if who.email is not None and len(self._sharing.get(who.email, ())) >= QUARANTINE:
             event, nameless = replace(event, who=replace(who, email=None)), True
