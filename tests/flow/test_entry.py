@@ -190,3 +190,10 @@ def test_each_of_two_schedules_has_its_own_segment() -> None:
         story.tell(event("campaign.came", came, when))
     assert [when for _, when in story.mails] == [at(hours=10)]
     assert story.said.count(("not_entered", "segment: buyers")) == 1
+
+
+def test_who_left_before_anything_was_sent_may_come_again() -> None:
+    """A basket that was emptied and filled again within the hour is abandoned like any other."""
+    emptied = checkout(at(minutes=10), items=())
+    story = Story().tell(consent(T0), checkout(T0), emptied, checkout(at(minutes=20))).until(at(hours=2))
+    assert story.mails == [("cart-reminder-1", at(minutes=80))]

@@ -200,3 +200,13 @@ def test_what_one_flow_sets_starts_another_and_a_circle_is_stopped() -> None:
     circle = Story(playbook(one, flow_of(ping, "ping"))).tell(order(at(hours=1)))
     assert any(what == "error" and "circle" in rule for what, rule in circle.said)
     assert circle.profile.deadline is None
+
+
+def test_a_step_in_a_repeat_counts_as_clicked_in_whichever_round() -> None:
+    steps = (
+        "  - repeat: {times: 2}\n    steps:\n      - email: tip\n      - wait: 7d\n"
+        "  - branch:\n      - if: \"'tip' in run.clicked\"\n        steps: [{email: thanks}]\n"
+    )
+    story = story_of(steps).tell(order(at(hours=1))).until(at(days=8))
+    clicked = engaged("email.clicked", story.messages[1], at(days=8), story.profile)
+    assert templates(story.tell(clicked).until(at(days=20))) == ["tip", "tip", "thanks"]

@@ -160,11 +160,15 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """… until then"""
 
 
-class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at": "t"}):
-    """That a flow was entered: how often under this key, and when last."""
+class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at": "t", "void": "v"}):
+    """That a flow was entered: how often under this key, and when last.
+
+    `void`: that run left by an exit rule before it had any message, so the rule about coming again does not count it.
+    """
 
     ordinal: int
     at: datetime
+    void: bool = False
 
 
 class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):

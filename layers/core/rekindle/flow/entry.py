@@ -93,7 +93,7 @@ def _again(turn: Turn, flow: Flow, key: str | None, inside: int) -> tuple[Refusa
     ordinal = past.ordinal + 1 if past else 1
     if flow.at_once is not None and inside >= flow.at_once:
         return ("at_once", {"inside": inside}), ordinal
-    if past is not None and (flow.again is None or turn.at - past.at < timedelta(seconds=flow.again)):
+    if past is not None and not past.void and (flow.again is None or turn.at - past.at < timedelta(seconds=flow.again)):
         return ("entered before", {"key": key, "at": past.at.isoformat()}), ordinal
     # Who is held out counts as entered, so that both groups are taken in by the same rules and can be compared.
     _remember(turn, flow, key or "", Entry(ordinal, turn.at))

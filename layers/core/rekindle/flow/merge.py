@@ -147,7 +147,8 @@ def _moments(one: tuple[datetime, ...], two: tuple[datetime, ...]) -> tuple[date
 
 def _entries(one: Mapping[str, dict[str, Entry]], two: Mapping[str, dict[str, Entry]]) -> dict[str, dict[str, Entry]]:
     def later(first: Entry, second: Entry) -> Entry:
-        return Entry(max(first.ordinal, second.ordinal), max(first.at, second.at))
+        last = max(first, second, key=lambda entry: (entry.ordinal, not entry.void))
+        return Entry(last.ordinal, max(first.at, second.at), last.void)
 
     return _union(one, two, lambda first, second: _union(first, second, later))
 

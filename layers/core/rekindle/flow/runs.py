@@ -33,7 +33,18 @@ def end(turn: Turn, run: Run, signal: Signal, rule: str, values: Mapping[str, An
     status = TRANSITIONS[run.status, signal]
     ended = replace(run, status=status, ended_at=turn.at, ended_by=rule, resume_at=None)
     turn.put(ended)
+    if signal == "exit" and not run.messages:
+        _void(turn, run)
     turn.decide("ended", rule, run=ended, values={"as": status, **(values or {})})
+
+
+def _void(turn: Turn, run: Run) -> None:
+    """Let the person in again: a basket that was emptied and filled once more is a basket like any other."""
+    entries = turn.profile.entries.get(run.flow, {})
+    known = entries.get(run.key or "")
+    if known is not None:
+        entries = {**entries, run.key or "": replace(known, void=True)}
+        turn.change(entries={**turn.profile.entries, run.flow: entries})
 
 
 def end_by_rule(turn: Turn, run: Run, told: Event) -> None:

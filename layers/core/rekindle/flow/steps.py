@@ -213,7 +213,8 @@ def _exit(here: _Here, step: Exit) -> Onward:
 def _send(here: _Here, step: Send) -> Onward:
     turn, run, flow, _ = here
     stood = run.arrived_at or turn.at
-    verdict = _may(turn, run, flow, step)
+    late = turn.at >= stood + timedelta(seconds=step.valid_seconds)
+    verdict = Refuse("too late") if late else _may(turn, run, flow, step)
     if isinstance(verdict, Hold) and verdict.until < stood + timedelta(seconds=step.valid_seconds):
         standing = replace(run, arrived_at=stood, resume_at=verdict.until)
         turn.put(standing)

@@ -6,7 +6,7 @@ have changed, so that only those are evaluated again (DESIGN §5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -157,11 +157,16 @@ def run_view(run: Run) -> dict[str, Any]:
     return {
         "key": run.key,
         "entered_at": run.entered_at,
-        "opened": run.opened,
-        "clicked": run.clicked,
-        "messages": tuple(run.messages),
-        "redeemed": run.redeemed,
+        "opened": _steps(run.opened),
+        "clicked": _steps(run.clicked),
+        "messages": _steps(run.messages),
+        "redeemed": _steps(run.redeemed),
     }
+
+
+def _steps(visits: Iterable[str]) -> tuple[str, ...]:
+    """Return the steps, each once: in whichever round of a repeat it was."""
+    return tuple(dict.fromkeys(visit.partition(".")[0] for visit in visits))
 
 
 def _open_basket(profile: Profile) -> Any:

@@ -111,7 +111,8 @@ def take_customer(profile: Profile, event: Event, customer: Customer) -> Absorbe
 def _with_tags(profile: Profile, customer: Customer) -> Profile:
     """Take the tags as each stood last: all of them as of one moment, or single ones put on and taken off."""
     at, marks, floor = customer.updated_at, dict(profile.tag_marks), profile.tags_at
-    if customer.tags is not None and (floor is None or at > floor):
+    if customer.tags is not None and (floor is None or at >= floor):
+        # Two lists of one second: nobody knows which was later, so both hold, in whatever order they come.
         floor = at
         whole = dict.fromkeys(customer.tags, True)
     else:
