@@ -95,13 +95,19 @@ CREDENTIALS = {
 
 
 def variables(function: str) -> dict[str, str]:
-    """Return the environment that the template gives a function, with a name in place of what CloudFormation knows."""
+    """Return the environment that the template gives a function: a parameter's default, else a name made up."""
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
     own = template["Resources"][f"{function.title()}Function"]["Properties"]["Environment"]["Variables"]
     shared = template["Globals"]["Function"]["Environment"]["Variables"]
-    return {
-        name: value if isinstance(value, str) else "https://bench.example" for name, value in {**shared, **own}.items()
-    }
+    parameters = template["Parameters"]
+
+    def known(value: Any) -> str:
+        if not isinstance(value, dict):
+            return str(value)
+        default = parameters.get(value.get("Ref"), {}).get("Default")
+        return "https://bench.example" if default is None else str(default)
+
+    return {name: known(value) for name, value in {**shared, **own}.items()}
 
 
 def check_bytecode(*sources: Path) -> None:
