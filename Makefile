@@ -8,6 +8,9 @@ RUNTIME ?= python3.14
 ARCH ?= arm64
 BUILD ?= .aws-sam/build
 TESTS ?= tests
+SECONDS ?= 600
+SEEDS ?= 0
+STORM ?= 20000
 
 BIN := .venv/bin
 SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -15,10 +18,10 @@ SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 INSTALL := install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt audit bench build deploy lock clean
+.PHONY: help run demo test test-long check fmt audit bench build deploy lock clean
 
 help: ## list what there is
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 # --- on this machine -------------------------------------------------------------------------------------------------
 
@@ -30,6 +33,11 @@ demo: .venv/ready ## play the demo day, write every mail to out/demo/ and check 
 
 test: .venv/ready ## everything that gates: unit, adapters, end to end (TESTS=tests/flow for a part)
 	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
+
+test-long: .venv/ready ## simulate failures for SECONDS (600) from seed SEEDS (0), hunt the planted bugs, STORM (20000) webhooks
+	PYTHONPATH=layers/core:. $(BIN)/python -m tests.simulation --seconds $(SECONDS) --seed $(SEEDS)
+	REKINDLE_LONG=1 $(BIN)/pytest -q -rP -n 2 tests/simulation/test_bugs.py
+	STORM=$(STORM) $(BIN)/pytest -q tests/e2e/test_storm.py && cat out/storm.json
 
 check: .venv/ready .venv-sam/ready ## format, lint, types, imports, the template
 	$(BIN)/ruff format --check .

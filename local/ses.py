@@ -25,12 +25,13 @@ from typing import Any, Literal, Protocol
 
 from local.emulator import HOST, REGION
 
-Fault = Literal["throttle", "quota", "paused", "reject", "fail", "hang", "lose_answer"]
+Fault = Literal["throttle", "quota", "paused", "reject", "fail", "hang", "lose_answer", "slow"]
 Kind = Literal["Send", "Delivery", "Bounce", "Complaint", "Open", "Click", "Unsubscribe"]
 
 _ACCOUNT = "000000000000"
 _SEND_PATH = "/v2/email/outbound-emails"
 _HANG_SECONDS = 120.0
+_SLOW_SECONDS = 0.5
 _AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
 
 #: What SES answers (CONTRACTS, SES v2; API reference of SendEmail): status, error, message.
@@ -126,19 +127,36 @@ def _address(text: str) -> Address:
     return Address(display_name=name, addr_spec=bare)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One request: the e-mail tags that it carried, and what was done to it."""
+
+    tags: dict[str, str]
+    fault: Fault | None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the answer said that the mail was surely not taken."""
+        return self.fault in _REFUSALS and self.fault != "fail"
+
+
 class LocalSes:
-    """The endpoint and its inbox. `plan` makes the next attempts fail in a chosen way."""
+    """The endpoint and its inbox. `plan` makes the next attempts fail in a chosen way, `weather` any that come."""
 
     def __init__(self, clock: Clock, port: int = 0) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._mails: list[InboxMail] = []
-        self._faults: deque[Fault] = deque()
+        self._faults: deque[Fault | None] = deque()
         self._notices: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._publish: Callable[[dict[str, Any]], None] | None = None
         self._stopping = threading.Event()
+        self.weather: Callable[[], Fault | None] = lambda: None
+        """decides about each attempt for which nothing is planned"""
         self.attempts: list[str] = []
         """the message that each request was about, by its `message` tags and subject, accepted or not"""
+        self.history: list[Attempt] = []
+        """every request, in order"""
         self.problems: list[str] = []
         """notices that could not be handed over"""
         self._server = ThreadingHTTPServer((HOST, port), self._handler())
@@ -182,8 +200,8 @@ class LocalSes:
         """Hand every notice, in EventBridge's envelope, to `publish`; those from before wait for this."""
         self._publish = publish
 
-    def plan(self, *faults: Fault) -> None:
-        """Let the next attempts end like this, one each, before all is well again."""
+    def plan(self, *faults: Fault | None) -> None:
+        """Let the next attempts end like this, one each (`None`: well), before all is well again."""
         with self._lock:
             self._faults.extend(faults)
 
@@ -251,7 +269,10 @@ class LocalSes:
         """Return status, headers and body for one request; `None` closes the connection without an answer."""
         with self._lock:
             self.attempts.append(_named(raw))
-            fault = self._faults.popleft() if self._faults else None
+            fault = self._faults.popleft() if self._faults else self.weather()
+            self.history.append(Attempt(_tags(raw), fault))
+        if fault == "slow":
+            self._stopping.wait(_SLOW_SECONDS)
         if fault in _REFUSALS:
             status, error, message = _REFUSALS[str(fault)]
             return status, {"x-amzn-ErrorType": error}, {"message": message}
@@ -304,6 +325,13 @@ def _named(raw: bytes) -> str:
         return f"{request['Destination']['ToAddresses'][0]} · {request['Content']['Simple']['Subject']['Data']}"
     except (ValueError, KeyError, IndexError, TypeError):
         return "unreadable"
+
+
+def _tags(raw: bytes) -> dict[str, str]:
+    try:
+        return {each["Name"]: each["Value"] for each in json.loads(raw).get("EmailTags", [])}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def envelope(mail: InboxMail, happening: Happening, serial: int) -> dict[str, Any]:

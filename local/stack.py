@@ -41,6 +41,8 @@ STACK_NAME = "rekindle-local"
 
 _ARTIFACTS = "rekindle-local-artifacts"
 _DEPLOY_SECONDS = 60.0
+#: So many copies of a function work on one queue at most.
+_COPIES = 5
 _PUBLISH_SECONDS = 60.0
 #: Lambda retries an asynchronous invocation twice (template.yaml, FeedbackFunction).
 _INVOKE_TRIES = 3
@@ -260,7 +262,6 @@ def deploy(
     _attach_routes(make("apigatewayv2"), plain, outputs["ApiId"], resources, lambdas)
     sqs: SQSClient = make("sqs")
     queues = {name: physical for name, (kind, physical) in resources.items() if kind == "AWS::SQS::Queue"}
-    # An upload from this machine is over in a moment: no need to wait 20 s until it has been quiet.
     sqs.set_queue_attributes(QueueUrl=queues["PublishQueue"], Attributes={"DelaySeconds": "1"})
     return Stack(
         api_url=_api_url(emulator.url, outputs["ApiId"]),
@@ -344,6 +345,10 @@ def _transformed(template: dict[str, Any], session: boto3.session.Session) -> di
 def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, ses_url: str) -> None:
     """Give every function what only the local run knows: the endpoints, the clock's offset, where links lead."""
     for resource in plain["Resources"].values():
+        scaling = resource.get("Properties", {}).get("ScalingConfig", {})
+        if isinstance(scaling.get("MaximumConcurrency"), int):
+            # Each copy is a process here.
+            scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], _COPIES)
         if resource["Type"] != "AWS::Lambda::Function":
             continue
         variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
@@ -352,6 +357,9 @@ def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, ses_url:
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ENDPOINT_URL_SESV2": ses_url,
         }
+        if "QUIET_SECONDS" in variables:
+            # An upload from this machine is over in a moment: no need to wait 20 s until it has been quiet.
+            variables["QUIET_SECONDS"] = "1"
         if "LINK_BASE" in variables:
             variables["LINK_BASE"] = {"Fn::Sub": _api_url(endpoint, "${HttpApi}")}
 

@@ -1,6 +1,6 @@
 """What holds for every test: no sockets, except to this machine and only where a test is there to use them.
 
-Tests of adapters and end-to-end tests may connect to 127.0.0.1; all others may not open a socket at all. Hypothesis
+Tests of adapters, in a browser and end to end may connect to 127.0.0.1; all others may not open a socket at all. Hypothesis
 judges what code does, never how long a busy machine took for it.
 """
 
@@ -15,7 +15,7 @@ settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate")
 
 _TESTS = Path(__file__).parent
-_ON_LOOPBACK = ("adapters", "e2e")
+_ON_LOOPBACK = ("adapters", "browser", "e2e")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

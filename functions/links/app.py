@@ -33,18 +33,20 @@ library = Library(S3Blobs(clients, settings.content_bucket), clock)
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Show the page to a GET; unsubscribe on a POST, whether from the page's button or from the mail client."""
+    accept = (event.get("headers") or {}).get("accept-language")
     try:
         claim = read_unsubscribe(secrets.link_keys(), event["pathParameters"]["token"])
     except BadLinkError as refused:
         metrics.add_metric("LinkRefused", MetricUnit.Count, 1)
-        return pages.answer(refused.status, pages.bad_link())
+        return pages.answer(refused.status, pages.bad_link(pages.language("", accept)))
     shop = library.newest().shops.get(claim.shop)
     name = shop.name if shop else None
+    spoken = pages.language(claim.locale, accept)
     if event["requestContext"]["http"]["method"] != "POST":
         metrics.add_metric("PageShown", MetricUnit.Count, 1)
-        return pages.answer(200, pages.ask(name))
+        return pages.answer(200, pages.ask(name, spoken))
     source = "page" if "page=1" in (event.get("rawQueryString") or "") else "one-click"
     unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
     logger.info("unsubscribed", extra={"shop": claim.shop, "message_id": claim.message, "source": source})
     metrics.add_metric("Unsubscribed", MetricUnit.Count, 1)
-    return pages.answer(200, pages.done(name))
+    return pages.answer(200, pages.done(name, spoken))

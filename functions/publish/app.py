@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -11,10 +13,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
-from rekindle.aws.queues import SqsFanoutQueue
+from rekindle.aws.mailer import SesMailer
+from rekindle.aws.queues import SqsFanoutQueue, SqsPublishQueue
 from rekindle.service.library import Library
 from rekindle.service.passes import Passes
-from rekindle.service.publish import publish
+from rekindle.service.publish import Publisher
+from rekindle.service.tell import Teller
 from rekindle.settings import Publish
 
 settings = Publish.read(os.environ)
@@ -23,9 +27,17 @@ metrics = Metrics()
 clients = Clients()
 blobs = S3Blobs(clients, settings.content_bucket)
 clock = clock_for(settings.clock_offset_file)
+library = Library(blobs, clock)
+publisher = Publisher(
+    blobs=blobs,
+    queue=SqsPublishQueue(clients, queue_url=settings.publish_queue_url),
+    clock=clock,
+    quiet=timedelta(seconds=settings.quiet_seconds),
+)
+teller = Teller(blobs=blobs, mailer=SesMailer(clients, configuration_set=settings.configuration_set), library=library)
 passes = Passes(
     blobs=blobs,
-    library=Library(blobs, clock),
+    library=library,
     queue=SqsFanoutQueue(clients, queue_url=settings.fanout_queue_url),
     clock=clock,
     shards=settings.fanout_shards,
@@ -33,11 +45,18 @@ passes = Passes(
 
 
 @metrics.log_metrics
-def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Publish once for the whole batch of uploads: it always takes the content as a whole."""
-    report = publish(blobs, clock)
-    logger.info(report.outcome, extra={"playbook": report.hash, "problems": len(report.problems)})
-    metrics.add_metric("PublishFailed", MetricUnit.Count, int(report.outcome == "refused"))
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Look at the content once for the whole batch of uploads: it is always judged as a whole."""
+    asked = [asked_by for record in event["Records"] if (asked_by := json.loads(record["body"]).get("asked_by"))]
+    report = publisher.look(asked[-1] if asked else "")
+    metrics.add_metric("PublishFailed", MetricUnit.Count, int(report is not None and report.outcome == "refused"))
+    if report is None:
+        logger.info("nothing to judge, or not yet")
+        return {"batchItemFailures": []}
+    told = teller.tell(report)
+    logger.info(
+        report.outcome, extra={"playbook": report.hash, "problems": len(report.problems), "marketers_told": told}
+    )
     started = passes.start_if_due()
     if started is not None:
         logger.info("a pass over everybody begins", extra={"playbook": started.hash, "fanout": started.id})

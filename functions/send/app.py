@@ -58,11 +58,14 @@ deliver = Deliver(
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Deliver each parcel by itself; what must be looked at again, or failed, comes back."""
-    records = event["Records"]
-    batch = [
-        (parcels.decode(record["body"]), int(record["attributes"]["ApproximateReceiveCount"]) - 1) for record in records
-    ]
-    failed = []
+    failed, records, batch = [], [], []
+    for record in event["Records"]:
+        try:
+            batch.append((parcels.decode(record["body"]), int(record["attributes"]["ApproximateReceiveCount"]) - 1))
+            records.append(record)
+        except (ValueError, RecursionError):
+            logger.error("no parcel, the queue parks it in the end", extra={"sqs_message": record["messageId"]})
+            failed.append({"itemIdentifier": record["messageId"]})
     for record, (parcel, _), verdict in zip(records, batch, deliver.batch(batch), strict=True):
         if isinstance(verdict, Done):
             logger.info(verdict.how, extra={"message_id": parcel.message_id})

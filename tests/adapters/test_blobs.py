@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from rekindle.ports import Listing, Look
 from tests.support.faults import answering, failing, losing, without_backoff
 from tests.support.worlds import AwsPorts, Ports
 
@@ -94,3 +97,35 @@ def test_other_failures_of_s3_come_through(moto_ports: AwsPorts) -> None:
         moto_ports.blobs.get("content/a")
     with failing(client, "PutObject", "AccessDenied", status=403), pytest.raises(client.exceptions.ClientError):
         moto_ports.blobs.swap("content/a", b"", expected=None)
+
+
+def test_a_listing_knows_when_its_newest_was_written(ports: Ports) -> None:
+    assert ports.blobs.listing("content/") == Listing({}, None)
+    ports.blobs.put("content/a", b"1")
+    one = ports.blobs.listing("content/")
+    assert one.tags == ports.blobs.list("content/")
+    assert one.newest is not None
+    assert one.newest.tzinfo is UTC
+    ports.blobs.put("content/b", b"1")
+    ports.blobs.put("reports/c", b"1")
+    two = ports.blobs.listing("content/")
+    assert set(two.tags) == {"content/a", "content/b"}
+    assert two.newest is not None
+    assert two.newest >= one.newest
+
+
+def test_the_newest_is_so_over_all_of_s3s_pages(moto_ports: AwsPorts) -> None:
+    old, new = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    first = {"Contents": [{"Key": "content/a", "ETag": '"1"', "LastModified": new}], "IsTruncated": True}
+    second = {"Contents": [{"Key": "content/b", "ETag": '"2"', "LastModified": old}], "IsTruncated": False}
+    pages = [(200, first | {"NextContinuationToken": "Y29udGVudC9i"}), (200, second)]
+    with answering(moto_ports.clients.s3, "ListObjectsV2", pages):
+        assert moto_ports.blobs.listing("content/").newest == new
+
+
+def test_equal_looks_at_the_content_are_one(ports: Ports) -> None:
+    when = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    looks = [Look(look_at=when), Look(look_at=when), Look(look_at=when, asked_by="ada")]
+    for look in looks:
+        ports.publish_queue.look(look)
+    assert ports.waiting("publish").visible == looks[1:]

@@ -5,17 +5,29 @@ On MiniStack, which honours the client tokens of transactions as DynamoDB does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from rekindle.domain import ids
 from rekindle.domain.errors import AnswerLostError, PendingGoneError
 from rekindle.domain.facts import Product
-from rekindle.ports import Alias, Commit
-from tests.support.faults import Loss, failing, losing, throttling, without_backoff
+from rekindle.domain.profile import Tombstone
+from rekindle.ports import Alias, Commit, Parcel, PrivacyTask, ShardTask, Wake
+from tests.support.faults import (
+    Loss,
+    failing,
+    losing,
+    refuse_transactions,
+    throttling,
+    throttling_first,
+    without_backoff,
+)
 from tests.support.things import ANNA, MAIL, a_decision, a_delivery, a_lease, a_message, a_pending, a_profile, a_refusal
-from tests.support.worlds import START, AwsPorts
+from tests.support.worlds import START, AwsPorts, QueueName
 
 ALL = 3
 D1 = ids.digest("d1")
@@ -27,6 +39,18 @@ COMMIT = Commit(
     decisions=(a_decision(),),
     products=(Product(id="p1", updated_at=START, title="Sencha"),),
 )
+
+WAKE = Wake(profile_id=ANNA, due=START)
+TASK = ShardTask(fanout="f1", kind="pass", started_at=START, shard=1, of=4)
+PUTS: dict[QueueName, Callable[[AwsPorts], None]] = {
+    "wake": lambda ports: ports.alarms.wake([WAKE]),
+    "marketing": lambda ports: ports.queues.enqueue([Parcel(message_id=MAIL, profile_id=ANNA, version=1)]),
+    "transactional": lambda ports: ports.queues.enqueue(
+        [Parcel(message_id=MAIL, profile_id=ANNA, version=1, category="transactional")]
+    ),
+    "privacy": lambda ports: ports.privacy.ask([PrivacyTask(delivery_id=D1, index=0)]),
+    "fanout": lambda ports: ports.fanout.ask([TASK]),
+}
 
 LOSSES: list[Loss] = ["request", "answer"]
 
@@ -66,8 +90,9 @@ def test_accepting_says_when_it_does_not_know_and_the_repeat_finds_out(ports: Aw
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_missing_suppression_of_a_repeat_survives_a_loss(ports: AwsPorts, loss: Loss) -> None:
     ports.intake.accept(a_delivery())
-    with lose(ports, "UpdateItem", loss, 1):
+    with lose(ports, "PutItem", loss, 1) as lost:
         assert ports.intake.accept(a_delivery(), [a_refusal()]) is False
+    assert lost.count == 1
     ports.state.commit(Commit(profile=a_profile()))
     assert ports.outbox.lease(a_lease()) == "suppressed"
 
@@ -110,8 +135,9 @@ def assert_committed_once(ports: AwsPorts) -> None:
 def test_a_split_whose_fate_is_unknown_leaves_each_part_once(ports: AwsPorts, loss: Loss) -> None:
     ports.intake.accept(a_delivery())
     parts = [a_pending("part1"), a_pending("part2")]
-    with lose(ports, "TransactWriteItems", loss, 1):
+    with lose(ports, "TransactWriteItems", loss, 1) as lost:
         ports.state.split(a_pending(), parts)
+    assert lost.count == 1
     assert ports.pending_ids() == {part.id for part in parts}
 
 
@@ -201,8 +227,9 @@ def test_recording_again_after_a_lost_answer_is_true(ports: AwsPorts, loss: Loss
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_skip_survives_a_loss(ports: AwsPorts, loss: Loss) -> None:
     skipped = a_message("skipped", why="no consent", at=START)
-    with lose(ports, "UpdateItem", loss, 1):
+    with lose(ports, "UpdateItem", loss, 1) as lost:
         assert ports.outbox.record(skipped) is True
+    assert lost.count == 1
     assert ports.outbox.message(MAIL) == skipped
 
 
@@ -222,3 +249,154 @@ def test_an_alarm_survives_a_loss(ports: AwsPorts, loss: Loss) -> None:
     assert lost.count == 1
     assert [when for when, _ in ports.schedules().values()] == [at]
     assert ports.waiting("wake").visible == []
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_alarm_that_never_reaches_scheduler_is_left_to_the_sweep(ports: AwsPorts, loss: Loss) -> None:
+    at = START.replace(hour=12)
+    with losing(ports.clients.scheduler, "CreateSchedule", loss, attempts=ALL) as lost:
+        ports.alarms.ring(ANNA, at, START)
+    assert lost.count == ALL
+    assert [when for when, _ in ports.schedules().values()] == ([] if loss == "request" else [at])
+    ports.state.commit(Commit(profile=a_profile(deadline=at)))
+    assert ports.state.overdue(at + timedelta(minutes=2), 10) == [(ANNA, at)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_wakes_survive_a_loss_and_may_be_there_twice(ports: AwsPorts, loss: Loss) -> None:
+    with losing(ports.clients.sqs, "SendMessageBatch", loss, attempts=1) as lost:
+        ports.alarms.wake([WAKE])
+    assert lost.count == 1
+    assert set(map(repr, ports.waiting("wake").visible)) == {repr(WAKE)}
+
+
+@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout"])
+def test_what_no_queue_would_take_is_said_so(ports: AwsPorts, put: QueueName) -> None:
+    """Whoever hands over does not commit then, and does it all again."""
+    with losing(ports.clients.sqs, "SendMessageBatch", "request", attempts=ALL), pytest.raises(ReadTimeoutError):
+        PUTS[put](ports)
+    assert ports.waiting(put).visible == []
+    PUTS[put](ports)
+    assert len(ports.waiting(put).visible) == 1
+
+
+@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout"])
+def test_a_throttled_queue_is_asked_again_within_the_call(ports: AwsPorts, put: QueueName) -> None:
+    with throttling_first(ports.clients.sqs, "SendMessageBatch", ALL - 1) as throttled:
+        PUTS[put](ports)
+    assert throttled.count == ALL - 1
+    assert len(ports.waiting(put).visible) == 1
+
+
+# --- what else writes, and what reads
+
+
+WRITES: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
+    "a lifted suppression": ("UpdateItem", lambda ports: ports.state.lift("tea", "email", "a1", START)),
+    "a shared address": ("UpdateItem", lambda ports: ports.state.share_address("tea#email#1", "c1")),
+    "a try": ("UpdateItem", lambda ports: ports.state.count_try(D1)),
+    "tries counted anew": ("UpdateItem", lambda ports: ports.state.reset_tries(D1)),
+    "progress": ("UpdateItem", lambda ports: ports.outbox.progress(SENT, ["leased"])),
+    "an alias": ("UpdateItem", lambda ports: ports.vault.point("tea#email#9", ANNA)),
+    "a refusal": ("PutItem", lambda ports: ports.vault.suppress(a_refusal())),
+    "a tombstone": ("PutItem", lambda ports: ports.vault.bury(ANNA, Tombstone(erased_at=START, shop="tea"), 1)),
+    "a stripped delivery": ("UpdateItem", lambda ports: ports.vault.strip(D1, START)),
+}
+"""Every single write beside the transactions, each with the operation that carries it."""
+
+READS: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
+    "a pending item": ("GetItem", lambda ports: ports.state.pending(D1)),
+    "a profile": ("GetItem", lambda ports: ports.state.profile(ANNA)),
+    "work": ("BatchGetItem", lambda ports: ports.state.work(a_pending())),
+    "messages": ("BatchGetItem", lambda ports: ports.state.messages([MAIL])),
+    "what was heard": ("Query", lambda ports: ports.state.heard(ANNA)),
+    "overdue profiles": ("Query", lambda ports: ports.state.overdue(START, 10)),
+    "stale pending items": ("Scan", lambda ports: ports.state.stale_pending(START, 10)),
+    "what a batch of parcels needs": ("BatchGetItem", lambda ports: ports.outbox.read([(MAIL, ANNA)])),
+    "open messages": ("Query", lambda ports: ports.outbox.open_messages(START, 10)),
+    "everybody": ("Scan", lambda ports: ports.everybody.profile_ids(0, 1)),
+    "owners": ("BatchGetItem", lambda ports: ports.vault.owners(["tea#email#1"])),
+    "a delivery": ("GetItem", lambda ports: ports.vault.delivery(D1)),
+}
+
+
+@pytest.fixture
+def filled(ports: AwsPorts) -> AwsPorts:
+    """Return an installation with one of everything that `WRITES` and `READS` are about."""
+    ports.intake.accept(a_delivery())
+    leased(ports)
+    return ports
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("what", WRITES)
+def test_a_write_whose_answer_never_comes_says_so_and_can_be_repeated(filled: AwsPorts, what: str, loss: Loss) -> None:
+    operation, write = WRITES[what]
+    with lose(filled, operation, loss, ALL) as lost, pytest.raises(AnswerLostError):
+        write(filled)
+    assert lost.count == ALL
+    if (what, loss) == ("a tombstone", "answer"):
+        assert filled.state.profile(ANNA) == Tombstone(erased_at=START, shop="tea")
+    else:
+        write(filled)
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_a_throttled_write_is_tried_again_within_the_call(filled: AwsPorts, what: str) -> None:
+    operation, write = WRITES[what]
+    with throttling_first(filled.clients.dynamodb, operation, ALL - 1) as throttled:
+        write(filled)
+    assert throttled.count == ALL - 1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("what", READS)
+def test_a_read_survives_a_loss(filled: AwsPorts, what: str, loss: Loss) -> None:
+    operation, read = READS[what]
+    before = read(filled)
+    with lose(filled, operation, loss, 1) as lost:
+        assert read(filled) == before
+    assert lost.count == 1
+
+
+@pytest.mark.parametrize("what", READS)
+def test_a_read_that_stays_throttled_is_never_taken_for_absence(filled: AwsPorts, what: str) -> None:
+    operation, read = READS[what]
+    throttled = filled.clients.dynamodb.exceptions.ThrottlingException
+    with throttling(filled.clients.dynamodb, operation, after=0), pytest.raises(throttled):
+        read(filled)
+
+
+FILES: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
+    "a file": ("GetObject", lambda ports: ports.blobs.get("a")),
+    "a file with its tag": ("GetObject", lambda ports: ports.blobs.tagged("a")),
+    "a list": ("ListObjectsV2", lambda ports: ports.blobs.list("")),
+    "a put": ("PutObject", lambda ports: ports.blobs.put("a", b"1")),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("what", FILES)
+def test_files_survive_a_loss_and_an_outage_is_never_taken_for_absence(ports: AwsPorts, what: str, loss: Loss) -> None:
+    operation, use = FILES[what]
+    ports.blobs.put("a", b"1")
+    before = use(ports)
+    with losing(ports.clients.s3, operation, loss, attempts=1) as lost:
+        assert use(ports) == before
+    assert lost.count == 1
+    with losing(ports.clients.s3, operation, loss, attempts=ALL), pytest.raises(ReadTimeoutError):
+        use(ports)
+    assert ports.blobs.get("a") == b"1"
+
+
+@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_cancelled_by_a_throttle_wrote_nothing_and_can_be_repeated(ports: AwsPorts, code: str) -> None:
+    ports.intake.accept(a_delivery())
+    cancelled = ports.clients.dynamodb.exceptions.TransactionCanceledException
+    with refuse_transactions(ports.clients, [code] + ["None"] * 3, times=1), pytest.raises(cancelled):
+        ports.state.commit(
+            Commit(pending_id=D1, profile=a_profile(), aliases=COMMIT.aliases, decisions=COMMIT.decisions)
+        )
+    assert ports.pending_ids() == {D1}
+    ports.state.commit(COMMIT)
+    assert_committed_once(ports)

@@ -29,6 +29,7 @@ class Deployed:
             "ContentBucketName": installation.content_bucket,
             "SecretsPrefix": installation.secrets_prefix,
             "FanoutQueueUrl": installation.queue_urls["fanout"],
+            "PublishQueueUrl": installation.queue_urls["publish"],
         }
         ports.connect(ShopSecrets(shop=SHOP, platform="shopify", domain=DOMAIN, webhook_secrets=(SECRET,)))
         self.deploy(self.stack, outputs)

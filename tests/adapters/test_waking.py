@@ -200,7 +200,20 @@ def test_what_must_be_looked_at_again_comes_back_when_told(moto_ports: AwsPorts)
     assert moto_ports.waiting("marketing").visible == [parcel]
 
 
-def test_any_other_failure_of_scheduler_comes_through(moto_ports: AwsPorts) -> None:
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("ThrottlingException", 429), ("ServiceQuotaExceededException", 402), ("InternalServerException", 500)],
+)
+def test_what_scheduler_cannot_take_now_is_left_to_the_sweep(moto_ports: AwsPorts, code: str, status: int) -> None:
+    """The commit that follows must not fail for it: the deadline is in its index, and the sweep rings."""
+    with failing(moto_ports.clients.scheduler, "CreateSchedule", code, status=status) as refused:
+        moto_ports.alarms.ring(ANNA, START + timedelta(hours=1), START)
+    assert refused.count == 1
+    assert moto_ports.schedules() == {}
+    assert moto_ports.waiting("wake") == Waiting([])
+
+
+def test_a_mistake_of_ours_with_scheduler_comes_through(moto_ports: AwsPorts) -> None:
     client = moto_ports.clients.scheduler
     with failing(client, "CreateSchedule", "ValidationException"), pytest.raises(client.exceptions.ValidationException):
         moto_ports.alarms.ring(ANNA, START + timedelta(hours=1), START)

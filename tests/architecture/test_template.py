@@ -85,11 +85,28 @@ def test_transactional_mail_never_waits_for_a_campaign() -> None:
     assert all("MaximumConcurrency" in source["ScalingConfig"] for source in sources.values())
 
 
+@pytest.mark.parametrize(("function", "source"), [(function, source) for function, _, source in queue_sources()])
+def test_no_backlog_takes_the_accounts_concurrency_from_the_webhooks(function: str, source: dict[str, Any]) -> None:
+    """And a poller that is bounded is never throttled by Lambda, which would use the messages' receives up."""
+    one_at_a_time = function == "publish"  # a FIFO queue with one group
+    assert one_at_a_time or "MaximumConcurrency" in source["ScalingConfig"]
+
+
 def test_publish_runs_one_at_a_time_after_the_upload_has_been_quiet() -> None:
     queue = QUEUES["PublishQueue"]
     (target,) = resources("AWS::Events::Rule")["ContentRule"]["Targets"]
     assert (queue["FifoQueue"], queue["DelaySeconds"]) == (True, 20)
     assert target["SqsParameters"] == {"MessageGroupId": "content"}
+    assert int(FUNCTIONS["publish"]["Environment"]["Variables"]["QUIET_SECONDS"]) == queue["DelaySeconds"]
+    assert queue["ContentBasedDeduplication"] is True, "else looks that are put back would pile up"
+
+
+def test_a_published_set_never_expires() -> None:
+    """Runs are pinned to its flows, and going back needs it."""
+    for rule in BUCKETS["ContentBucket"]["LifecycleConfiguration"]["Rules"]:
+        if "ExpirationInDays" in rule:
+            assert not any(kept.startswith(rule["Prefix"]) for kept in ("playbooks/", "flows/", "content/"))
+            assert rule["Prefix"]
 
 
 # --- functions -------------------------------------------------------------------------------------------------------
@@ -210,10 +227,12 @@ def test_what_a_role_may_touch_is_this_stacks(role: str) -> None:
 
 
 def test_only_send_may_send_and_only_journey_may_set_an_alarm_clock() -> None:
+    """Beside `send`, publish writes to the shop's own marketers, and to nobody else (decision 0018)."""
+
     def may(action: str) -> set[str]:
         return {role for role in ROLES if any(action in statement["Action"] for statement in statements(role))}
 
-    assert may("ses:SendEmail") == {"SendRole"}
+    assert may("ses:SendEmail") == {"SendRole", "PublishRole"}
     assert may("scheduler:CreateSchedule") == {"JourneyRole"}
 
 
@@ -237,6 +256,20 @@ def test_only_journey_may_write_profiles_and_only_privacy_may_bury_them() -> Non
         and {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} & set(statement["Action"])
     }
     assert writers == {"JourneyRole", "PrivacyRole"}
+
+
+def test_only_feedback_may_pause_a_shop() -> None:
+    """Send counts too, and notes that the shop was told; the sweep only reads."""
+    may = {
+        (role, action)
+        for role in ROLES
+        for statement in statements(role)
+        if {"Fn::GetAtt": ["CountersTable", "Arn"]} in statement["Resource"]
+        for action in statement["Action"]
+    }
+    assert {role for role, action in may if action == "dynamodb:PutItem"} == {"FeedbackRole"}
+    assert {role for role, action in may if action == "dynamodb:UpdateItem"} == {"FeedbackRole", "SendRole"}
+    assert {role for role, action in may} == {"FeedbackRole", "SendRole", "SweepRole"}
 
 
 def test_scheduler_may_only_ring_and_only_for_our_alarm_clocks() -> None:

@@ -122,3 +122,66 @@ def test_every_locale_that_cldr_knows_can_be_frozen_or_refused() -> None:
     assert not locales.known_locale("en_GB; DROP")
     with pytest.raises(ValueError, match="xx-YY"):
         locales.freeze("xx-YY")
+
+
+# --- regions, lists --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["en", "ar", "zh-Hant", "pt", "de"])
+def test_a_region_is_kept_as_what_it_does_otherwise_and_comes_out_whole(language: str) -> None:
+    """But for the names of countries, which are the language's."""
+    general = locales.freeze_language(language)
+    assert len(msgspec.json.encode(general)) < 45_000
+    assert general.regions
+    for region in general.regions:
+        own = locales.freeze(f"{language}-{region}")
+        assert general.in_region(region) == msgspec.structs.replace(own, countries=general.countries, symbols=symbols(own, general), era=general.era)
+
+
+def symbols(own: Format, general: Format) -> dict[str, str]:
+    """Return the symbols as they come out of a change: a currency that the region writes by its code by that code."""
+    return {**dict.fromkeys(general.symbols), **own.symbols} | {
+        code: code for code in general.symbols if code not in own.symbols
+    }
+
+
+@pytest.mark.parametrize(
+    ("written_in", "readers", "found"),
+    [
+        ("en", ("en-GB", "de-DE"), "en-GB"),
+        ("en", ("de-AT", "en-IE"), "en-IE"),
+        ("en", ("de-AT", "fr"), "en"),
+        ("ar", ("ar-LB",), "ar-LB"),
+        ("zh-Hant", ("zh-HK",), "zh-Hant-HK"),
+        ("zh-Hant", ("zh-CN",), "zh-Hant"),
+        ("", ("en-AU",), "en-AU"),
+        ("fr", ("fr-CH",), None),
+    ],
+)
+def test_dates_and_prices_are_in_the_language_of_the_mail(written_in: str, readers: tuple[str, ...], found: str | None) -> None:
+    """In the way of the first reader's region that speaks it."""
+    known = {language: locales.freeze_language(language) for language in ("en", "ar", "zh-Hant")}
+    form = formats.form_for(known, written_in, *readers)
+    assert (form and form.locale) == found
+
+
+@pytest.mark.parametrize(
+    ("locale", "two", "three"),
+    [
+        ("en-GB", "a and b", "a, b and c"),
+        ("en", "a and b", "a, b, and c"),
+        ("ar", "a وb", "a وb وc"),
+        ("zh-Hant", "a和b", "a、b和c"),
+        ("ja", "a、b", "a、b、c"),
+    ],
+)
+def test_a_list_is_written_as_the_locale_does(locale: str, two: str, three: str) -> None:
+    form = locales.freeze(locale)
+    assert formats.listed([], form) == ""
+    assert formats.listed(["a"], form) == "a"
+    assert formats.listed(["a", "b"], form) == two
+    assert formats.listed(["a", "b", "c"], form) == three
+
+
+def test_what_is_listed_is_no_pattern() -> None:
+    assert formats.listed(["{1}", "{0}"], locales.freeze("en")) == "{1} and {0}"

@@ -18,7 +18,7 @@ from rekindle.content.brand import Brand, Social
 from rekindle.content.mails import MAX_SUBJECT, MailTemplate, Rendered, one_line, render, tidy
 from rekindle.content.playbook import Mails, PublishedSet, decode_mails, published_set
 from rekindle.content.samples import SAMPLE_SHOP, Sample, SamplePerson, bare, parse_sample
-from rekindle.content.validate import validate
+from rekindle.content.validate import sample_file, validate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Basket, Item, Order
 from rekindle.flow.program import Shop
@@ -179,9 +179,12 @@ def test_a_mail_of_which_nearly_nothing_is_known_is_still_a_mail(published: Publ
 
 
 @pytest.mark.parametrize("name", MAILS)
+@pytest.mark.parametrize("locale", ["en", "ar-SA", "zh-TW"])
 @pytest.mark.parametrize("shop", [SAMPLE_SHOP, JAPAN], ids=lambda shop: shop.id)
-def test_long_hostile_and_foreign_titles_stay_what_they_are(published: PublishedSet, name: str, shop: Shop) -> None:
-    """Twelve items, none of which gets out of its place."""
+def test_long_hostile_and_foreign_titles_stay_what_they_are(
+    published: PublishedSet, name: str, shop: Shop, locale: str
+) -> None:
+    """Twelve items, none of which gets out of its place, whichever way the mail is read."""
     items = tuple(
         Item(title=title, quantity=n + 1, price=Decimal(1280), total=Decimal(1280 * (n + 1)))
         for n, title in enumerate(TITLES)
@@ -191,16 +194,69 @@ def test_long_hostile_and_foreign_titles_stay_what_they_are(published: Published
         id="1", updated_at=T0, items=items, currency=shop.currency, subtotal=Decimal(99840), total=Decimal(99840)
     )
     formats = published.mails.formats | {"ja-JP": locales.freeze("ja-JP")}
-    mail = build(
-        published, name, Sample(profile=SamplePerson(first_name="Ada <b>"), event=event), shop, formats=formats
-    )
+    person = SamplePerson(first_name="Ada\u202e \u2066& Co\r\nBcc: x", locale=locale)
+    mail = build(published, name, Sample(profile=person, event=event), shop, formats=formats)
     page = Page(mail.html)
+    everything = mail.html + mail.text + mail.subject
     assert "script" not in page.tags
     assert "b" not in page.tags
-    assert "\u202e" not in mail.html + mail.text + mail.subject
+    assert not re.search("[\u202a-\u202e\u2066\u2067]", everything)
+    assert balanced(mail.subject)
+    assert all(balanced(line) for line in mail.text.split("\n"))
+    assert mail.subject == " ".join(mail.subject.split())
     assert name != "order-confirmation" or "{{ 7 * 7 }}" in page.words
-    assert ("￥99,840" if shop is JAPAN else "€99,840.00") in page.words or name == "cart-reminder-2"
+    assert re.search(_sum(shop, locale), page.words) or name == "cart-reminder-2"
     assert len(mail.html) < 100_000
+
+
+def _sum(shop: Shop, locale: str) -> str:
+    if locale == "ar-SA":
+        return "99,840\u00a0JP¥" if shop is JAPAN else "99,840.00\u00a0€"
+    return "¥99,840" if shop is JAPAN else "€99,840.00"
+
+
+def balanced(line: str) -> bool:
+    """Return whether each isolate that is opened on this line is closed on it, and none but those."""
+    depth = 0
+    for char in line:
+        depth += {"\u2068": 1, "\u2069": -1}.get(char, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_a_shipped_mail_is_in_three_languages_and_whole_in_each(published: PublishedSet, name: str) -> None:
+    """No word of another language is left over, in the subject, the preheader, or either part."""
+    assert published.mails.translations[name].keys() == {"ar", "zh-Hant"}
+    brand = b"contact: {phone: '+44 20 7946 0000', url: https://acme.example/help}"
+    full = validate(shipped() | {"brand.yaml": brand}).published
+    assert full is not None
+    arabic, chinese = "\u0600-\u06ff", "\u4e00-\u9fff"
+    shop = msgspec.structs.replace(SAMPLE_SHOP, name="𝍐", postal_address="𝍑", url="https://shop.example")
+    for locale, own, other in (("ar", arabic, chinese), ("zh-Hant", chinese, arabic), ("en", "A-Za-z", arabic + chinese)):
+        for of in (local_sample(name, locale), bare(sample(name))):
+            given = msgspec.structs.replace(of, event=plain(of.event), products={})
+            mail = build(full, name, msgspec.structs.replace(given, profile=SamplePerson(locale=locale)), shop)
+            text = re.sub(r"https?://\S+|€|EUR|AED|TWD|SPRING10", "", mail.subject + "\n" + mail.text)
+            assert re.search(f"[{own}]", mail.subject)
+            assert not re.search(f"[{other}]", text)
+            assert locale == "en" or not re.search("[A-Za-z]{2}", text), text
+
+
+def local_sample(name: str, locale: str) -> Sample:
+    """Return the sample that a mail has in a language."""
+    files = shipped()
+    path = sample_file(files, name, locale)
+    assert path is not None
+    return parse_sample(files[path].decode(), path)
+
+
+def plain(event: Any) -> Any:
+    """Return the event with titles and addresses that are words of no language."""
+    items = tuple(msgspec.structs.replace(item, title="𝍒", variant=None) for item in event.items)
+    without = {"ship_to": None} if isinstance(event, Order) else {}
+    return msgspec.structs.replace(event, items=items, **without)
 
 
 def test_a_brand_with_everything_shows_it(published: PublishedSet) -> None:
@@ -227,6 +283,9 @@ contact: {phone: "+44 20 7946 0000", url: https://acme.example/help}
         ("Hi\r\nBcc: all@example.com", "Hi Bcc: all@example.com"),
         ("a\u2028b\u0085c\x00d", "a b c d"),
         ("gift \u202egnp.exe", "gift gnp.exe"),
+        ("\u2068a\u2069, \u2068\u2069b", "\u2068a\u2069, b"),
+        ("\u2069a\u2068", "a"),
+        ("\u2068" + "x" * 500 + "\u2069", "x" * (MAX_SUBJECT - 2) + "…"),
         ("  tab\tand   spaces ", "tab and spaces"),
         ("x" * 500, "x" * (MAX_SUBJECT - 1) + "…"),
         ("👩‍👩‍👧 ok", "👩‍👩‍👧 ok"),

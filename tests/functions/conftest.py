@@ -55,6 +55,8 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "PRIVACY_QUEUE_URL": made.installation.queue_urls["privacy"],
             "FANOUT_QUEUE_URL": made.installation.queue_urls["fanout"],
             "FANOUT_SHARDS": "4",
+            "PUBLISH_QUEUE_URL": made.installation.queue_urls["publish"],
+            "QUIET_SECONDS": "0",
             "SCHEDULE_GROUP": made.installation.schedule_group,
             "SCHEDULER_ROLE_ARN": "arn:aws:iam::000000000000:role/scheduler",
             "CONFIGURATION_SET": "rekindle-test",

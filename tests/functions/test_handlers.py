@@ -16,10 +16,10 @@ from rekindle.content.links import Unsubscribe, sign_unsubscribe
 from rekindle.domain.facts import Campaign
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
-from rekindle.ports import Commit, Wake
+from rekindle.ports import Commit, Look, Message, Tally, Wake
 from rekindle.service.library import POINTER
 from tests.functions.conftest import Load
-from tests.support.build import ROOT, flow_of, playbook
+from tests.support.build import CART, ROOT, flow_of, playbook
 from tests.support.things import a_profile
 from tests.support.worlds import AwsPorts
 
@@ -172,6 +172,40 @@ def test_feedback_takes_events_by_both_roads_and_logs_no_address(
     assert "ada@example.com" not in said
 
 
+def test_a_complaint_too_many_pauses_and_the_shop_is_told(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: feedback counts and pauses, the sweep has it said, send says it and knows who is paused."""
+    app = load("feedback")
+    now = app.clock.now()
+    ports.counters.count("tea", now, Tally(sent=1_000, complained=2))
+    ports.outbox.record(Message(id="m1", profile_id="p", shop="tea", state="sent", leased_at=now))
+    event = json.loads((ROOT / "events/ses/complained.json").read_text(encoding="utf-8"))
+    for _ in range(2):
+        app.handler(event, None)
+    (pause,) = ports.counters.pauses()
+    assert pause.why.startswith("3 complaints of 1,000 mails")
+    live_since(ports, playbook(CART, hash_="h2", notify="owner@tea.example"), LONG_AGO)
+    assert load("sweep").handler({}, None)["MarketingPaused"] == 1
+    url = ports.installation.queue_urls["transactional"]
+    (message,) = ports.clients.sqs.receive_message(QueueUrl=url, AttributeNames=["ApproximateReceiveCount"])["Messages"]
+    ports.clients.ses.create_email_identity(EmailIdentity="hello@tea.example")
+    ports.clients.ses.create_configuration_set(ConfigurationSetName="rekindle-test")
+    record = {
+        "messageId": "one",
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+    }
+    send = load("send")
+    assert send.handler({"Records": [record]}, None) == {"batchItemFailures": []}
+    assert ports.counters.pauses()[0].told_at is not None
+    said = capsys.readouterr().out
+    assert '"MailTold":[1.0]' in said
+    assert "owner@tea.example" not in said
+    assert send.deliver._guard.pause_of("tea") is not None
+
+
 def visit(token: str, method: str, query: str = "") -> dict[str, Any]:
     return {
         "pathParameters": {"token": token},
@@ -234,6 +268,25 @@ def test_sweep_counts_what_it_finds(load: Load) -> None:
 def test_publish_of_an_empty_bucket_is_refused_with_a_report(load: Load, ports: AwsPorts) -> None:
     assert load("publish").handler({"Records": []}, None) == {"batchItemFailures": []}
     assert ports.blobs.get("reports/latest.txt")
+
+
+def test_publish_looks_again_while_an_upload_is_young_and_publishes_when_it_is_asked(
+    load: Load, ports: AwsPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUIET_SECONDS", "600")
+    ports.blobs.put("content/sms/hi.txt", b"Hi")
+    upload = {"messageId": "1", "body": json.dumps({"detail-type": "Object Created", "source": "aws.s3"})}
+    assert load("publish").handler({"Records": [upload]}, None) == {"batchItemFailures": []}
+    assert ports.blobs.get("reports/latest.json") is None
+    (look,) = ports.waiting("publish").visible
+    assert look.asked_by == ""
+    monkeypatch.setenv("QUIET_SECONDS", "0")
+    app = load("publish")
+    body = msgspec.json.encode(Look(look_at=look.look_at, asked_by="ada")).decode()
+    for _ in range(2):
+        app.handler({"Records": [upload, {"messageId": "2", "body": body}]}, None)
+    report = json.loads(ports.blobs.get("reports/latest.json") or b"")
+    assert (report["outcome"], report["by"]) == ("unchanged", "ada")
 
 
 def live_since(ports: AwsPorts, book: Playbook, when: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rekindle.content.links import read_unsubscribe
 from rekindle.content.mails import MailTemplate
-from rekindle.content.playbook import Mails
+from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.samples import SAMPLE_SHOP
 from rekindle.domain.errors import ContentError
-from rekindle.domain.facts import Product, View
+from rekindle.domain.facts import Person, Product, View
 from rekindle.domain.profile import Category, Planned, Profile, Run
 from rekindle.memory import World
 from rekindle.ports import Mail
@@ -43,7 +45,11 @@ def composer(world: World, category: Category = "transactional", **shop: Any) ->
 
 
 def build(
-    composer: Composer, category: Category = "transactional", email: str | None = "ada@example.com", **more: Any
+    composer: Composer,
+    category: Category = "transactional",
+    email: str | None = "ada@example.com",
+    locale: str | None = None,
+    **more: Any,
 ) -> Mail:
     """Return the mail `t` about a look at the teapot."""
     run = Run(
@@ -54,7 +60,8 @@ def build(
         run="r", step="s", flow="f", template="t", channel="email", category=category, planned_at=at(),
         not_after=at(days=1), **more,
     )  # fmt: skip
-    return composer.build("m", Profile(id="p", shop="tea", email=email), planned, run)
+    ada = Profile(id="p", shop="tea", email=email, person=Person(locale=locale))
+    return composer.build("m", ada, planned, run)
 
 
 @pytest.fixture
@@ -68,6 +75,32 @@ def test_marketing_goes_to_the_customer_with_a_way_out(world: World) -> None:
     assert (mail.to, mail.sender) == ("ada@example.com", "Tea & Co <hello@tea.example>")
     assert page.startswith("https://links.example/u/")
     assert page in mail.text
+
+
+@pytest.mark.parametrize(
+    ("reader", "to", "subject", "spoken"),
+    [
+        ("ar-SA", "", "أخبار", "ar"),
+        ("fr", "", "News", "en"),
+        (None, "", "News", "en"),
+        ("ar-SA", "shop", "News", None),
+    ],
+)
+def test_a_mail_is_in_the_readers_language_and_so_is_its_way_out(
+    world: World, reader: str | None, to: str, subject: str, spoken: str | None
+) -> None:
+    """What the shop's own people get is in the shop's, whoever it is about."""
+    made = composer(world, notify="team@tea.example")
+    raw = decode_mails(world.files["playbooks/h1/mails.json"])
+    english = msgspec.structs.replace(raw.templates["t"], locale="en")
+    arabic = msgspec.structs.replace(english, locale="ar", subject="أخبار")
+    mails = msgspec.structs.replace(raw, templates={"t": english}, translations={"t": {"ar": arabic}})
+    world.files["playbooks/h1/mails.json"] = msgspec.json.encode(mails)
+    mail = build(made, to=to, locale=reader)
+    assert mail.subject == subject
+    page = re.search(r"/u/(\S+)", mail.text)
+    claimed = read_unsubscribe(world.secrets.link_keys(), page.group(1)).locale if page else None
+    assert claimed == spoken
 
 
 def test_the_shop_is_told_at_its_own_address_and_cannot_unsubscribe_anybody(world: World) -> None:

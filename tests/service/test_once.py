@@ -206,12 +206,39 @@ def test_pending_items_left_behind_are_redriven_a_few_times_and_then_listed(plan
     plant.world.stream.clear()
     plant.world.files.clear()
     plant.world.files["playbooks/current.json"] = b'{"hash":"gone"}'
-    plant.world.clock.advance_to(at(minutes=11))
-    for _ in range(MAX_TRIES):
+    tried = []
+    for minutes in range(5, 200, 5):
+        plant.world.clock.advance_to(at(minutes=minutes, seconds=1))
         swept = sweep_only(plant)
-        assert (swept.redriven, swept.stuck) == (1, 0)
-    assert sweep_only(plant).stuck == 1
+        tried += [minutes] * swept.redriven
+        assert swept.stuck == (len(tried) == MAX_TRIES and swept.redriven == 0)
+    assert tried == [10, 20, 40, 80, 160]
     assert len(plant.world.pending) == 1
+
+
+def test_an_item_whose_tries_were_counted_anew_is_driven_at_once_whatever_its_age(plant: Plant) -> None:
+    plant.post(checkout(T0), consent(T0))
+    plant.world.stream.clear()
+    plant.world.clock.advance_to(at(days=3))
+    (pending,) = plant.world.pending.values()
+    assert plant.world.state.reset_tries(pending.id)
+    assert sweep_only(plant).redriven == 1
+
+
+def test_profiles_that_cannot_be_advanced_do_not_keep_the_sweep_from_the_others(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one sweep wakes are overdue for over an hour, and it is not their turn: who is overdue now is woken."""
+    monkeypatch.setattr("rekindle.service.sweep._LIMIT", 3)
+    for number in range(5):
+        stuck = Profile(id=digest(str(number)), shop="tea", version=1, deadline=T0)
+        plant.world.profiles[stuck.id] = encode_profile(stuck)
+    fresh = Profile(id=digest("fresh"), shop="tea", version=1, deadline=at(minutes=67))
+    plant.world.profiles[fresh.id] = encode_profile(fresh)
+    plant.world.clock.advance_to(at(minutes=70))
+    assert sweep_only(plant).woken == 1
+    plant.world.clock.advance_to(at(minutes=120))
+    assert sweep_only(plant).woken == 3
 
 
 def sweep_only(plant: Plant) -> Swept:

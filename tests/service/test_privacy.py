@@ -842,3 +842,16 @@ def test_order_is_a_fact_like_any_other_until_somebody_is_erased(plant: Plant) -
     spent = plant.world.calls - calls
     assert {name: count for name, count in spent.items() if name.startswith(("vault.", "privacy."))} == {}
     assert spent["state.profile"] == 1
+
+
+def test_an_old_order_brings_no_erased_address_back_by_way_of_an_account_that_lives(plant: Plant) -> None:
+    """The account is known by its number only, and whoever was erased by an address: both stand in one late order."""
+    account = Who(shop_customer_id="99")
+    deliver(plant, event("customer.updated", Customer(id="99", updated_at=at()), at(), who=account), body=b"an account")
+    deliver(plant, consent(at(), who=Who(email="ada@example.com")))
+    plant.until(ASKED)
+    ask(plant, shop_customer_id="")
+    plant.until(ASKED + timedelta(hours=1))
+    deliver(plant, bought(at(days=1), who=replace(account, email="ada@example.com")))
+    plant.until(ASKED + timedelta(hours=2))
+    assert "ada@example.com" not in stored(plant)

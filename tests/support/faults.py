@@ -69,9 +69,7 @@ def throttling(client: Any, operation: str, *, after: int) -> Iterator[Count]:
         count.count += 1
         if count.count <= after:
             return None
-        body = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "as told"}'
-        headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.0"})
-        return AWSResponse(request.url, 400, headers, _Raw(body))
+        return _throttled(request)
 
     event = f"before-send.*.{operation}"
     client.meta.events.register_last(event, throttle)
@@ -79,6 +77,32 @@ def throttling(client: Any, operation: str, *, after: int) -> Iterator[Count]:
         yield count
     finally:
         client.meta.events.unregister(event, throttle)
+
+
+@contextmanager
+def throttling_first(client: Any, operation: str, attempts: int) -> Iterator[Count]:
+    """Throttle the first `attempts` at an operation, retries included, and let the others pass."""
+    count = Count()
+
+    def throttle(request: Any, **_: Any) -> AWSResponse | None:
+        if count.count == attempts:
+            return None
+        count.count += 1
+        return _throttled(request)
+
+    event = f"before-send.*.{operation}"
+    client.meta.events.register_last(event, throttle)
+    try:
+        yield count
+    finally:
+        client.meta.events.unregister(event, throttle)
+
+
+def _throttled(request: Any) -> AWSResponse:
+    """Return what AWS's JSON services answer above their rate."""
+    body = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "as told"}'
+    headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.0"})
+    return AWSResponse(request.url, 400, headers, _Raw(body))
 
 
 class _Raw(BytesIO):

@@ -16,12 +16,14 @@ from rekindle.aws.alarms import SchedulerAlarms
 from rekindle.aws.archive import DynamoArchive
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
+from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
-from rekindle.aws.queues import SqsFanoutQueue, SqsPrivacyQueue, SqsSendQueues
+from rekindle.aws.queues import SqsFanoutQueue, SqsPrivacyQueue, SqsPublishQueue, SqsSendQueues
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.state import DynamoState
+from rekindle.aws.survey import DynamoSurvey
 from rekindle.aws.tables import Tables
 from rekindle.aws.vault import AwsVault
 from rekindle.domain.outcome import Decision
@@ -31,18 +33,22 @@ from rekindle.ports import (
     Alarms,
     Archive,
     Blobs,
+    Counters,
     Everybody,
     FanoutQueue,
     Intake,
+    Look,
     Outbox,
     Parcel,
     PrivacyQueue,
     PrivacyTask,
+    PublishQueue,
     Secrets,
     SendQueues,
     ShardTask,
     ShopSecrets,
     State,
+    Survey,
     Vault,
     Wake,
 )
@@ -51,10 +57,10 @@ from tests.support.template import create_table, tables
 START = datetime(2035, 3, 5, 9, 0, tzinfo=UTC)
 """Far ahead, so that no emulator's own clock ever reaches a schedule of these tests."""
 
-QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout"]
+QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout", "publish"]
 
 
-_PAYLOADS: dict[str, Any] = {"wake": Wake, "privacy": PrivacyTask, "fanout": ShardTask}
+_PAYLOADS: dict[str, Any] = {"wake": Wake, "privacy": PrivacyTask, "fanout": ShardTask, "publish": Look}
 
 
 class Waiting(Struct, frozen=True):
@@ -134,6 +140,21 @@ class Ports(Protocol):
         """`ports.Secrets`."""
         ...
 
+    @property
+    def counters(self) -> Counters:
+        """`ports.Counters`."""
+        ...
+
+    @property
+    def survey(self) -> Survey:
+        """`ports.Survey`."""
+        ...
+
+    @property
+    def publish_queue(self) -> PublishQueue:
+        """`ports.PublishQueue`."""
+        ...
+
     def waiting(self, queue: QueueName) -> Waiting:
         """Return what lies on the queue, and empty it of what is visible."""
         ...
@@ -186,10 +207,17 @@ class MemoryPorts:
         self.outbox: Outbox = world.outbox
         self.blobs: Blobs = world.blobs
         self.secrets: Secrets = world.secrets
+        self.counters: Counters = world.counters
+        self.survey: Survey = world.survey
+        self.publish_queue: PublishQueue = world.publish_queue
 
     def waiting(self, queue: QueueName) -> Waiting:
         """Return what lies on the queue."""
         world = self.world
+        if queue == "publish":
+            looks = list(world.looks)
+            world.looks.clear()
+            return Waiting(looks)
         chosen: Any
         match queue:
             case "wake":
@@ -255,6 +283,10 @@ class Installation:
         """Every queue but the dead-letter queues."""
         names: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout")
         made = {queue: self.clients.sqs.create_queue(QueueName=f"{self.prefix}-{queue}") for queue in names}
+        made["publish"] = self.clients.sqs.create_queue(
+            QueueName=f"{self.prefix}-publish.fifo",
+            Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"},
+        )
         return {queue: answer["QueueUrl"] for queue, answer in made.items()}
 
     @cached_property
@@ -376,6 +408,21 @@ class AwsPorts:
     def secrets(self) -> Secrets:
         """The adapter."""
         return CachedSecrets(self.clients, self.installation.secrets_prefix)
+
+    @cached_property
+    def counters(self) -> Counters:
+        """The adapter."""
+        return DynamoCounters(self.clients, self.installation.tables)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The adapter."""
+        return DynamoSurvey(self.clients, self.installation.tables)
+
+    @cached_property
+    def publish_queue(self) -> PublishQueue:
+        """The adapter."""
+        return SqsPublishQueue(self.clients, queue_url=self.installation.queue_urls["publish"])
 
     def with_clients(self, clients: Clients) -> AwsPorts:
         """Return the same installation through other clients."""

@@ -50,6 +50,8 @@ from rekindle.ports import (
     Lease,
     LeaseAnswer,
     LedgerEntry,
+    Listing,
+    Look,
     Mail,
     Message,
     MessageState,
@@ -299,6 +301,8 @@ class World:
         }
         self.privacy_queue = Queue(self.clock, PrivacyTask, max_receives=max_receives)
         self.fanout_queue = Queue(self.clock, ShardTask, max_receives=max_receives)
+        self.looks: list[Look] = []
+        """the publish queue, but for the uploads themselves"""
         self.inbox: list[Sent] = []
         self.attempts: list[tuple[Mail, Fate]] = []
         """every call of the mailer, also those that sent nothing"""
@@ -314,6 +318,7 @@ class World:
         self.mailer = MemoryMailer(self)
         self.blobs = MemoryBlobs(self, "blobs", self.files)
         self.raw = MemoryBlobs(self, "raw", self.raw_files)
+        self.publish_queue = MemoryPublishQueue(self)
         self.privacy = MemoryPrivacyQueue(self)
         self.fanout = MemoryFanoutQueue(self)
         self.everybody = MemoryEverybody(self)
@@ -848,6 +853,7 @@ class MemoryBlobs(_Port):
         super().__init__(world)
         self.name = name
         self._files = files
+        self._written: dict[str, datetime] = {}
 
     @_call
     def get(self, key: str) -> bytes | None:
@@ -859,12 +865,19 @@ class MemoryBlobs(_Port):
         """Write the content; the type is of no use here."""
         del content_type
         self._files[key] = bytes(content)
+        self._written[key] = self.world.clock.now().replace(microsecond=0)
 
     @_call
     def list(self, prefix: str) -> dict[str, str]:
         """Return the version tags under the prefix."""
-        files = self._files
-        return {key: _tag(files[key]) for key in sorted(files) if key.startswith(prefix)}
+        return self._tags(prefix)
+
+    @_call
+    def listing(self, prefix: str) -> Listing:
+        """Return the tags; when something was written is known of what was put, not of what a test set by hand."""
+        tags = self._tags(prefix)
+        written = [when for key in tags if (when := self._written.get(key)) is not None]
+        return Listing(tags, max(written, default=None))
 
     @_call
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:
@@ -882,6 +895,22 @@ class MemoryBlobs(_Port):
         """Return content and tag."""
         content = self._files.get(key)
         return None if content is None else (content, _tag(content))
+
+    def _tags(self, prefix: str) -> dict[str, str]:
+        files = self._files
+        return {key: _tag(files[key]) for key in sorted(files) if key.startswith(prefix)}
+
+
+class MemoryPublishQueue(_Port):
+    """`ports.PublishQueue`: what was asked, equal ones once, for a test to look at."""
+
+    name = "publish_queue"
+
+    @_call
+    def look(self, look: Look) -> None:
+        """Put it on the queue."""
+        if look not in self.world.looks:
+            self.world.looks.append(look)
 
 
 def _tag(content: bytes) -> str:
@@ -972,11 +1001,15 @@ class MemoryVault(_Port):
         return None if stored is None else structs.replace(stored, also=())
 
     @_call
-    def strip(self, delivery_id: str, at: datetime, events: Sequence[Event] = ()) -> int:
+    def strip(
+        self, delivery_id: str, at: datetime, events: Sequence[Event] = (), *, known: Sequence[Event] | None = None
+    ) -> int:
         """Empty the delivery; there are no files here."""
         del at
         stored = self.world.deliveries.get(delivery_id)
         if stored is not None:
+            if known is not None and stored.events != tuple(known):
+                raise ConflictError(f"delivery {delivery_id} says something else by now")
             self.world.deliveries[delivery_id] = structs.replace(stored, body=b"", events=tuple(events))
         return 0
 

@@ -619,6 +619,13 @@ class DeadLetters(Protocol):
 # --- content and secrets ---------------------------------------------------------------------------------------------
 
 
+class Listing(Struct, frozen=True):
+    """What lies under a prefix: key → version tag, and when the newest of it was written (`None`: not known)."""
+
+    tags: dict[str, str]
+    newest: datetime | None = None
+
+
 class Blobs(Protocol):
     """Files by key: the content bucket."""
 
@@ -634,6 +641,10 @@ class Blobs(Protocol):
         """Return key → version tag of everything under `prefix`."""
         ...
 
+    def listing(self, prefix: str) -> Listing:
+        """Return the same, and when the newest of it was written: to the second, by the store's own clock."""
+        ...
+
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:
         """Write it only if the present version tag is `expected` (`None`: absent); return whether it was written.
 
@@ -643,6 +654,24 @@ class Blobs(Protocol):
 
     def tagged(self, key: str) -> tuple[bytes, str] | None:
         """Return the content and its version tag, or `None`."""
+        ...
+
+
+class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message on the publish queue that is no upload: look at the content again.
+
+    With `asked_by`, somebody asks for it by hand: then it is published also where this very content was judged before.
+    """
+
+    look_at: datetime
+    asked_by: str = ""
+
+
+class PublishQueue(Protocol):
+    """The queue of uploads: one batch at a time, each message as late as the queue delays."""
+
+    def look(self, look: Look) -> None:
+        """Put it on the queue. Equal ones within five minutes are one."""
         ...
 
 
@@ -765,11 +794,14 @@ class Vault(Protocol):
         """Return the delivery with its events and its raw body, without `also`; both are empty when it was stripped."""
         ...
 
-    def strip(self, delivery_id: str, at: datetime, events: Sequence[Event] = ()) -> int:
+    def strip(
+        self, delivery_id: str, at: datetime, events: Sequence[Event] = (), *, known: Sequence[Event] | None = None
+    ) -> int:
         """Take the body and the events out of the delivery, also from the bucket; keep its id, so that it stays known.
 
-        `events` are left in their place. Return how many files were deleted from the bucket. A delivery that does not
-        exist stays so.
+        `events` are left in their place; `known` are those that stood there when that was decided (`None`: whatever stands
+        there). Return how many files were deleted from the bucket. A delivery that does not exist stays so. Raises `ConflictError` when other events
+        stand there by now: somebody else has stripped it of theirs.
         """
         ...
 

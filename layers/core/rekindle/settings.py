@@ -108,6 +108,10 @@ class Publish(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/publish."""
 
     content_bucket: str
+    publish_queue_url: str
+    quiet_seconds: int
+    """for so long an upload must have been quiet before it is judged"""
+    configuration_set: str
     fanout_queue_url: str
     fanout_shards: int
     """in how many parts everybody is reached (`rekindle.service.fanout`)"""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from rekindle.aws.items import code_of
 from rekindle.aws.queues import send_all
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 
 _WAITING: Any = "ApproximateNumberOfMessages"
+
+#: What Scheduler answers when it cannot take a schedule now (API reference, CreateSchedule), whatever it says of us.
+_OVERLOADED = frozenset({"ThrottlingException", "ServiceQuotaExceededException"})
+
+_log = logging.getLogger(__name__)
 
 
 class SqsWakeQueue:
@@ -56,6 +63,10 @@ class SchedulerAlarms(SqsWakeQueue):
 
         A schedule of that name that exists already is as good as ours while its minute is ahead; afterwards it has
         fired, perhaps before it could be of use, and is only waiting to be deleted.
+
+        A Scheduler that is overloaded, full or out of order must not keep events from being applied: the deadline is
+        committed with the profile, and the sweep rings what has no schedule, up to seven minutes late. A mistake of
+        ours (a policy, a missing group) is raised: nothing would ever ring on time.
         """
         if at - now > ALARM_HORIZON:
             return
@@ -65,21 +76,35 @@ class SchedulerAlarms(SqsWakeQueue):
             return
         minute = ids.minute_up(at)
         try:
-            self._clients.scheduler.create_schedule(
-                Name=ids.alarm_name(profile_id, minute),
-                GroupName=self._group,
-                ScheduleExpression=f"at({minute:%Y-%m-%dT%H:%M:%S})",
-                ScheduleExpressionTimezone="UTC",
-                FlexibleTimeWindow={"Mode": "OFF"},
-                ActionAfterCompletion="DELETE",
-                Target={
-                    "Arn": self._queue_arn,
-                    "RoleArn": self._role_arn,
-                    "Input": msgspec.json.encode(wake).decode(),
-                },
-            )
+            self._create(profile_id, minute, wake)
         except ClientError as error:
-            if code_of(error) != "ConflictException":
+            if code_of(error) == "ConflictException":
+                if minute <= self._clock.now():
+                    self.wake([wake])
+            elif _out_of_order(error):
+                _log.warning("no schedule, left to the sweep", extra={"profile_id": profile_id, "why": code_of(error)})
+            else:
                 raise
-            if minute <= self._clock.now():
-                self.wake([wake])
+        except (HTTPClientError, NoConnectionError) as error:
+            why = type(error).__name__
+            _log.warning("no schedule, left to the sweep", extra={"profile_id": profile_id, "why": why})
+
+    def _create(self, profile_id: str, minute: datetime, wake: Wake) -> None:
+        self._clients.scheduler.create_schedule(
+            Name=ids.alarm_name(profile_id, minute),
+            GroupName=self._group,
+            ScheduleExpression=f"at({minute:%Y-%m-%dT%H:%M:%S})",
+            ScheduleExpressionTimezone="UTC",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            ActionAfterCompletion="DELETE",
+            Target={
+                "Arn": self._queue_arn,
+                "RoleArn": self._role_arn,
+                "Input": msgspec.json.encode(wake).decode(),
+            },
+        )
+
+
+def _out_of_order(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code_of(error) in _OVERLOADED or status >= 500  # noqa: PLR2004

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from rekindle.aws.items import code_of
+from rekindle.ports import Listing
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
@@ -31,15 +33,28 @@ class S3Blobs:
         """Write the content."""
         self._clients.s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
 
+    def delete(self, key: str) -> None:
+        """Delete it. Only tools do: the bucket keeps the version that it had."""
+        self._clients.s3.delete_object(Bucket=self._bucket, Key=key)
+
     def list(self, prefix: str) -> dict[str, str]:
         """Return the version tags under the prefix, a thousand a call."""
+        return self.listing(prefix).tags
+
+    def listing(self, prefix: str) -> Listing:
+        """Return the tags and the newest `LastModified`, a thousand a call."""
         tags: dict[str, str] = {}
+        newest: datetime | None = None
         request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
         while True:
             answer = self._clients.s3.list_objects_v2(**request)
-            tags.update((found["Key"], found["ETag"]) for found in answer.get("Contents", ()))
+            for found in answer.get("Contents", ()):
+                tags[found["Key"]] = found["ETag"]
+                written = found.get("LastModified")
+                if written is not None and (newest is None or written > newest):
+                    newest = written
             if not answer.get("IsTruncated"):
-                return tags
+                return Listing(tags, newest.astimezone(UTC) if newest is not None else None)
             request["ContinuationToken"] = answer["NextContinuationToken"]
 
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:

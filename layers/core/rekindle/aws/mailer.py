@@ -41,10 +41,13 @@ _REFUSALS = {
 
 
 class SesMailer:
-    """`ports.Mailer`. The client behind it makes exactly one attempt (`Clients.ses`)."""
+    """`ports.Mailer`. The client behind it makes exactly one attempt (`Clients.ses`).
+
+    Without a configuration set nothing of what becomes of a mail is told: for mails that are tried out.
+    """
 
     def __init__(
-        self, clients: Clients, *, configuration_set: str, monotonic: Callable[[], float] = time.monotonic
+        self, clients: Clients, *, configuration_set: str | None, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._clients = clients
         self._configuration_set = configuration_set
@@ -77,7 +80,8 @@ class SesMailer:
     def _request(self, mail: Mail) -> dict[str, Any]:
         """Return the request. Raises `MailRejectedError` for what could smuggle a header in, before SES sees it."""
         for line in (mail.sender, mail.to, mail.subject, mail.reply_to or ""):
-            if "\r" in line or "\n" in line:
+            # Whatever any program takes for the end of a line, U+2028 and U+0085 among them.
+            if line and line.splitlines() != [line]:
                 raise MailRejectedError("a line break in an address or the subject")
         request: dict[str, Any] = {
             "FromEmailAddress": _mailbox(mail.sender),
@@ -93,8 +97,9 @@ class SesMailer:
                 }
             },
             "EmailTags": [{"Name": name, "Value": value} for name, value in mail.tags.items()],
-            "ConfigurationSetName": self._configuration_set,
         }
+        if self._configuration_set is not None:
+            request["ConfigurationSetName"] = self._configuration_set
         if mail.reply_to:
             request["ReplyToAddresses"] = [_mailbox(mail.reply_to)]
         return request

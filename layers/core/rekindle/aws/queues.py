@@ -1,4 +1,4 @@
-"""The send queues, the privacy queue, the queue of shards, and how a batch of messages gets onto any queue."""
+"""The send queues, those of privacy, shards and uploads, and how a batch of messages gets onto any queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from rekindle.domain.errors import NotQueuedError
 from rekindle.domain.profile import Category
-from rekindle.ports import MAX_DELAY, Parcel, PrivacyTask, ShardTask
+from rekindle.ports import MAX_DELAY, Look, Parcel, PrivacyTask, ShardTask
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -56,6 +56,19 @@ class SqsFanoutQueue:
     def ask(self, tasks: Sequence[ShardTask], delay: int = 0) -> None:
         """Put these on the queue."""
         send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
+
+
+class SqsPublishQueue:
+    """`ports.PublishQueue`: a FIFO queue that takes equal bodies for one, in the group of the uploads themselves."""
+
+    def __init__(self, clients: Clients, *, queue_url: str) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+
+    def look(self, look: Look) -> None:
+        """Put it on the queue."""
+        body = msgspec.json.encode(look).decode()
+        self._clients.sqs.send_message(QueueUrl=self._queue_url, MessageBody=body, MessageGroupId="content")
 
 
 def look_again(clients: Clients, url: str, receipt: str, delay: int) -> None:

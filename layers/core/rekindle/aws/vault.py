@@ -159,11 +159,15 @@ class AwsVault:
             body=self._body(item),
         )
 
-    def strip(self, delivery_id: str, at: datetime, events: Sequence[Event] = ()) -> int:
+    def strip(
+        self, delivery_id: str, at: datetime, events: Sequence[Event] = (), *, known: Sequence[Event] | None = None
+    ) -> int:
         """Delete the files first: while their keys are known, a repeat finds them."""
         item = self._delivery(delivery_id)
         if item is None or "of" in item:
             return 0
+        if known is not None and self._events(item) != tuple(known):
+            raise ConflictError(f"delivery {delivery_id} says something else by now")
         files = [item[ref]["S"] for ref in ("body_ref", "events_ref") if ref in item]
         self._delete_files(files)
         update = "SET #erased_at = :at REMOVE #body, #body_ref, #events_ref"
@@ -173,20 +177,27 @@ class AwsVault:
             values[":events"] = text(encode_events(tuple(events)).decode())
         else:
             update += ", #events"
+        as_read = "attribute_not_exists(#events)"
+        if "events" in item:
+            as_read, values[":known"] = "#events = :known", item["events"]
         try:
             with answered():
                 self._clients.dynamodb.update_item(
                     TableName=self._tables.deliveries,
                     Key={"id": text(delivery_id)},
                     UpdateExpression=update,
-                    ConditionExpression="attribute_exists(#id)",
+                    ConditionExpression=f"attribute_exists(#id) AND {as_read}",
                     ExpressionAttributeNames=names("id", "erased_at", "body", "body_ref", "events", "events_ref"),
                     ExpressionAttributeValues=values,
                 )
         except ClientError as error:
-            # expired in this moment
             if code_of(error) != "ConditionalCheckFailedException":
                 raise
+            # By this very call, whose first answer was lost; by somebody else in this moment; or it has expired.
+            found = self._delivery(delivery_id)
+            if found is None or ("body" not in found and found.get("events") == values.get(":events")):
+                return len(files)
+            raise ConflictError(f"delivery {delivery_id} says something else by now") from error
         return len(files)
 
     def waiting(self, keys: Collection[str]) -> Sequence[Pending]:

@@ -210,7 +210,7 @@ def _index(path: Path, shown: Path, wanted: Wanted, progress: Progress) -> Index
                 continue
             try:
                 event = _event.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 where = f"{shown}:{number + 1}" if shown == path else str(shown)
                 raise EventsError(f"{where}: this is no event: {error}") from error
             if event.received_at.tzinfo is None or event.occurred_at.tzinfo is None:
@@ -268,7 +268,7 @@ def _sorted(path: Path, folder: Path, progress: Progress) -> Path:
 def _moment(path: Path, number: int, line: bytes) -> datetime:
     try:
         return _received.decode(line).received_at
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EventsError(f"{path}:{number + 1}: this is no event: {error}") from error
 
 

@@ -20,11 +20,19 @@ _STAND_IN = (
 )
 
 
+#: Left behind by programs, beside what is hidden.
+_LEFTOVERS = frozenset({"Thumbs.db", "desktop.ini"})
+
+
 def folder_files(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder by its path there."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    """Return every file below a folder by its path there, but for what programs leave behind (`is_leftover`)."""
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not is_leftover(name)}
+
+
+def is_leftover(path: str) -> bool:
+    """Whether this is nobody's content: hidden, or in a hidden folder such as .git, or a file manager's own."""
+    return any(part.startswith(".") or part in _LEFTOVERS for part in path.split("/"))
 
 
 def playbook_of(folder: Path) -> Playbook:

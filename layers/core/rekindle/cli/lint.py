@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rekindle.cli.drafts import folder_files
 from rekindle.cli.events import as_json
 from rekindle.content.validate import Verdict, validate
 from rekindle.domain.errors import ContentError
@@ -25,9 +26,7 @@ def lint(*, folder: Path, machine: bool) -> int:
 
     The exit status is 0 when the set could be published, 1 when something is wrong, 2 when there is nothing to check.
     """
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    files = folder_files(folder)
     if not files:
         raise click.ClickException(f"{folder} holds no files")
     verdict = validate(files)
@@ -35,11 +34,12 @@ def lint(*, folder: Path, machine: bool) -> int:
         told = {"problems": [_plain(one) for one in verdict.problems]}
         click.echo(as_json(told | {"warnings": [_plain(one) for one in verdict.warnings]}))
     else:
-        _print(verdict)
+        print_verdict(verdict)
     return WRONG if verdict.problems else 0
 
 
-def _print(verdict: Verdict) -> None:
+def print_verdict(verdict: Verdict) -> None:
+    """Print each problem and warning as a line, then what it comes to."""
     for problem in verdict.problems:
         click.echo(str(problem))
     for warning in verdict.warnings:

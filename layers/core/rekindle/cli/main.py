@@ -12,11 +12,17 @@ from rekindle.domain.errors import RekindleError
 
 #: command → its module here, which has a click command of the same name
 COMMANDS = {
+    "audit": "Check a live installation, and mend what is safe to mend.",
+    "diff": "Show what publishing a folder would change, and for whom.",
     "explain": "Say why somebody got, or did not get, a mail.",
     "export": "Write a shop's stored events to a file, one a line.",
     "lint": "Check a folder of flows, mails and shops as publishing would.",
     "normalise": "Print the events that a webhook's body tells.",
+    "preview": "Show a mail as somebody would get it, or all of them on one page.",
+    "publish": "Upload content and say what became of it; go back; list.",
+    "redrive": "Put back what functions gave up on: dead letters, stuck events.",
     "replay": "Read a shop's stored webhooks again, with today's code.",
+    "reputation": "Show bounce and complaint rates, and resume a paused shop.",
     "rollout": "Show how far what was published has reached everybody.",
     "schema": "Print the JSON Schema of flows and the rest, for editors.",
     "simulate": "Try flows on real events: who gets what, when, and why not.",
@@ -60,7 +66,7 @@ def rekindle() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return the exit status: 0, or 2 with one line on stderr."""
+    """Run one command; return the exit status: 0, what the command itself says, or 2 with one line on stderr."""
     try:
         status: Any = rekindle.main(list(arguments), prog_name="rekindle", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -6,15 +6,25 @@ Publish only: imports css-inline and mrml through `rekindle.content.markup`. The
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, get_args
 
 from jinja2 import nodes
 
-from rekindle.content import markup, plaintext, sandbox
+from rekindle.content import languages, markup, plaintext, sandbox
 from rekindle.content.brand import Brand
+from rekindle.content.catalogues import (
+    END_ISOLATE,
+    FALLBACK,
+    ISOLATE,
+    Catalogue,
+    Gap,
+    Voice,
+    read_catalogue,
+    unused,
+)
 from rekindle.content.compose import Composer, Piece, check_tags, join, located, tags_alone
 from rekindle.content.mails import MailTemplate
 from rekindle.content.names import Names
@@ -25,6 +35,11 @@ from rekindle.flow.yaml_source import load
 #: What a mail's folder may hold.
 FILES = frozenset({"subject.txt", "preheader.txt", "body.html", "body.mjml", "body.txt", "sample.json", "mail.yaml"})
 
+_CATALOGUE = re.compile(r"texts/([^/]+)\.yaml\Z")
+_LOCAL = re.compile(r"[^/]+/((?!texts/)[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)/([^/]+)\Z")
+#: What a folder of a language may hold without the mail's words being in it.
+_NOT_WORDS = frozenset({"sample.json"})
+
 _FORBIDDEN = frozenset({"script", "iframe", "object", "embed", "form", "input", "button", "base", "applet", "frame"})
 _SCHEMES = ("https://", "http://", "mailto:", "tel:", "#")
 _HAS_VALUE = re.compile(r"jq\d+qj")
@@ -32,35 +47,104 @@ _HAS_VALUE = re.compile(r"jq\d+qj")
 
 @dataclass(slots=True)
 class CompiledMail:
-    """A mail's template, and what the whole set must still be asked about it."""
+    """A mail in each of its languages, and what the whole set must still be asked about it."""
 
     template: MailTemplate
+    """the language that stands in where none is the reader's"""
     event_fields: dict[str, tuple[str, int]] = field(default_factory=dict)
     """part of `event` → file and line of its first use"""
+    translations: dict[str, MailTemplate] = field(default_factory=dict)
+    """locale → the mail in it, for all others"""
+    gaps: tuple[Gap, ...] = ()
+    """texts that are not there in a language, and stood in for"""
+    doubts: tuple[ContentError, ...] = ()
 
 
 def compile_mail(
-    name: str, files: Mapping[str, str], brand: Brand, root: str = "emails/"
+    name: str, files: Mapping[str, str], brand: Brand, root: str = "emails/", wanted: Collection[str] = ()
 ) -> tuple[CompiledMail | None, tuple[ContentError, ...]]:
     """Return the mail `name` and everything that is wrong with it; `None` when anything is.
 
-    `files` are all files below `root` by their path (`cart-reminder-1/subject.txt`, `_layout/marketing.html`).
+    `files` are all files below `root` by their path (`cart-reminder-1/subject.txt`, `_layout/marketing.html`). `wanted`
+    are the locales that shops write in: a mail that names no language of its own is taken to be in each of them.
     """
-    work = _Work(name, files, brand, root)
-    try:
-        compiled = work.compile()
-    except ContentError as error:
-        work.problems.append(error)
-        compiled = None
-    return (None, tuple(work.problems)) if work.problems else (compiled, ())
+    problems: dict[str, ContentError] = {}
+    own, shared, more = _catalogues(name, files, root)
+    problems.update((str(one), one) for one in more)
+    spoken = _languages(name, files, own)
+    written_in = spoken or tuple(sorted({tag for one in wanted if (tag := languages.base(one))})) or (FALLBACK,)
+    compiled: dict[str, CompiledMail] = {}
+    voices = []
+    for locale in written_in:
+        voice = Voice(locale, name, own, shared, root)
+        work = _Work(name, files, brand, root, voice)
+        try:
+            found = work.compile()
+        except ContentError as error:
+            work.problems.append(error)
+            found = None
+        # A mistake in what the languages share is found in each of them.
+        problems.update((str(one), one) for one in work.problems)
+        voices.append(voice)
+        if found is not None:
+            compiled[locale] = found
+    if problems or not compiled:
+        return None, tuple(problems.values())
+    first = compiled.pop(languages.pick(compiled, FALLBACK) or written_in[0])
+    for other in compiled.values():
+        first.event_fields = other.event_fields | first.event_fields
+    first.translations = {locale: one.template for locale, one in compiled.items()}
+    lacking = sorted({tag for one in wanted if spoken and not languages.pick(spoken, one) and (tag := languages.base(one))})
+    first.gaps = (
+        *(gap for voice in voices for gap in voice.gaps.values()),
+        *(Gap(tag, None, f"{root}{name}/texts/{tag}.yaml", f"{root}{name}", None) for tag in lacking),
+    )
+    first.doubts = tuple(unused(own, {key for voice in voices for key in voice.used}))
+    return first, ()
+
+
+def _catalogues(
+    name: str, files: Mapping[str, str], root: str
+) -> tuple[dict[str, Catalogue], dict[str, Catalogue], list[ContentError]]:
+    """Return the catalogues of the mail and of what mails share, by locale, and what is wrong with them."""
+    own: dict[str, Catalogue] = {}
+    shared: dict[str, Catalogue] = {}
+    problems: list[ContentError] = []
+    for path in sorted(files):
+        folder, _, rest = path.partition("/")
+        found = _CATALOGUE.match(rest)
+        if found is None or not (folder == name or folder.startswith("_")):
+            continue
+        read, wrong = read_catalogue(files[path], root + path)
+        problems += wrong
+        into, locale = (own if folder == name else shared), languages.canonical(found.group(1))
+        known = into.get(locale)
+        if known is not None and folder == name:
+            hint = "keep one of them"
+            problems.append(ContentError(f"{known.file} is the same language", file=read.file, line=1, hint=hint))
+        into[locale] = read if known is None else Catalogue(known.file, {**known.texts, **read.texts})
+    return own, shared, problems
+
+
+def _languages(name: str, files: Mapping[str, str], own: Mapping[str, Catalogue]) -> tuple[str, ...]:
+    """Return the locales that this mail itself is written in; none where its one wording is for everybody."""
+    folders = {
+        languages.canonical(found.group(1))
+        for path in files
+        if (found := _LOCAL.match(path)) and found.group(2) not in _NOT_WORDS and path.startswith(f"{name}/")
+    }
+    return tuple(sorted(tag for tag in {*own, *folders} if tag))
 
 
 class _Work:
-    def __init__(self, name: str, files: Mapping[str, str], brand: Brand, root: str) -> None:
+    """One mail in one language."""
+
+    def __init__(self, name: str, files: Mapping[str, str], brand: Brand, root: str, voice: Voice) -> None:
         self._name = name
         self._root = root
         self._files = files
-        self._own = {path.removeprefix(f"{name}/") for path in files if path.startswith(f"{name}/")}
+        self._voice = voice
+        self._own = _own_files(name, files, voice.locale)
         self._brand = brand
         self._composer = Composer(files, root)
         self.problems: list[ContentError] = []
@@ -70,38 +154,49 @@ class _Work:
         body = self._body()
         category = self._category()
         subject = self._checked("subject.txt", html=False)
-        preheader = "preheader.txt" if "preheader.txt" in self._own else None
-        self._checked("preheader.txt", html=True) if preheader else None
+        preheader = self._own.get("preheader.txt")
+        peek = self._checked("preheader.txt", html=False) if preheader else []
         pieces = self._checked(body, html=True, preheader=preheader)
         own_text = self._checked("body.txt", html=False) if "body.txt" in self._own else None
         if self.problems:
             return None
-        masked = markup.Masker(self._constant).mask(pieces)
+        masked = markup.Masker(self._constant, isolate=self._voice.rtl).mask(pieces)
         self._look_at(masked.tags)
         if body == "body.mjml":
             masked = markup.from_mjml(masked, self._path(body))
         html = masked.restore(markup.inline(masked, self._path(body)))
-        text = tags_alone(join(own_text)) if own_text is not None else plaintext.derive(masked.html, masked.originals)
+        text = plaintext.derive(masked.html, masked.originals)
+        if own_text is not None:
+            text = tags_alone(self._isolated(own_text))
         sandbox.compiled(html, self._path(body), html=True)
         sandbox.compiled(text, self._path("body.txt" if own_text is not None else body), html=False)
         return CompiledMail(
             MailTemplate(
                 name=self._name,
-                subject=join(subject).strip(),
+                locale=self._voice.locale,
+                subject=self._isolated(subject).strip(),
                 html=html,
                 text=text,
                 category=category,
-                preheader=self._files.get(f"{self._name}/preheader.txt", "").strip(),
+                preheader=self._isolated(peek).strip(),
             ),
             self._event_fields,
         )
 
+    def _isolated(self, pieces: list[Piece]) -> str:
+        """Return a source that is no HTML; written from right to left, no value in it can turn its neighbours round."""
+        if not self._voice.rtl:
+            return join(pieces)
+        return "".join(
+            f"{ISOLATE}{piece.text}{END_ISOLATE}" if piece.kind == "value" else piece.text for piece in pieces
+        )
+
     def _path(self, file: str) -> str:
-        return f"{self._root}{self._name}/{file}"
+        return self._root + self._own.get(file, f"{self._name}/{file}")
 
     def _body(self) -> str:
         bodies = [file for file in ("body.html", "body.mjml") if file in self._own]
-        for file in sorted(self._own - FILES):
+        for file in sorted(self._own.keys() - FILES):
             self.problems.append(
                 ContentError(
                     "a mail has no such file", file=self._path(file), hint=f"it may have {', '.join(sorted(FILES))}"
@@ -128,7 +223,7 @@ class _Work:
         if "mail.yaml" not in self._own:
             return "marketing"
         file = self._path("mail.yaml")
-        data, lines = load(self._files[f"{self._name}/mail.yaml"], file)
+        data, lines = load(self._files[self._own["mail.yaml"]], file)
         known = get_args(Category)
         if not isinstance(data, dict) or set(data) != {"category"} or data["category"] not in known:
             self.problems.append(
@@ -144,9 +239,10 @@ class _Work:
         return found
 
     def _checked(self, file: str, *, html: bool, preheader: str | None = None) -> list[Piece]:
-        pieces = self._composer.compose(
-            f"{self._name}/{file}", f"{self._name}/{preheader}" if preheader is not None else None
-        )
+        path = self._own[file]
+        composed = self._composer.compose(path, preheader if preheader != path else None)
+        words_in = self._root + preheader if preheader is not None else None
+        pieces = self._voice.speak(composed, "html" if html else "plain", words_in)
         source = located(pieces, self._path(file))
         try:
             check_tags(pieces)
@@ -180,6 +276,21 @@ def _of_brand(source: str, brand: Brand) -> str | None:
     if {found.name for found in tree.find_all(nodes.Name)} != {"brand"}:
         return None
     return sandbox.run(sandbox.compiled(source, "", html=False), {"brand": brand.plain()}, sandbox.Budget())
+
+
+def _own_files(name: str, files: Mapping[str, str], locale: str) -> dict[str, str]:
+    """Return file → path of all that a mail has in a language: what its folder for that language has comes first."""
+    found = {path.rpartition("/")[2]: path for path in files if path.startswith(f"{name}/") and path.count("/") == 1}
+    folders = {
+        languages.canonical(at.group(1)): at.group(1)
+        for path in files
+        if path.startswith(f"{name}/") and (at := _LOCAL.match(path))
+    }
+    for tag in reversed(languages.chain(locale)):
+        if tag in folders:
+            where = f"{name}/{folders[tag]}/"
+            found |= {path.removeprefix(where): path for path in files if path.startswith(where)}
+    return found
 
 
 def _faults(tag: markup.Tag) -> list[tuple[str, str]]:

@@ -17,7 +17,8 @@ from rekindle.domain.errors import ContentError
 
 _MAX_DEPTH = 10
 _OPENERS = re.compile(r"\{\{|\{%|\{#")
-_INSIDE = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[{(\[]|[})\]]|%\}""", re.DOTALL)
+# A quote that nothing closes reaches to the end of the text: to try it again from each place behind it would take long.
+_INSIDE = re.compile(r"""'(?:[^'\\]|\\.)*(?:'|\\?\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[{(\[]|[})\]]|%\}""", re.DOTALL)
 _KEYWORD = re.compile(r"\{%[-+]?\s*(\w+)")
 _FILE = re.compile(r"""\{%[-+]?\s*(?:include|extends)\s+(['"])([^'"]+)\1\s*[-+]?%\}\Z""")
 _BLOCK = re.compile(r"\{%[-+]?\s*block\s+(\w+)\s*[-+]?%\}\Z")

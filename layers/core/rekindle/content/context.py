@@ -49,15 +49,17 @@ def context(
     products: Mapping[str, Product],
     links: Mapping[str, str],
     formats: Mapping[str, Format],
+    form: Format | None = None,
 ) -> dict[str, Any]:
     """Return the names for one mail.
 
     `products` is what the catalogue knows of the products in `run.trigger`, by id; `links` has `unsubscribe` and
-    `page`; `formats` is how each locale of the playbook writes.
+    `page`; `formats` is how each locale of the playbook writes, `form` how the reader's does: the shop's if not given.
     """
-    form = formats.get(shop.locale) or Format(locale=shop.locale, language=shop.locale.partition("-")[0])
+    of_shop = formats.get(shop.locale) or Format(locale=shop.locale, language=shop.locale.partition("-")[0])
+    form = form or of_shop
     return {
-        "shop": _shop(shop, form),
+        "shop": _shop(shop, of_shop),
         "brand": brand.plain(),
         "profile": _profile(profile, shop),
         "run": {

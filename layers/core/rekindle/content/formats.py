@@ -7,6 +7,7 @@ of them. `rekindle.content.locales` picks these with Babel when publishing; here
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import cached_property, lru_cache
@@ -14,12 +15,34 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from rekindle.content import languages
 
 DateStyle = Literal["short", "medium", "long", "full", "time"]
 
 _NBSP = "\u00a0"
 _MAX_MAGNITUDE = Decimal(10) ** 15
 _FIELDS = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*")
+
+
+class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a region does otherwise than its language: `None`, or of a dict what is left out, is as there."""
+
+    positive: tuple[str, str] | None = None
+    negative: tuple[str, str] | None = None
+    decimal: str | None = None
+    group: str | None = None
+    minus: str | None = None
+    grouping: tuple[int, int] | None = None
+    symbols: dict[str, str] = {}
+    months: tuple[str, ...] | None = None
+    months_short: tuple[str, ...] | None = None
+    days: tuple[str, ...] | None = None
+    days_short: tuple[str, ...] | None = None
+    periods: tuple[str, str] | None = None
+    patterns: dict[str, str] = {}
+    lists: tuple[str, str, str] | None = None
 
 
 class Format(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
@@ -49,6 +72,30 @@ class Format(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     patterns: dict[str, str] = {}
     """date style → pattern"""
     countries: dict[str, str] = {}
+    lists: tuple[str, str, str] = (", ", ", ", ", ")
+    """what stands between the parts of a list: in its middle, before its last, between two alone"""
+    regions: dict[str, Change] = {}
+    """of a language alone: what its regions do otherwise"""
+
+    def in_region(self, region: str) -> Format:
+        """Return how the language is written in this region; where nothing is known of it, as it is in general."""
+        change = self.regions.get(region)
+        if change is None:
+            return self
+        known = self._regional.get(region)
+        if known is None:
+            found: dict[str, Any] = {}
+            for name in change.__struct_fields__:
+                value = getattr(change, name)
+                if value:
+                    found[name] = {**getattr(self, name), **value} if isinstance(value, dict) else value
+            known = replace(self, locale=f"{self.locale}-{region}", regions={}, **found)
+            self._regional[region] = known
+        return known
+
+    @cached_property
+    def _regional(self) -> dict[str, Format]:
+        return {}
 
     @cached_property
     def _amounts(self) -> dict[str, tuple[Decimal, tuple[str, str], tuple[str, str]]]:
@@ -69,6 +116,38 @@ class Format(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
                 ),
             )
         return known
+
+
+def form_of(formats: Mapping[str, Format], locale: str) -> Format | None:
+    """Return how this locale writes, by what was frozen of it or of its language; `None` when nothing was."""
+    found = formats.get(locale)
+    if found is not None:
+        return found
+    of_language = formats.get(languages.base(locale))
+    return of_language.in_region(languages.region(locale)) if of_language is not None else None
+
+
+def form_for(formats: Mapping[str, Format], written_in: str, *readers: str | None) -> Format | None:
+    """Return how a mail in the language `written_in` writes numbers and dates: as the first reader who speaks it does.
+
+    Somebody in Vienna who gets a mail in English gets English dates in it. Empty: the language is not known, and the
+    first reader's way is taken.
+    """
+    language = languages.base(written_in)
+    for reader in readers:
+        if reader and (not language or languages.base(reader) == language):
+            found = form_of(formats, reader)
+            if found is not None:
+                return found
+    return form_of(formats, written_in) if written_in else None
+
+
+def listed(values: Sequence[str], form: Format) -> str:
+    """Return texts as the locale lists them: "a, b and c"."""
+    middle, last, pair = form.lists
+    if len(values) <= 2:  # noqa: PLR2004  # a pair has a word of its own between
+        return pair.join(values)
+    return middle.join(values[:-1]) + last + values[-1]
 
 
 def money(value: Any, currency: str, form: Format) -> str:

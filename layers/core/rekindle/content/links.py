@@ -28,13 +28,17 @@ class BadLinkError(RequestError):
 
 
 class Unsubscribe(Struct, frozen=True, array_like=True):
-    """Who must not get marketing any more: an address of a shop, by its keyed hash. `message` is the mail it was in."""
+    """Who must not get marketing any more: an address of a shop, by its keyed hash. `message` is the mail it was in.
+
+    `locale` is what that was written in; links from before it was noted have none.
+    """
 
     shop: str
     channel: str
     address: str
     message: str
     profile: str
+    locale: str = ""
 
 
 def sign_unsubscribe(keys: Mapping[str, bytes], claim: Unsubscribe) -> str:

@@ -23,8 +23,11 @@ MAX_SUBJECT = 200
 _CACHED = 64
 
 # Line breaks would start a new header; bidirectional overrides let a name rewrite how the rest of the line reads.
-_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
-_LINE_ENDS = re.compile(r"[ \t\u00a0]+\n")
+# Isolates alone may stay, in pairs: mails from right to left put them around values, which have none themselves.
+_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066\u2067\ufeff\ud800-\udfff]+")
+_ISOLATES = re.compile("[\u2068\u2069]")
+_EMPTY = "\u2068\u2069"
+_LINE_ENDS = re.compile(r"(?<![ \t\u00a0])[ \t\u00a0]+\n")
 _LINE_STARTS = re.compile(r"^ (?! )", re.MULTILINE)
 _GAPS = re.compile(r"\n{3,}")
 
@@ -33,6 +36,8 @@ class MailTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One mail, as three Jinja2 sources. `html` is complete: layout in, CSS inlined, brand filled in."""
 
     name: str
+    locale: str = ""
+    """the language that it is written in; empty where nobody said"""
     subject: str
     html: str
     text: str
@@ -71,13 +76,34 @@ def render(
 
 def one_line(text: str) -> str:
     """Return the text fit for a header: one line, no control or direction-changing characters, not too long."""
-    line = " ".join((text if text.isprintable() else _UNWANTED.sub(" ", text)).split())
-    return line if len(line) <= MAX_SUBJECT else line[: MAX_SUBJECT - 1].rstrip() + "…"
+    line = " ".join((text if text.isprintable() else _UNWANTED.sub(" ", text).replace(_EMPTY, "")).split())
+    if len(line) > MAX_SUBJECT:
+        line = line[: MAX_SUBJECT - 1].rstrip() + "…"
+    return line if line.isprintable() or _paired(line) else " ".join(_ISOLATES.sub(" ", line).split())
+
+
+def _paired(line: str) -> bool:
+    marks = "".join(_ISOLATES.findall(line))
+    return not marks.replace(_EMPTY, "")
 
 
 def tidy(text: str) -> str:
     """Return the text with no stray space around its lines and never two empty lines in a row."""
-    return _GAPS.sub("\n\n", _LINE_STARTS.sub("", _LINE_ENDS.sub("\n", text))).strip() + "\n"
+    if _EMPTY in text:
+        text = text.replace(_EMPTY, "")
+    lines: list[str] = []
+    gap = False
+    for written in text.split("\n"):
+        line = written.rstrip(" \t\u00a0")
+        if not line:
+            gap = bool(lines)
+            continue
+        if gap:
+            lines.append("")
+            gap = False
+        # Two spaces are meant: a list within a list.
+        lines.append(line[1:] if line[0] == " " and line[1] != " " else line)
+    return "\n".join(lines).strip() + "\n"
 
 
 @lru_cache(maxsize=_CACHED)

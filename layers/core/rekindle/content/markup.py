@@ -20,19 +20,25 @@ from rekindle.domain.errors import ContentError
 
 _COMMENT, _WORD = "<!--jq:{}-->", "jq{}qj"
 MARK = re.compile(r"<!--jq:(\d+)-->|jq(\d+)qj")
+# <bdi> says the same, and mail programs drop it.
+_ISOLATED = '<span dir="auto" data-text="isolate">{}</span>'
 _RAW = frozenset({"style", "script", "title", "textarea", "mj-style", "mj-title", "mj-preview"})
+_RAW_END = {name: re.compile(f"</{name}", re.IGNORECASE) for name in _RAW}
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 )
 _IMPLIED = frozenset({"html", "head", "body", "tbody", "style"})
 _TAG_START = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)")
 _TAG_END = re.compile(r"[\"'>]")
-_ATTRIBUTE = re.compile(r"""\s*([^\s=>"'/]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?|\s*/""")
+_ATTRIBUTE = re.compile(r"""([^\s=>"'/]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 _TBODY = re.compile(r"</?tbody>")
 _TEXT_HINT = re.compile(r' data-text="[^"]*"')
-_INDENTATION = re.compile(r"[ \t]*\r?\n\s*")
+_INDENTATION = re.compile(r"(?<![ \t])[ \t]*\r?\n\s*")
 _TOKEN = re.compile(r"<!--.*?-->|<(/?)([A-Za-z][A-Za-z0-9:-]*)(?:[^>\"']|\"[^\"]*\"|'[^']*')*?(/?)>", re.DOTALL)
-_STYLE = re.compile(r"<(style|title)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_STYLE = re.compile(r"<!--.*?-->|<(style|title)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+#: How deep elements may stand in one another. The parsers recurse: far deeper, and they end the whole process.
+_MAX_NESTING = 200
+_FLATTEN = f"at most {_MAX_NESTING} deep; close each <div> with </div> and not with <div/>"
 _MJML_AT = re.compile(r"position (\d+)")
 
 
@@ -62,9 +68,14 @@ class Masked:
 class Masker:
     """Walks through the pieces of a source and knows at each whether it stands in text, in a tag, in a value."""
 
-    def __init__(self, constant: Callable[[Piece], str | None]) -> None:
-        """`constant` gives the value of what is known at publish (the brand), `None` for the rest."""
+    def __init__(self, constant: Callable[[Piece], str | None], *, isolate: bool = False) -> None:
+        """`constant` gives the value of what is known at publish (the brand), `None` for the rest.
+
+        `isolate` puts a tag around each value in the text that keeps its direction to itself: a Latin name in an Arabic
+        sentence would else turn what stands around it.
+        """
         self._constant = constant
+        self._isolate = isolate
         self._state = "text"
         self._raw = ""
         self._tag = ""
@@ -73,6 +84,7 @@ class Masker:
         self._originals: list[Piece] = []
         self._tags: list[Tag] = []
         self._open: list[tuple[str, str, int]] = []
+        self._slashed = 0
 
     def mask(self, pieces: list[Piece]) -> Masked:
         """Return the masked source. Raises `ContentError` for Jinja2 where a parser could not keep it in place."""
@@ -81,6 +93,10 @@ class Masker:
                 self._data(piece.text, piece)
             else:
                 self._jinja(piece)
+        if self._state != "text" and not self._state.startswith("raw"):
+            what, end = ("<!--", "-->") if self._state == "comment" else ("the tag", ">")
+            file, line = self._tag_at
+            raise ContentError(f"{what} is not closed", file=file, line=line, hint=f"end it with {end}")
         if self._open:
             raise _unclosed(*self._open[-1])
         return Masked("".join(self._out), self._originals, self._tags)
@@ -94,7 +110,8 @@ class Masker:
         known = self._constant(piece) if piece.kind == "value" else None
         # An empty value inside an attribute stands in a branch that is not taken: it is left to that branch.
         if known is not None and (known or not self._state.startswith("value")):
-            self._emit(known if self._state == "raw" else html.escape(known))
+            shown = known if self._state == "raw" else html.escape(known)
+            self._emit(_ISOLATED.format(shown) if self._isolate and shown and self._state == "text" else shown)
             return
         if self._state == "raw" and self._raw in {"style", "mj-style", "script"}:
             raise piece.error(
@@ -109,7 +126,10 @@ class Masker:
         number = len(self._originals)
         self._originals.append(piece)
         commented = piece.kind == "tag" and self._state == "text"
-        self._emit((_COMMENT if commented else _WORD).format(number))
+        mark = (_COMMENT if commented else _WORD).format(number)
+        if self._isolate and piece.kind == "value" and self._state == "text":
+            mark = _ISOLATED.format(mark)
+        self._emit(mark)
 
     def _data(self, text: str, piece: Piece) -> None:
         at, line = 0, piece.line
@@ -127,6 +147,7 @@ class Masker:
         if text.startswith("<!--", start):
             self._emit("<!--")
             self._state = "comment"
+            self._tag_at = (where[0], where[1] + text.count("\n", at, start))
             return start + 4
         if text.startswith("<!", start) or text.startswith("<?", start) or _TAG_START.match(text, start):
             self._state, self._tag = "tag", ""
@@ -168,10 +189,10 @@ class Masker:
 
     def _in_raw(self, text: str, at: int, where: tuple[str, int]) -> int:
         del where
-        end = text.lower().find(f"</{self._raw}", at)
-        stop = end if end >= 0 else len(text)
+        found = _RAW_END[self._raw].search(text, at)
+        stop = found.start() if found else len(text)
         self._emit(text[at:stop])
-        if end >= 0:
+        if found:
             self._state = "text"
         return stop
 
@@ -191,7 +212,15 @@ class Masker:
             if one.group(1)
         }
         self._tags.append(Tag(name, dict(attributes), *self._tag_at))
-        if name in _VOID or inside.rstrip().endswith("/"):
+        if name in _VOID:
+            return
+        closed = inside.rstrip().endswith("/")
+        # HTML has no <div/>: its parser takes it for one that is opened.
+        self._slashed += closed and not name.startswith("mj-")
+        if len(self._open) + self._slashed >= _MAX_NESTING:
+            file, line = self._tag_at
+            raise ContentError("elements stand too deep in one another", file=file, line=line, hint=_FLATTEN)
+        if closed:
             return
         self._open.append((name, *self._tag_at))
         if name in _RAW:
@@ -283,7 +312,7 @@ def _misplaced(masked: Masked, at: tuple[str, int], file: str) -> ContentError:
 
 
 def _structure(text: str) -> list[tuple[str, int]]:
-    text = _STYLE.sub(lambda found: " " * len(found.group()), text)
+    text = _STYLE.sub(lambda found: " " * len(found.group()) if found.group(1) else found.group(), text)
     found: list[tuple[str, int]] = []
     for match in _TOKEN.finditer(text):
         mark = MARK.fullmatch(match.group())

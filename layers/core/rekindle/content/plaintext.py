@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 
+from rekindle.content.catalogues import END_ISOLATE, ISOLATE
 from rekindle.content.compose import Piece, tags_alone
 from rekindle.content.markup import MARK
 
@@ -42,6 +43,7 @@ class _Reader(HTMLParser):
         self._lines: list[str] = [""]
         self._hidden: list[str] = []
         self._links: list[tuple[str, int, str]] = []
+        self._spans: list[str] = []
         self._cell = False
 
     def source(self) -> str:
@@ -56,7 +58,10 @@ class _Reader(HTMLParser):
                 self._hidden.append(tag)
             return
         self._break(tag)
-        if tag in {"td", "th"} and self._cell and _visible(self._lines[-1]):
+        if tag == "span":
+            self._spans.append(END_ISOLATE if given.get("data-text") == "isolate" else "")
+            self._lines[-1] += ISOLATE if self._spans[-1] else ""
+        elif tag in {"td", "th"} and self._cell and _visible(self._lines[-1]):
             self._lines[-1] = self._lines[-1].rstrip() + "  "
         elif tag == "img":
             self._data(given.get("alt") or "")
@@ -77,6 +82,8 @@ class _Reader(HTMLParser):
                 while self._hidden.pop() != tag:
                     pass
             return
+        if tag == "span" and self._spans:
+            self._lines[-1] += self._spans.pop()
         if tag == "a" and self._links:
             self._end_link(*self._links.pop())
         if tag in {"td", "th"}:

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from rekindle.content.brand import Brand
 from rekindle.content.context import context
-from rekindle.content.formats import Format
+from rekindle.content.formats import Format, form_for
+from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
 from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.domain.errors import ContentError
@@ -27,11 +28,22 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     hash: str
     templates: dict[str, MailTemplate] = {}
+    """each in the language that stands in for all that it is not written in"""
+    translations: dict[str, dict[str, MailTemplate]] = {}
+    """name → locale → the mail in its other languages"""
     brand: Brand = Brand()
     shops: dict[str, Shop] = {}
     formats: dict[str, Format] = {}
     sms: dict[str, SmsTemplate] = {}
     push: dict[str, PushTemplate] = {}
+
+    def spoken(self, name: str, *readers: str | None) -> MailTemplate | None:
+        """Return the mail in the language of the first of these locales that it is written in, with their fallbacks."""
+        template, others = self.templates.get(name), self.translations.get(name)
+        if template is None or not others:
+            return template
+        found = pick({template.locale, *others}, *readers)
+        return others.get(found, template) if found is not None else template
 
     def build(
         self,
@@ -42,13 +54,17 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         products: Mapping[str, Product],
         links: Mapping[str, str],
         clock: Callable[[], float] | None = None,
+        to_shop: bool = False,
     ) -> Rendered:
-        """Return the mail `name` for this profile and run. `clock` is monotonic, in seconds.
+        """Return the mail `name` for this profile and run, in their language. `clock` is monotonic, in seconds.
 
         `products` are what the catalogue has for `context.product_ids(run)`; `links` are `unsubscribe` and `page`.
-        Raises `ContentError` for an unknown template or shop, and where `render` does.
+        `to_shop`: the shop's own people read it. Raises `ContentError` for an unknown template or shop, and where
+        `render` does.
         """
-        template, shop = self.templates.get(name), self.shops.get(profile.shop)
+        shop = self.shops.get(profile.shop)
+        readers = self.readers(profile, to_shop=to_shop)
+        template = self.spoken(name, *readers)
         if template is None or shop is None:
             raise ContentError(
                 f"the playbook {self.hash} has no {'mail' if template is None else 'shop'} for this", file=name
@@ -61,8 +77,15 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
             products=products,
             links=links,
             formats=self.formats,
+            form=form_for(self.formats, template.locale, *readers),
         )
         return render(template, names, clock)
+
+    def readers(self, profile: Profile, *, to_shop: bool = False) -> tuple[str, ...]:
+        """Return the locales that a mail about this profile is to be in, the best first."""
+        shop = self.shops.get(profile.shop)
+        wanted = (None if to_shop else profile.person.locale, shop.locale if shop is not None else None)
+        return tuple(locale for locale in wanted if locale)
 
 
 _mails = msgspec.json.Decoder(Mails)
@@ -103,11 +126,24 @@ def published_set(
     manners: Manners = Manners(),  # noqa: B008 - frozen
     sms: Mapping[str, SmsTemplate] | None = None,
     push: Mapping[str, PushTemplate] | None = None,
+    translations: Mapping[str, Mapping[str, MailTemplate]] | None = None,
 ) -> PublishedSet:
     """Return the set under the hash of all that it holds: equal content, equal hash, in any order."""
     all_flows, all_shops, all_templates = _sorted(flows), _sorted(shops), _sorted(templates)
     all_segments, all_sms, all_push = _sorted(segments or {}), _sorted(sms or {}), _sorted(push or {})
-    parts = (all_flows, all_shops, all_templates, brand, _sorted(formats), all_segments, manners, all_sms, all_push)
+    spoken = {name: _sorted(others) for name, others in _sorted(translations or {}).items() if others}
+    parts = (
+        all_flows,
+        all_shops,
+        all_templates,
+        brand,
+        _sorted(formats),
+        all_segments,
+        manners,
+        all_sms,
+        all_push,
+        spoken,
+    )
     whole = digest("playbook", *(_encoder.encode(part) for part in parts))
     return PublishedSet(
         hash=whole,
@@ -115,6 +151,7 @@ def published_set(
         mails=Mails(
             hash=whole,
             templates=all_templates,
+            translations=spoken,
             brand=brand,
             shops=all_shops,
             formats=dict(formats),

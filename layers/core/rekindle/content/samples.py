@@ -17,6 +17,7 @@ from rekindle.domain.profile import Profile, Run, Trait, TraitValue
 from rekindle.flow.program import Shop
 
 UNSUBSCRIBE = "https://links.example/u/sample"
+LINKS = {"unsubscribe": UNSUBSCRIBE, "page": UNSUBSCRIBE}
 #: The name of the sample that has nothing but what is always there.
 NAMELESS = "bare"
 
@@ -69,10 +70,15 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     products: dict[str, Product] = {}
     name: str = "sample"
 
-    def build(self, template: str, shop: Shop, mails: Mails) -> Rendered:
-        """Return the mail for this sample. Raises `ContentError`."""
+    def build(self, template: str, shop: Shop, mails: Mails, locale: str | None = None) -> Rendered:
+        """Return the mail for this sample, in the sample's own locale or another one. Raises `ContentError`."""
+        profile, run = self.person(shop, locale), self.trip(mails.hash)
+        return mails.build(template, profile=profile, run=run, products=self.products, links=LINKS)
+
+    def person(self, shop: Shop, locale: str | None = None) -> Profile:
+        """Return the sample's customer, who reads this locale or their own."""
         person = self.profile
-        profile = Profile(
+        return Profile(
             id="sample",
             shop=shop.id,
             email=person.email or "customer@example.com",
@@ -80,26 +86,27 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             person=Person(
                 first_name=person.first_name,
                 last_name=person.last_name,
-                locale=person.locale,
+                locale=locale or person.locale,
                 country=person.country,
                 region=person.region,
                 city=person.city,
             ),
             traits={name: Trait(_MOMENT, value) for name, value in person.traits.items()},
         )
-        run = Run(
+
+    def trip(self, playbook: str) -> Run:
+        """Return the run that the mail is sent in."""
+        return Run(
             id="sample",
             flow="sample",
             version="",
-            playbook=mails.hash,
+            playbook=playbook,
             entered_at=_MOMENT,
             expires_at=_MOMENT,
             trigger=self.event,
             event_type=self.run.event,
             codes=self.run.codes,
         )
-        links = {"unsubscribe": UNSUBSCRIBE, "page": UNSUBSCRIBE}
-        return mails.build(template, profile=profile, run=run, products=self.products, links=links)
 
 
 def parse_sample(text: str, file: str) -> Sample:
@@ -108,6 +115,8 @@ def parse_sample(text: str, file: str) -> Sample:
         return msgspec.json.decode(text, type=Sample)
     except msgspec.ValidationError as error:
         raise ContentError(f"the sample does not fit: {error}", file=file, line=_line(str(error), text)) from error
+    except RecursionError as error:
+        raise ContentError("the sample is nested too deeply", file=file) from error
     except msgspec.DecodeError as error:
         found = _WHERE.search(str(error))
         line = text.encode()[: int(found.group(1))].count(b"\n") + 1 if found else None

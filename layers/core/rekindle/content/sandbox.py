@@ -218,6 +218,12 @@ def _join(value: Any, separator: str = ", ", key: str | None = None) -> str:
     return _capped(str(separator).join(text for text in texts if text))
 
 
+@pass_context
+def _list(context: Context, value: Any, locale: Any = None) -> str:
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return _capped(formats.listed([text for text in map(_text, parts) if text], _form(context, locale)))
+
+
 def _capped(text: str) -> str:
     if len(text) > MAX_TEXT:
         raise ContentError(f"a text of more than {MAX_TEXT} characters was put together")
@@ -236,6 +242,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "lower": lambda value: _text(value).lower(),
     "title": lambda value: " ".join(word[:1].upper() + word[1:] for word in _text(value).split(" ")),
     "join": _join,
+    "list": _list,
     "first": _first,
     "last": _last,
     "limit": _limit,

@@ -132,6 +132,11 @@ class ShopFile(_Model):
     locale: Annotated[str, AfterValidator(_locale)] = Field(
         description="How numbers and dates are written.", examples=["en-GB"]
     )
+    locales: list[Annotated[str, AfterValidator(_locale)]] = Field(
+        [],
+        description="The languages that its mails are written in; its own alone unless said. Each customer gets theirs.",
+        examples=[["en", "ar", "zh-Hant"]],
+    )
     zone: Annotated[str, AfterValidator(_zone)] = Field(description="IANA time zone.", examples=["Europe/London"])
     logo: Web | None = Field(None, description="Overrides the brand's.")
     link_domain: Annotated[str, AfterValidator(_host)] | None = Field(
@@ -210,6 +215,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         postal_address=found.postal_address,
         currency=found.currency,
         locale=found.locale,
+        locales=tuple(found.locales),
         zone=found.zone,
         logo=found.logo,
         link_domain=found.link_domain,

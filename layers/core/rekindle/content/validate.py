@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from rekindle.content import locales
+from rekindle.content import languages, locales
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
 from rekindle.content.context import ALWAYS, EVENT_FIELDS, clean
+from rekindle.content.formats import Format
 from rekindle.content.mails import MailTemplate, Rendered
 from rekindle.content.playbook import Mails, PublishedSet, published_set
 from rekindle.content.samples import NAMELESS, SAMPLE_SHOP, UNSUBSCRIBE, Sample, bare, parse_sample
@@ -38,10 +39,13 @@ _SHOP = re.compile(r"shops/([^/]+)\.yaml\Z")
 _SMS = re.compile(r"sms/([a-z0-9][a-z0-9-]*)\.txt\Z")
 _PUSH = re.compile(r"push/([a-z0-9][a-z0-9-]*)\.yaml\Z")
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/([^/]+)\Z")
+_LOCAL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/(?!texts/)([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)/([^/]+)\Z")
+_WORDS = re.compile(r"emails/([a-z0-9][a-z0-9-]*|_[^/]*)/texts/([^/]+)\.yaml\Z")
 _SHARED = re.compile(r"emails/(_[^/]*/.+\.(?:html|mjml|txt))\Z")
 _SINGLE = frozenset({"brand.yaml", "manners.yaml", "traits.yaml"})
 _READ = (
-    "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/_<shared>/….html, "
+    "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/<name>/texts/<language>.yaml, "
+    "emails/_<shared>/….html, "
     "sms/<name>.txt, push/<name>.yaml, manners.yaml, traits.yaml and brand.yaml are read"
 )
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
@@ -65,6 +69,8 @@ class _Look:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._problems: list[ContentError] = []
         self._warnings: list[ContentError] = []
+        # Written, and said to be unreadable: nothing else is said of them, nor that they are missing.
+        self._unread: set[str] = set()
         self._texts = {path: text for path in sorted(files) if (text := self._text(path, files[path])) is not None}
 
     def verdict(self) -> Verdict:
@@ -74,13 +80,14 @@ class _Look:
         flows, flow_uses = self._programs(_FLOW, read_flow)
         segments, segment_uses = self._programs(_SEGMENT, read_segment)
         shops = self._each(_SHOP, parse_shop)
-        mails = self._mails(brand)
+        mails = self._mails(brand, shops)
         sms, push = self._each(_SMS, parse_sms), self._each(_PUSH, parse_push)
         self._flows_fit(flows, flow_uses, mails, {"sms": sms, "push": push})
         self._names_fit(flow_uses | segment_uses, traits, complete=self._written(_FLOW) == flows.keys())
         self._circles(segments)
         self._shops_fit(shops, flows, flow_uses, segment_uses)
-        formats = {code: locales.freeze(code) for code in sorted({"en", *(shop.locale for shop in shops.values())})}
+        self._languages_fit(mails, shops, flows, flow_uses)
+        formats = formats_for(mails, shops)
         found = published_set(
             flows=flows,
             segments=segments,
@@ -91,9 +98,11 @@ class _Look:
             push={name: text.template for name, text in push.items()},
             brand=brand,
             formats=formats,
+            translations={name: mail.translations for name, mail in mails.items()},
         )
         for mail in mails.values():
-            self._try_out(mail.template, found.mails)
+            for template in (mail.template, *mail.translations.values()):
+                self._try_out(template, found.mails)
         return Verdict(
             published=None if self._problems else found,
             problems=_in_order(self._problems),
@@ -103,11 +112,12 @@ class _Look:
     def _text(self, path: str, raw: bytes) -> str | None:
         if _IGNORED.match(path):
             return None
-        known = (_FLOW, _SEGMENT, _SHOP, _MAIL, _SHARED, _SMS, _PUSH)
+        known = (_FLOW, _SEGMENT, _SHOP, _MAIL, _LOCAL, _WORDS, _SHARED, _SMS, _PUSH)
         if path not in _SINGLE and not any(one.match(path) for one in known):
             self._problem("nothing reads this file", path, None, _READ)
             return None
         if len(raw) > MAX_FILE:
+            self._unread.add(path)
             self._problem(
                 "the file is too large", path, None, "keep it under 1 MB; pictures live on the shop's own server"
             )
@@ -115,6 +125,7 @@ class _Look:
         try:
             return raw.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
+            self._unread.add(path)
             line = raw.count(b"\n", 0, error.start) + 1
             self._problem("the file is not UTF-8 text", path, line, "save it again with the encoding UTF-8")
             return None
@@ -158,12 +169,16 @@ class _Look:
                     result[named.group(1)] = found
         return result
 
-    def _mails(self, brand: Brand) -> dict[str, CompiledMail]:
+    def _mails(self, brand: Brand, shops: Mapping[str, Shop]) -> dict[str, CompiledMail]:
         below = {path.removeprefix("emails/"): text for path, text in self._texts.items() if path.startswith("emails/")}
-        names = sorted({found.group(1) for path in self._texts if (found := _MAIL.match(path))})
+        of_mails = (_MAIL, _LOCAL, _WORDS)
+        written = {found.group(1) for path in self._texts for one in of_mails if (found := one.match(path))}
+        unread = {found.group(1) for path in self._unread for one in of_mails if (found := one.match(path))}
+        names = sorted(name for name in written - unread if not name.startswith("_"))
+        wanted = {locale for shop in shops.values() for locale in shop.languages}
         result: dict[str, CompiledMail] = {}
         for name in names:
-            compiled, problems = compile_mail(name, below, brand)
+            compiled, problems = compile_mail(name, below, brand, wanted=wanted)
             self._problems.extend(problem for problem in problems if not self._known(problem))
             if compiled is not None:
                 result[name] = compiled
@@ -174,7 +189,7 @@ class _Look:
         return any(str(problem) == str(known) for known in self._problems)
 
     def _written(self, kind: re.Pattern[str]) -> set[str]:
-        return {found.group(1) for path in self._texts if (found := kind.match(path))}
+        return {found.group(1) for path in (*self._texts, *self._unread) if (found := kind.match(path))}
 
     def _flows_fit(
         self,
@@ -200,6 +215,25 @@ class _Look:
                 elif use.name in mails:
                     self._category_fits(mails[use.name], use, file)
                     self._event_fits(mails[use.name].event_fields, flow)
+
+    def _languages_fit(
+        self,
+        mails: Mapping[str, CompiledMail],
+        shops: Mapping[str, Shop],
+        flows: Mapping[str, Flow],
+        uses: Mapping[str, tuple[Use, ...]],
+    ) -> None:
+        """A shop's customers must not find another language in the middle of a mail; elsewhere it is a doubt."""
+        needed: set[tuple[str, str]] = set()
+        for shop in shops.values():
+            on = [f"flows/{name}.yaml" for name, flow in flows.items() if shop.flows.get(name, flow.enabled)]
+            sent = {use.name for file in on for use in uses[file] if use.what == "email"}
+            needed |= {(name, languages.base(locale)) for name in sent for locale in shop.languages}
+        for name, mail in mails.items():
+            for gap in mail.gaps:
+                here = self._problems if (name, languages.base(gap.locale)) in needed else self._warnings
+                here.append(gap.error())
+            self._warnings.extend(mail.doubts)
 
     def _category_fits(self, mail: CompiledMail, use: Use, file: str) -> None:
         if mail.template.category == use.category:
@@ -312,15 +346,14 @@ class _Look:
     # --- rendered with samples ----------------------------------------------------------------------------------
 
     def _try_out(self, template: MailTemplate, mails: Mails) -> None:
-        file = f"emails/{template.name}/sample.json"
-        text = self._texts.get(file)
-        if text is None:
+        file = sample_file(self._texts, template.name, template.locale)
+        if file is None:
             self._problem(
-                "the mail has no sample", file, None, "add sample.json, so that it can be tried out and previewed"
+                "the mail has no sample", f"emails/{template.name}/sample.json", None, "add sample.json, so that it can be tried out and previewed"
             )
             return
         try:
-            sample = parse_sample(text, file)
+            sample = parse_sample(self._texts[file], file)
         except ContentError as problem:
             self._problems.append(problem)
             return
@@ -336,7 +369,7 @@ class _Look:
     def _rendered(self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails) -> None:
         folder = f"emails/{template.name}"
         try:
-            mail = sample.build(template.name, shop, mails)
+            mail = sample.build(template.name, shop, mails, template.locale)
         except ContentError as problem:
             # The lines of the finished mail are not those of its files: they would mislead.
             self._problem(problem.message, f"{folder}/{_file(problem.file)}", None, problem.hint)
@@ -367,6 +400,19 @@ class _Look:
 
     def _body(self, template: MailTemplate) -> str:
         return "body.mjml" if f"emails/{template.name}/body.mjml" in self._texts else "body.html"
+
+
+def sample_file(paths: Container[str], mail: str, locale: str) -> str | None:
+    """Return where the sample of a mail in this language stands: in the language's folder, else beside the body."""
+    folders = [f"emails/{mail}/{tag}/" for tag in languages.chain(locale)]
+    return next((at for at in (*(f"{one}sample.json" for one in folders), f"emails/{mail}/sample.json") if at in paths), None)
+
+
+def formats_for(mails: Mapping[str, CompiledMail], shops: Mapping[str, Shop]) -> dict[str, Format]:
+    """Return how every locale writes in which somebody could get one of these mails."""
+    found = {code: locales.freeze(code) for code in sorted({"en", *(shop.locale for shop in shops.values())})}
+    spoken = {one.locale for mail in mails.values() for one in (mail.template, *mail.translations.values())}
+    return found | {code: locales.freeze_language(code) for code in sorted({languages.base(tag) for tag in spoken})}
 
 
 _TEMPLATES = {

@@ -370,6 +370,13 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the shop's own numbers and words, for conditions: `shop.values.vip_line`"""
     channels: tuple[str, ...] = ("email",)
     """what this shop is connected to"""
+    locales: tuple[str, ...] = ()
+    """which languages this shop writes mails in; its own alone where it is empty"""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The locales that its mails must be written in."""
+        return self.locales or (self.locale,)
 
 
 class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):

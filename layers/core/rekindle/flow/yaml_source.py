@@ -15,6 +15,7 @@ from rekindle.domain.errors import ContentError
 #: The largest file that is read, in characters: about a hundred times a long flow.
 MAX_LENGTH = 500_000
 _MAX_DEPTH = 40
+_MAX_NUMBER = 10**18
 
 Path = tuple[str | int, ...]
 
@@ -146,7 +147,7 @@ class _Walker:
                 raise self._error(
                     node, f"“{node.value}” is not a number", "put it between quotes if it is text"
                 ) from problem
-            if isinstance(value, float) and not math.isfinite(value):
+            if (isinstance(value, float) and not math.isfinite(value)) or abs(value or 0) > _MAX_NUMBER:
                 raise self._error(node, f"“{node.value}” is not a number that can be used", None)
             return value
         raise self._error(

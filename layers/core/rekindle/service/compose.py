@@ -57,7 +57,10 @@ class Composer:
         if to is None:
             raise ContentError(f"nobody is named under notify in shops/{shop.id}.yaml")
         # The link acts on the customer's consent: it is nobody's but theirs.
-        page = None if planned.to == "shop" else self._unsubscribe_page(message_id, profile, to, shop)
+        to_shop = planned.to == "shop"
+        spoken = mails.spoken(planned.template, *mails.readers(profile, to_shop=to_shop))
+        language = spoken.locale if spoken is not None else ""
+        page = None if to_shop else self._unsubscribe_page(message_id, profile, to, shop, language)
         rendered = mails.build(
             planned.template,
             profile=profile,
@@ -65,6 +68,7 @@ class Composer:
             products=self._products_of(profile.shop, run),
             links={} if page is None else {"unsubscribe": page},
             clock=time.monotonic,
+            to_shop=to_shop,
         )
         headers = {MESSAGE_HEADER: message_id}
         if planned.category == "marketing" and page is not None:
@@ -94,13 +98,14 @@ class Composer:
         found = self._outbox.products(shop, ids) if ids else {}
         self._products.update({(shop, product): found.get(product) for product in ids})
 
-    def _unsubscribe_page(self, message_id: str, profile: Profile, email: str, shop: Shop) -> str:
+    def _unsubscribe_page(self, message_id: str, profile: Profile, email: str, shop: Shop, language: str) -> str:
         claim = Unsubscribe(
             shop=profile.shop,
             channel="email",
             address=address_hash(self._secrets.address_key(), "email", email),
             message=message_id,
             profile=profile.id,
+            locale=language,
         )
         base = f"https://{shop.link_domain}" if shop.link_domain else self._link_base
         return f"{base}/u/{sign_unsubscribe(self._secrets.link_keys(), claim)}"

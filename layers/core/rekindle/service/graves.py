@@ -32,18 +32,22 @@ def trail(load: Load, profile_id: str) -> tuple[tuple[str, ...], Profile | Tombs
 def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> bool:
     """Whether this was said of somebody before they were erased, so that it must not be kept.
 
-    The strongest contact point that leads to anybody, living or erased, decides (`people.share_out`). What names a
-    profile instead of a contact point cannot be said of a new one, so it goes with the profile.
+    An address, an account or an order of theirs is enough, whoever else it names: else an old order that comes late
+    would bring an erased address back by way of an account that lives. Otherwise the strongest contact point that leads
+    to anybody decides (`people.share_out`). What names a profile instead of a contact point cannot be said of a new one,
+    so it goes with the profile.
     """
     if event.profile_id is not None:
         _, found = trail(load, event.profile_id)
         return isinstance(found, Tombstone)
+    strongest: Profile | Tombstone | None = None
     for kind, value in event.points():
         owner = owners.get(alias_key(key, event.shop, kind, value))
         found = trail(load, owner)[1] if owner is not None else None
-        if found is not None:
-            return found.erased_at is not None and event.occurred_at <= found.erased_at
-    return False
+        if isinstance(found, Tombstone) and kind not in MOVABLE and event.occurred_at <= found.erased_at:
+            return True
+        strongest = strongest or found
+    return strongest is not None and strongest.erased_at is not None and event.occurred_at <= strongest.erased_at
 
 
 def remembering(shares: Sequence[Share], load: Load) -> list[Share]:

@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -37,6 +38,9 @@ _BODIES = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
 _MACHINES = ("googleimageproxy", "yahoomailproxy", "barracuda", "mimecast", "proofpoint", "microsoft office protection")
 
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 class Notice(Struct, frozen=True, kw_only=True):
     """One thing that happened to one message. `message_id` is ours, from the tag or the header, if there is any."""
 
@@ -60,7 +64,7 @@ def read_notice(body: object) -> Notice:
     if isinstance(body, (str, bytes)):
         try:
             body = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise MalformedBodyError("the notice is not JSON") from error
     if not isinstance(body, dict):
         raise MalformedBodyError("the notice is not an object")
@@ -87,12 +91,17 @@ def _tag(mail: Mapping[str, Any]) -> str | None:
     tags = mail.get("tags")
     values = tags.get(MESSAGE_TAG) if isinstance(tags, dict) else None
     if isinstance(values, list) and values and isinstance(values[0], str):
-        return values[0]
+        return _ours(values[0])
     headers = mail.get("headers")
     for header in headers if isinstance(headers, list) else ():
         if isinstance(header, dict) and str(header.get("name", "")).lower() == MESSAGE_HEADER.lower():
-            return str(header.get("value"))
+            return _ours(str(header.get("value")))
     return None
+
+
+def _ours(message_id: str) -> str | None:
+    """Return what may be an id of ours: it becomes a key, and stands in logs."""
+    return message_id if _ID.fullmatch(message_id) else None
 
 
 def _permanent(type_: str, part: Mapping[str, Any]) -> bool:
@@ -118,6 +127,6 @@ def _detail(part: Mapping[str, Any]) -> str | None:
 def _moment(value: object) -> datetime:
     try:
         found = datetime.fromisoformat(str(value))
-    except ValueError as error:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise MalformedBodyError("the notice does not say when") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

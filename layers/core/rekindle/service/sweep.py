@@ -6,21 +6,25 @@ rarely: after an hour hourly, after a day daily, so that one profile that cannot
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rekindle.ports import Clock, Outbox, State, Wake, WakeQueue
+from rekindle.ports import Clock, Outbox, Pending, State, Wake, WakeQueue
 
 #: How often the sweep runs (template.yaml); the windows of what is long overdue are this wide.
 EVERY = timedelta(minutes=5)
 OVERDUE = timedelta(minutes=2)
+#: A pending item is tried again when it is so old, then twice, four, eight and sixteen times as old: an outage of two
+#: hours heals by itself.
 PENDING_FOR = timedelta(minutes=10)
 MAX_TRIES = 5
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _LIMIT = 5_000
+#: So many are looked at: those whose turn it is not must not stand in the way of the others.
+_LOOKED_AT = 50_000
 
 
 class Swept(Struct, frozen=True):
@@ -39,13 +43,16 @@ def sweep(*, state: State, queue: WakeQueue, outbox: Outbox, clock: Clock, lease
     now = clock.now()
     due = [
         Wake(profile_id=profile, due=deadline)
-        for profile, deadline in state.overdue(now - OVERDUE, _LIMIT)
+        for profile, deadline in state.overdue(now - OVERDUE, _LOOKED_AT)
         if _is_turn(now - deadline)
-    ]
+    ][:_LIMIT]
     if due:
         queue.wake(due)
-    redriven, stuck = [], 0
-    for pending in state.stale_pending(now - PENDING_FOR, _LIMIT):
+    redriven: list[Wake] = []
+    stuck = 0
+    for pending in state.stale_pending(now - PENDING_FOR, _LOOKED_AT):
+        if now < next_try(pending) or len(redriven) == _LIMIT:
+            continue
         if pending.tries >= MAX_TRIES:
             stuck += 1
         elif state.count_try(pending.id):
@@ -53,6 +60,14 @@ def sweep(*, state: State, queue: WakeQueue, outbox: Outbox, clock: Clock, lease
     if redriven:
         queue.wake(redriven)
     return Swept(len(due), len(redriven), stuck, _close_leases(outbox, now, lease_life))
+
+
+def next_try(pending: Pending) -> datetime:
+    """Return from when on the sweep drives this item again, or finds that it is stuck."""
+    if pending.accepted_at is None:
+        return datetime.min.replace(tzinfo=UTC)
+    doublings = pending.tries if pending.tries < MAX_TRIES else 0
+    return pending.accepted_at + PENDING_FOR * (1 << doublings)
 
 
 def _is_turn(overdue: timedelta) -> bool:

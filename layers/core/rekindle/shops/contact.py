@@ -27,6 +27,8 @@ _LOCAL_PART = 64
 _ADDRESS = 254
 
 _E164_DIGITS = 15
+# As much as phonenumbers itself looks at.
+_PHONE = 250
 
 # ISO 3166-1 alpha-2, and XK, which Kosovo's shops send.
 _COUNTRIES = frozenset(
@@ -64,8 +66,10 @@ def email(raw: object) -> Read:
     text = raw.strip(_BLANK)
     if not text:
         return NOTHING
+    if len(text) > _ADDRESS:
+        return None, "is no address that mail can be sent to"
     lowered = text.lower()
-    plain = _PLAIN_EMAIL.fullmatch(lowered) if len(lowered) <= _ADDRESS else None
+    plain = _PLAIN_EMAIL.fullmatch(lowered)
     if (
         plain is not None
         and text.isascii()
@@ -103,6 +107,8 @@ def phone(raw: object, region: str | None = None) -> Read:
     if not isinstance(raw, str):
         return None, "is not text"
     text = raw.strip(_BLANK)
+    if len(text) > _PHONE:
+        return None, "is no phone number"
     return _judged_phone(text, region) if text else NOTHING
 
 

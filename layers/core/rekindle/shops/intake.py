@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Literal, Protocol, cast
 
@@ -24,7 +24,18 @@ Platform = Literal["shopify", "woocommerce"]
 #: Bytes. A synchronous Lambda call carries 6 MB, which is about this much body in base64 (CONTRACTS).
 BODY_LIMIT = 4_500_000
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+#: What a number is read as whose exponent no `Decimal` holds: it is no amount of money, and no reason to refuse a body.
+_BEYOND = Decimal("NaN")
+
+
+def _exact(number: str) -> Decimal:
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        return _BEYOND
+
+
+_decoder = msgspec.json.Decoder(float_hook=_exact)
 
 
 class _Reader(Protocol):
@@ -59,10 +70,10 @@ def _shaped(platform: Platform) -> msgspec.json.Decoder[Any]:
     if platform == "shopify":
         from rekindle.shops.shopify.shapes import Order as ShopifyOrder
 
-        return msgspec.json.Decoder(ShopifyOrder, float_hook=Decimal)
+        return msgspec.json.Decoder(ShopifyOrder, float_hook=_exact)
     from rekindle.shops.woocommerce.shapes import Order as WooOrder
 
-    return msgspec.json.Decoder(WooOrder, float_hook=Decimal)
+    return msgspec.json.Decoder(WooOrder, float_hook=_exact)
 
 
 def read(platform: Platform, topic: str, body: bytes) -> Body:

@@ -28,6 +28,11 @@ _NOBODY = Who()
 _DIGITS = 15
 _MOST = 10**9
 _ID_LIMIT = 1 << 128
+# No id of either platform comes near; a product's must fit a table's key of 2,048 bytes.
+_ID_LENGTH = 255
+#: Characters of a text, rows of a list, beyond which nothing is read: a body may have 4.5 MB, and what is told of it is
+#: kept in several places.
+MAX_TEXT, MAX_ROWS = 5_000, 10_000
 
 # Control characters, and the directional embeddings, overrides and isolates (UAX 9) with which a name or a title could
 # turn round the text after it. Marks (U+200E, U+200F), joiners and everything that is written stay.
@@ -38,20 +43,25 @@ _UNSEEN.update(dict.fromkeys((0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x85, 0x2028, 0x2029
 
 
 def text(value: object) -> str | None:
-    """Return the text without space around it, control characters or direction overrides; `None` for anything else."""
+    """Return the text without space around it, control characters or direction overrides; `None` for anything else.
+
+    What is longer than `MAX_TEXT` is cut.
+    """
     if type(value) is not str:
         return None
+    if len(value) > MAX_TEXT:
+        value = value[:MAX_TEXT]
     if not value.isprintable():
         value = value.translate(_UNSEEN)
     return value.strip() or None
 
 
 def identifier(value: object) -> str | None:
-    """Return an id as exact text, also beyond 2**53. Zero is WooCommerce's "none" and gives `None`."""
+    """Return an id as exact text, also beyond 2**53. Zero is WooCommerce's "none" and gives `None`; so does a novel."""
     if type(value) is int:
         return str(value) if 0 < value < _ID_LIMIT else None
-    if type(value) is str:
-        return value.strip() or None
+    if type(value) is str and len(value) <= _ID_LENGTH:
+        return text(value)
     return None
 
 
@@ -110,8 +120,10 @@ def mapping(value: object) -> Body:
 
 
 def rows(value: object) -> list[Body]:
-    """Return the objects of a list; what is no object in it is passed over."""
-    return [row for row in value if type(row) is dict] if type(value) is list and value else []
+    """Return the objects of a list, at most `MAX_ROWS`; what is no object in it is passed over."""
+    if type(value) is not list or not value:
+        return []
+    return [row for row in (value if len(value) <= MAX_ROWS else value[:MAX_ROWS]) if type(row) is dict]
 
 
 class Arrival(Struct, frozen=True, kw_only=True):

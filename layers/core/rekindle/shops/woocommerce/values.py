@@ -11,14 +11,14 @@ from typing import Any
 
 from rekindle.domain.facts import Address
 from rekindle.shops import contact
-from rekindle.shops.reading import Body, Telling, money, rows, text
+from rekindle.shops.reading import MAX_TEXT, Body, Telling, money, rows, text
 
 NOTHING = Decimal(0)
 
 
 def name_of(value: object) -> str | None:
     """Return a text with its HTML entities decoded."""
-    return text(_unescaped(value) if type(value) is str and "&" in value else value)
+    return text(_unescaped(value[:MAX_TEXT]) if type(value) is str and "&" in value else value)
 
 
 # A product's name stands in a line twice, and comes back with each of an order's webhooks.
@@ -26,7 +26,11 @@ def name_of(value: object) -> str | None:
 def _unescaped(value: str) -> str:
     from html import unescape
 
-    return unescape(value)
+    try:
+        return unescape(value)
+    except ValueError:
+        # `&#…;` with more digits than Python makes a number of: no character, and nobody's name.
+        return value
 
 
 def total_of(row: Body, name: str, tax: str | None) -> Decimal | None:

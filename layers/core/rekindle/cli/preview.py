@@ -1,0 +1,333 @@
+"""`rekindle preview`: mails as people would get them, from files on a laptop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+import msgspec
+
+from rekindle.aws.clients import Clients
+from rekindle.aws.clock import SystemClock
+from rekindle.aws.mailer import SesMailer
+from rekindle.aws.outbox import DynamoOutbox
+from rekindle.aws.secrets import CachedSecrets
+from rekindle.aws.stack import explained, read_stack
+from rekindle.aws.state import DynamoState
+from rekindle.aws.vault import AwsVault
+from rekindle.cli.contact_sheet import contact_sheet
+from rekindle.cli.drafts import folder_files
+from rekindle.content import languages, previews
+from rekindle.content.context import product_ids
+from rekindle.content.previews import Drafts, Preview, drafts, names_in
+from rekindle.content.samples import Sample, parse_sample
+from rekindle.content.validate import CLIPPED
+from rekindle.domain.errors import ContentError, MailRefusedError, MailRejectedError, MailUncertainError
+from rekindle.domain.facts import Product
+from rekindle.domain.ids import digest
+from rekindle.domain.profile import Profile, Run
+from rekindle.flow.program import Shop
+from rekindle.ports import Mail
+from rekindle.service.compose import sender_of
+from rekindle.service.people import alias_key, follow
+from rekindle.shops import contact
+
+#: A subject that is longer is cut off on most phones.
+_LONG_SUBJECT = 60
+_TEST_HEADER = "X-Rekindle-Test"
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says."""
+
+    content: Path
+    out: Path
+    locale: str | None
+    shop: str | None
+    profile: Path | None
+    stack: str | None
+    email: str | None
+    pictures: Path | None
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="All mails in all languages, on one page: the contact sheet.")
+@click.option(
+    "--content",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("templates"),
+    show_default=True,
+    help="The folder that marketers edit.",
+)
+@click.option("--locale", help="The language, as in ar or zh-TW; else that of the person, the shop, English.")
+@click.option("--shop", help="The shop, by its file in shops/; else the folder's first, or one that is made up.")
+@click.option(
+    "--profile",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Whom and what to try it with, written as sample.json is.",
+)
+@click.option("--stack", help="The deployed stack whose customer to try it with, or that sends the test.")
+@click.option("--email", help="The customer's address there: their name, language and last basket or order.")
+@click.option("--send-to", metavar="ADDRESS", help="Send it there through SES, marked as a test. Needs --stack.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/preview"),
+    show_default=True,
+    help="Where the files go.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="PNG files that stand in for addresses that end in their names.",
+)
+@click.option("--open", "opened", is_flag=True, help="Show it in the browser.")
+def preview(
+    *,
+    name: str | None,
+    everything: bool,
+    content: Path,
+    locale: str | None,
+    shop: str | None,
+    profile: Path | None,
+    stack: str | None,
+    email: str | None,
+    send_to: str | None,
+    out: Path,
+    pictures: Path | None,
+    opened: bool,
+) -> None:
+    """Show the mail NAME as somebody would get it: HTML, text, and a file that mail programs open.
+
+    It is made as publishing and sending make it, from the files of a folder, also while other mails there are broken.
+    Whom it is for: the mail's sample.json, in the language's folder if there is one; another file (--profile); or a
+    customer of a live shop, with the basket or order of their last run (--stack, --shop and --email). Pictures of
+    sample addresses, which end in .example, are drawn.
+
+    \b
+    rekindle preview cart-reminder-1 --locale ar --open
+    rekindle preview --all --open
+    rekindle preview cart-reminder-1 --stack rekindle-prod --shop acme --email ann@example.com
+    rekindle preview cart-reminder-1 --stack rekindle-prod --send-to me@acme.example
+
+    A test mail says [Test] in its subject and X-Rekindle-Test in its headers, is counted nowhere, and its unsubscribe
+    link leads nowhere. Account, region and endpoint come from the environment, as for the AWS CLI.
+    """
+    asked = _Asked(
+        content=content, out=out, locale=locale, shop=shop, profile=profile, stack=stack, email=email, pictures=pictures
+    )
+    _check(name, asked, everything=everything, send_to=send_to)
+    files = folder_files(content)
+    there = names_in(files)
+    if not there:
+        raise click.ClickException(f"{content} holds no mails: there is no folder emails/ in it, or nothing in that")
+    if name is not None and name not in there:
+        raise click.ClickException(f"{content} has no mail '{name}': there are {', '.join(there)}")
+    found = drafts(files, there if name is None else (name,))
+    if name is None:
+        _show(_sheet(found, asked), opened=opened)
+        return
+    if found.problems:
+        first, *more = found.problems
+        rest = f" (and {len(more)} more: rekindle lint {content} lists them)" if more else ""
+        raise click.ClickException(f"{first}{rest}")
+    mail = _one(found, name, asked)
+    _report(mail)
+    page = _written(mail, asked)
+    if send_to is not None:
+        _send(mail, send_to, asked.stack or "")
+    _show(page, opened=opened)
+
+
+def _check(name: str | None, asked: _Asked, *, everything: bool, send_to: str | None) -> None:
+    if everything == (name is not None):
+        raise click.ClickException("name a mail, or write --all" if name is None else "--all takes no mail's name")
+    if asked.email is not None and (asked.stack is None or asked.shop is None):
+        raise click.ClickException("--email needs --stack and --shop: where the customer is known")
+    if asked.email is not None and asked.profile is not None:
+        raise click.ClickException("--email and --profile each say whom the mail is for: choose one")
+    if asked.stack is not None and asked.email is None and send_to is None:
+        raise click.ClickException("--stack is for --email or --send-to")
+    if send_to is not None and (asked.stack is None or name is None):
+        raise click.ClickException("--send-to needs --stack, and one mail")
+    if asked.locale is not None and not languages.canonical(asked.locale):
+        raise click.ClickException(f"--locale {asked.locale}: write a language, as in ar, en-GB or zh-Hant")
+
+
+# --- one mail --------------------------------------------------------------------------------------------------------
+
+
+def _one(found: Drafts, name: str, asked: _Asked) -> Preview:
+    locales = found.locales_of(name)
+    chosen = languages.pick(locales, asked.locale) if asked.locale else None
+    if asked.locale and chosen is None:
+        there = ", ".join(locales)
+        raise click.ClickException(f"{name} is not written in {asked.locale}: there is {there}")
+    shop = found.shop(asked.shop)
+    given = parse_sample(asked.profile.read_text("utf-8"), str(asked.profile)) if asked.profile is not None else None
+    if asked.email is not None:
+        person, run, products = _customer(found.sample(name, chosen or locales[0]), asked)
+    else:
+        known = given or found.sample(name, chosen or _first(locales, shop, None))
+        person, run, products = known.person(shop), known.trip("draft"), known.products
+    if asked.locale is not None and languages.region(asked.locale):
+        person = msgspec.structs.replace(person, person=msgspec.structs.replace(person.person, locale=asked.locale))
+    spoken = chosen or _first(locales, shop, person.person.locale)
+    return previews.preview(found, name, locale=spoken, shop=shop, profile=person, run=run, products=products)
+
+
+def _first(locales: tuple[str, ...], shop: Shop, reader: str | None) -> str:
+    return languages.pick(locales, reader, shop.locale, "en") or locales[0]
+
+
+def _customer(sample: Sample, asked: _Asked) -> tuple[Profile, Run, Mapping[str, Product]]:
+    """Return the customer with this address, their newest run that is about what the sample is about, and its products.
+
+    Raises `click.ClickException` where nobody has it.
+    """
+    address, problem = contact.email(asked.email or "")
+    if address is None:
+        raise click.ClickException(f"--email {problem or 'is empty'}")
+    shop = asked.shop or ""
+    with explained():
+        clients = Clients()
+        deployed = read_stack(clients, asked.stack or "")
+        raw_bucket, prefix = deployed.output("RawBucketName"), deployed.output("SecretsPrefix")
+        state = DynamoState(clients, deployed.tables, raw_bucket=raw_bucket)
+        vault = AwsVault(clients, deployed.tables, raw_bucket=raw_bucket, secrets_prefix=prefix)
+        alias = alias_key(CachedSecrets(clients, prefix).address_key(), shop, "email", address)
+        owners, _ = vault.owners([alias])
+        profile = follow(state.profile, owners[alias]) if alias in owners else None
+        if profile is None:
+            raise click.ClickException(f"nobody is known by this address in {shop}")
+        run = _newest_about(profile, sample)
+        if run is None:
+            click.echo("They are in no flow that is about what this mail is about: the sample's event is shown.", err=True)
+            return profile, sample.trip("draft"), sample.products
+        return profile, run, DynamoOutbox(clients, deployed.tables).products(shop, product_ids(run))
+
+
+def _newest_about(profile: Profile, sample: Sample) -> Run | None:
+    alike = [run for run in profile.runs if sample.event is None or type(run.trigger) is type(sample.event)]
+    return max(alike, key=lambda run: run.entered_at, default=None)
+
+
+def _report(mail: Preview) -> None:
+    subject, size = mail.rendered.subject, previews.size_of(mail.rendered)
+    click.echo(f"{mail.name} in {mail.locale}, for {mail.to}, from {mail.shop.name}")
+    click.echo(f"  subject    {subject}")
+    click.echo(f"  preheader  {mail.preheader or '–'}")
+    click.echo(f"  size       {size / 1000:.1f} KB of the {CLIPPED // 1000} KB that Gmail shows")
+    if len(subject) > _LONG_SUBJECT:
+        click.echo(f"  The subject has {len(subject)} characters: phones show about {_LONG_SUBJECT // 2} to {_LONG_SUBJECT}.")
+    if size > CLIPPED:
+        click.echo("  Gmail will hide the end of it, with the unsubscribe link: show fewer items.")
+
+
+def _written(mail: Preview, asked: _Asked) -> Path:
+    """Write the three files; return the one that a browser shows."""
+    asked.out.mkdir(parents=True, exist_ok=True)
+    base = asked.out / f"{mail.name}.{mail.locale}"
+    page = Path(f"{base}.html")
+    shown = previews.with_pictures(mail.rendered.html, _pictures(asked.pictures), everywhere=False)
+    written = {page: shown.encode(), Path(f"{base}.txt"): mail.rendered.text.encode(), Path(f"{base}.eml"): mail.eml()}
+    for path, raw in written.items():
+        path.write_bytes(raw)
+        click.echo(f"  {path}")
+    return page
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+
+def _sheet(found: Drafts, asked: _Asked) -> Path:
+    """Write the contact sheet and return where; mails that are broken are named and left out."""
+    for problem in found.problems:
+        click.echo(f"left out: {problem}", err=True)
+    mails = [(mail, _offline(mail, asked)) for mail in _everything(found, asked)]
+    if not mails:
+        why = f"no mail is written in {asked.locale}" if asked.locale else "no mail can be shown"
+        raise click.ClickException(why if not found.problems else f"{why}: {found.problems[0]}")
+    asked.out.mkdir(parents=True, exist_ok=True)
+    page = asked.out / "index.html"
+    names = {mail.name for mail, _ in mails}
+    spoken = sorted({mail.locale for mail, _ in mails})
+    said = f"{_count(len(names), 'mail')} in {', '.join(spoken)}, for {mails[0][0].shop.name}"
+    page.write_text(contact_sheet(mails, title="Contact sheet", said=said), "utf-8")
+    click.echo(f"{said}\n  {page}")
+    return page
+
+
+def _everything(found: Drafts, asked: _Asked) -> Iterator[Preview]:
+    shop = found.shop(asked.shop)
+    for name in sorted(found.mails.templates):
+        for locale in found.locales_of(name):
+            if asked.locale is not None and languages.pick({locale}, asked.locale) is None:
+                continue
+            try:
+                sample = found.sample(name, locale)
+                yield previews.preview(
+                    found,
+                    name,
+                    locale=locale,
+                    shop=shop,
+                    profile=sample.person(shop),
+                    run=sample.trip("draft"),
+                    products=sample.products,
+                )
+            except ContentError as error:
+                click.echo(f"left out: {error}", err=True)
+
+
+def _offline(mail: Preview, asked: _Asked) -> str:
+    return previews.with_pictures(mail.rendered.html, _pictures(asked.pictures), everywhere=True)
+
+
+def _pictures(folder: Path | None) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))} if folder is not None else {}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+# --- to a mailbox ----------------------------------------------------------------------------------------------------
+
+
+def _send(mail: Preview, to: str, stack: str) -> None:
+    """Send it once, through the stack's SES account and outside everything that counts, tracks or remembers mails."""
+    address, problem = contact.email(to)
+    if address is None:
+        raise click.ClickException(f"--send-to {problem or 'is empty'}")
+    with explained():
+        clients = Clients()
+        # It is there, in this account and region: nothing else of it is needed.
+        read_stack(clients, stack)
+        test = Mail(
+            message_id=digest("test", mail.name, SystemClock().now().isoformat()),
+            sender=sender_of("", mail.shop),
+            to=address,
+            subject=f"[Test] {mail.rendered.subject}",
+            html=mail.rendered.html,
+            text=mail.rendered.text,
+            headers={_TEST_HEADER: re.sub(r"[^a-z0-9-]", "", mail.name)},
+            tags={},
+            reply_to=mail.shop.reply_to,
+        )
+        try:
+            SesMailer(clients, configuration_set=None).send(test)
+        except MailRefusedError as refused:
+            raise click.ClickException(f"SES does not take it now: {refused.reason}") from refused
+        except MailRejectedError as rejected:
+            raise click.ClickException(f"SES refuses it: {rejected}") from rejected
+        except MailUncertainError as uncertain:
+            raise click.ClickException(f"it may have been sent or not: {uncertain}") from uncertain
+    click.echo(f"  sent to {address}, as a test")
+
+
+def _show(page: Path, *, opened: bool) -> None:
+    if opened:
+        click.launch(page.resolve().as_uri())

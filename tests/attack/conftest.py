@@ -1,0 +1,80 @@
+"""The functions' own handlers over ports in RAM: what anybody can reach, many thousand times a minute."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from rekindle.aws.secrets import CachedSecrets
+from rekindle.memory import World
+from rekindle.ports import ShopSecrets
+from rekindle.service.library import POINTER, Library
+from rekindle.service.webhook import Webhooks
+from rekindle.settings import Feedback, Links, Webhook
+from tests.attack.targets import DOMAINS, LINK_KEYS, SECRET
+from tests.functions.conftest import load, ports
+from tests.support.build import CART, CONFIRMATION, ROOT, T0, playbook
+
+__all__ = ["load", "ports"]
+
+_BOOK = playbook(CART, CONFIRMATION)
+_PLAYBOOK = msgspec.json.encode(_BOOK)
+
+
+class Doors:
+    """The functions that anybody, or SES, can call, over one world."""
+
+    def __init__(self, apps: dict[str, ModuleType]) -> None:
+        self.webhook, self.links, self.feedback = (apps[name] for name in ("webhook", "links", "feedback"))
+        self.open()
+
+    def open(self) -> World:
+        """Put an empty world with two connected shops behind the doors, and return it."""
+        world = self.world = World(T0)
+        for platform, domain in DOMAINS.items():
+            shop = "tea" if platform == "shopify" else "plants"
+            world.shops[shop] = ShopSecrets(shop=shop, platform=platform, domain=domain, webhook_secrets=(SECRET,))
+        world.secret_link_keys = dict(LINK_KEYS)
+        world.files[f"playbooks/{_BOOK.hash}/flows.json"] = _PLAYBOOK
+        world.files[POINTER] = msgspec.json.encode({"hash": _BOOK.hash})
+        vars(self.webhook)["webhooks"] = Webhooks(intake=world.intake, secrets=world.secrets, clock=world.clock)
+        for app in (self.links, self.feedback):
+            vars(app).update(intake=world.intake, clock=world.clock)
+        vars(self.links).update(secrets=world.secrets, library=Library(world.blobs, world.clock))
+        vars(self.feedback).update(outbox=world.outbox, address_key=world.secret_address_key)
+        return world
+
+
+@pytest.fixture(scope="session")
+def apps() -> Iterator[dict[str, ModuleType]]:
+    """Return the modules of these functions, imported as Lambda does, without an AWS to ask."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(CachedSecrets, "address_key", lambda _self: b"key")
+        for model in (Webhook, Links, Feedback):
+            for name in model.__struct_encode_fields__:
+                patched.setenv(name, "any")
+        patched.delenv("CLOCK_OFFSET_FILE")
+        patched.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patched.setenv("POWERTOOLS_SERVICE_NAME", "test")
+        patched.setenv("POWERTOOLS_METRICS_NAMESPACE", "Rekindle")
+        yield {name: _imported(ROOT / f"functions/{name}/app.py") for name in ("webhook", "links", "feedback")}
+
+
+@pytest.fixture
+def doors(apps: dict[str, ModuleType]) -> Doors:
+    """Return the doors, open."""
+    return Doors(apps)
+
+
+def _imported(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"attacked_{path.parent.name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

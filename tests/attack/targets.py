@@ -1,0 +1,554 @@
+"""The one list of everything that reads what others wrote: each entry says how it is attacked and what must hold.
+
+A test compares the list with the code and the template (`test_targets`): a new route, function, topic or parser joins
+here or fails there. `test_fuzz` runs a bounded number of inputs of each; `python -m tests.attack` runs for as long as
+told and prints the counts.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from hypothesis import strategies as st
+
+from rekindle.cli.buckets import EventsError, Wanted
+from rekindle.cli.buckets import read as read_events
+from rekindle.content import sandbox
+from rekindle.content.catalogues import read_catalogue
+from rekindle.content.links import BadLinkError, Unsubscribe, read_unsubscribe, sign_unsubscribe
+from rekindle.content.playbook import decode_mails
+from rekindle.content.samples import parse_sample
+from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms
+from rekindle.content.validate import validate
+from rekindle.domain.errors import ConditionError, ContentError, MalformedBodyError, RequestError
+from rekindle.domain.events import Delivery, decode_events, encode_events
+from rekindle.domain.profile import decode_profile
+from rekindle.flow.conditions import Condition
+from rekindle.flow.definition import parse_flow, parse_manners, parse_segment, parse_traits
+from rekindle.ports import Parcel, PrivacyTask, ShardTask, Wake
+from rekindle.service.accept import accept
+from rekindle.service.notices import read_notice
+from rekindle.service.receipts import decode_receipt
+from rekindle.shops import intake
+from tests.attack import hostile
+from tests.support.build import CART, CONFIRMATION, ROOT, T0, checkout, consent, order, playbook
+from tests.support.plant import Plant
+
+Platform = intake.Platform
+
+SECRET = "the shop's secret"
+DOMAINS: Mapping[Platform, str] = {"shopify": "tea.myshopify.com", "woocommerce": "plants.example"}
+
+#: topic → the samples under events/ whose bodies are mutated for it.
+SHOPIFY: Mapping[str, tuple[str, ...]] = {
+    "carts/create": ("carts-update", "carts-update-emptied"),
+    "carts/update": ("carts-update", "carts-update-emptied"),
+    "checkouts/create": ("checkouts-update",),
+    "checkouts/update": ("checkouts-update",),
+    "checkouts/delete": ("checkouts-update",),
+    "orders/create": ("orders-create",),
+    "orders/updated": ("orders-create",),
+    "orders/paid": ("orders-create",),
+    "orders/cancelled": ("orders-create",),
+    "orders/fulfilled": ("orders-create",),
+    "orders/partially_fulfilled": ("orders-create",),
+    "orders/edited": ("orders-create",),
+    "orders/delete": ("orders-create",),
+    "draft_orders/create": ("orders-create",),
+    "draft_orders/update": ("orders-create",),
+    "draft_orders/delete": ("orders-create",),
+    "refunds/create": ("refunds-create",),
+    "fulfillments/create": ("fulfillments-create",),
+    "fulfillments/update": ("fulfillments-create",),
+    "fulfillment_events/create": ("fulfillment-events-create",),
+    "customers/create": ("customer", "orders-create"),
+    "customers/update": ("customer", "orders-create"),
+    "customers/enable": ("customer",),
+    "customers/disable": ("customer",),
+    "customers/delete": ("customer",),
+    "customer.tags_added": ("customer-tags-added",),
+    "customer.tags_removed": ("customer-tags-added",),
+    "customers/purchasing_summary": ("customer",),
+    "customers/merge": ("customer",),
+    "customers_email_marketing_consent/update": ("said",),
+    "customers_marketing_consent/update": ("said",),
+    "products/create": ("products-update",),
+    "products/update": ("products-update",),
+    "products/delete": ("products-update",),
+    "variants/in_stock": ("products-update",),
+    "variants/out_of_stock": ("products-update",),
+    "collections/create": ("products-update",),
+    "collections/update": ("products-update",),
+    "collections/delete": ("products-update",),
+    "app/uninstalled": ("customers-redact",),
+    "customers/data_request": ("customers-redact",),
+    "customers/redact": ("customers-redact",),
+    "shop/redact": ("customers-redact",),
+}
+WOOCOMMERCE: Mapping[str, tuple[str, ...]] = {
+    "order.created": ("order-created", "order-created-pending"),
+    "order.updated": ("order-updated-refunded", "order-created"),
+    "order.restored": ("order-created",),
+    "order.deleted": ("order-created",),
+    "customer.created": ("wc-customer",),
+    "customer.updated": ("wc-customer",),
+    "customer.deleted": ("wc-customer",),
+    "product.created": ("product-updated",),
+    "product.updated": ("product-updated",),
+    "product.restored": ("product-updated",),
+    "product.deleted": ("product-updated",),
+    "coupon.created": ("product-updated",),
+    "coupon.updated": ("product-updated",),
+    "coupon.restored": ("product-updated",),
+    "coupon.deleted": ("product-updated",),
+}
+TOPICS: Mapping[Platform, Mapping[str, tuple[str, ...]]] = {"shopify": SHOPIFY, "woocommerce": WOOCOMMERCE}
+
+#: Bodies of which events/ has no sample.
+_OWN: Mapping[str, Any] = {
+    "customer": {
+        "id": 706405506930370084, "email": "bob@example.org", "first_name": "Bob", "last_name": "Biller",
+        "phone": "+31612345678", "created_at": "2026-02-01T10:00:00Z", "updated_at": "2026-03-01T10:00:00Z",
+        "tags": "vip, wholesale", "locale": "nl", "default_address": {"country_code": "NL", "city": "Utrecht"},
+        "email_marketing_consent": {"state": "subscribed", "consent_updated_at": "2026-02-01T10:00:00Z"},
+        "sms_marketing_consent": {"state": "not_subscribed", "consent_updated_at": None},
+    },
+    "said": {
+        "customer_id": 706405506930370084, "id": 706405506930370084, "email_address": "bob@example.org",
+        "phone": "+31612345678",
+        "email_marketing_consent": {"state": "unsubscribed", "consent_updated_at": "2026-02-01T10:00:00Z"},
+        "sms_marketing_consent": {"state": "subscribed", "consent_updated_at": "2026-02-01T10:00:00Z"},
+    },
+    "wc-customer": {
+        "id": 25, "email": "bob@example.org", "first_name": "Bob", "last_name": "O&#039;Biller",
+        "date_created_gmt": "2026-02-01T10:00:00", "date_modified_gmt": "2026-03-01T10:00:00",
+        "billing": {"country": "NL", "city": "Utrecht", "phone": "0612345678", "email": "bob@example.org"},
+        "shipping": {"country": "JP", "state": "JP13"}, "meta_data": [{"key": "marketing_opt_in", "value": "yes"}],
+    },
+}  # fmt: skip
+
+
+class Target(NamedTuple):
+    """What is attacked. `covers` are the functions (`module.name` below rekindle) whose input this is."""
+
+    covers: tuple[str, ...]
+    inputs: st.SearchStrategy[Any]
+    attack: Callable[[Any], None]
+    examples: int = 60
+    """how many inputs the gate tries"""
+
+
+@cache
+def sample(platform: str, name: str) -> Any:
+    """Return a sample's body."""
+    if name in _OWN:
+        return _OWN[name]
+    found = json.loads((ROOT / f"events/{platform}/{name}.json").read_text("utf-8"))
+    body = found.get("body", found)
+    return json.loads(body) if isinstance(body, str) else body
+
+
+def signature(body: bytes, secret: str = SECRET) -> str:
+    """Return what both platforms sign a body with."""
+    return base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
+
+
+def headers_of(platform: Platform, topic: str, body: bytes, secret: str = SECRET) -> dict[str, str]:
+    """Return the headers of a true request."""
+    if platform == "shopify":
+        return {
+            "x-shopify-topic": topic,
+            "x-shopify-shop-domain": DOMAINS[platform],
+            "x-shopify-hmac-sha256": signature(body, secret),
+            "x-shopify-triggered-at": "2026-03-02T09:00:00Z",
+            "x-shopify-event-id": "e-1",
+        }
+    return {
+        "x-wc-webhook-topic": topic,
+        "x-wc-webhook-source": f"https://{DOMAINS[platform]}/",
+        "x-wc-webhook-signature": signature(body, secret),
+        "x-wc-webhook-id": "7",
+        "x-wc-webhook-delivery-id": "d-1",
+    }
+
+
+class Hook(NamedTuple):
+    """A webhook that its shop really signed, whatever is in it."""
+
+    platform: Platform
+    topic: str
+    body: bytes
+
+
+@st.composite
+def hooks(draw: st.DrawFn, platform: Platform) -> Hook:
+    """Draw a signed webhook of any topic."""
+    topic = draw(st.sampled_from(sorted(TOPICS[platform])))
+    names = TOPICS[platform][topic]
+    shown = (
+        topic if draw(st.integers(0, 9)) else draw(st.sampled_from(["", "orders/none", "action.x", "\x00", "ö" * 300]))
+    )
+    return Hook(platform, shown, draw(hostile.bodies(*(sample(platform, name) for name in names))))
+
+
+#: One body tells a handful of events: the resource, and what was agreed to with it.
+MOST_EVENTS = 12
+
+
+def told(hook: Hook) -> Delivery | None:
+    """Return what the door makes of a webhook, having held it to its bounds; `None` where it refuses."""
+    try:
+        delivery = intake.parse(
+            hook.platform,
+            headers_of(hook.platform, hook.topic, hook.body),
+            hook.body,
+            shop="tea",
+            domain=DOMAINS[hook.platform],
+            secrets=(SECRET,),
+            received_at=T0,
+            region="NL",
+            currency="EUR",
+        )
+    except RequestError as refused:
+        assert 400 <= refused.status < 500
+        assert len(str(refused)) < 500
+        return None
+    written = encode_events(delivery.events)
+    assert decode_events(written) == delivery.events
+    assert 1 <= len(delivery.events) <= MOST_EVENTS
+    assert len(written) <= 12 * len(hook.body) + 20_000
+    return delivery
+
+
+def _hear(hook: Hook) -> None:
+    told(hook)
+
+
+def _apply(hook: Hook) -> None:
+    """What the door accepts, journey can apply, and time can pass afterwards: nothing is poison."""
+    delivery = told(hook)
+    if delivery is None:
+        return
+    plant = Plant(playbook(CART, CONFIRMATION))
+    accept(delivery, plant.world.intake, plant.world.secret_address_key)
+    plant.until(T0 + timedelta(days=3))
+    assert not plant.world.pending
+    for profile in plant.world.profiles.values():
+        assert isinstance(profile, bytes)
+        assert len(profile) < 400_000
+
+
+# --- what is not a shop ----------------------------------------------------------------------------------------------
+
+
+def _file(name: str) -> Any:
+    return json.loads((ROOT / f"events/ses/{name}.json").read_text("utf-8"))
+
+
+NOTICES = tuple(_file(name) for name in ("bounced", "clicked", "complained", "delivered", "opened"))
+
+
+def _notice(body: object) -> None:
+    try:
+        notice = read_notice(body)
+    except MalformedBodyError:
+        return
+    assert notice.message_id is None or len(notice.message_id) <= 64
+    msgspec.json.encode(notice)
+
+
+LINK_KEYS = {"k2": b"the second key", "k1": b"the first key"}
+CLAIM = Unsubscribe(shop="tea", channel="email", address="f" * 32, message="m" * 32, profile="p" * 32)
+
+
+def _token(token: str) -> None:
+    try:
+        claim = read_unsubscribe(LINK_KEYS, token)
+    except BadLinkError:
+        return
+    assert token in _TOKENS
+    assert claim == CLAIM
+
+
+def _refused_or_read(parse: Callable[..., Any], file: str) -> Callable[[str], None]:
+    """Return what attacks a parser of a marketer's file: it says what is wrong, and with which file."""
+
+    def attack(text: str) -> None:
+        try:
+            found = parse(text, file=file)
+        except ContentError as refused:
+            problems: tuple[ContentError, ...] = (refused,)
+        else:
+            problems = found[1] if isinstance(found, tuple) else ()
+        for problem in problems:
+            assert problem.file == file
+            str(problem)
+
+    return attack
+
+
+NAMES: Mapping[str, Any] = {
+    "profile": {"orders": 3, "email": "a@b.example", "last_order_at": T0, "spent": 12.5, "tags": ("vip", "new")},
+    "event": checkout(T0).data,
+    "shop": None,
+    "run": {"entered_at": T0, "key": "k"},
+}
+
+
+def _condition(source: str) -> None:
+    try:
+        found = Condition(source)
+    except ContentError:
+        return
+    try:
+        found.value(NAMES)
+    except ConditionError:
+        return
+
+
+def _template(source: str) -> None:
+    names = {
+        "_formats": {}, "event": {"items": [{"title": text} for text in hostile.TEXTS if len(text) < 1000]},
+        "words": ["a", "b"], "text": "<script>\r\n", "total": 12, "name": None,
+    }  # fmt: skip
+    for html in (True, False):
+        try:
+            said = sandbox.run(sandbox.compiled(source, "body.html", html=html), names, sandbox.Budget())
+        except ContentError as refused:
+            assert refused.file == "body.html"
+        else:
+            assert len(said) <= sandbox.MAX_OUTPUT
+
+
+def _content(files: Mapping[str, bytes]) -> None:
+    verdict = validate(files)
+    assert (verdict.published is None) == bool(verdict.problems)
+    for problem in verdict.problems:
+        str(problem)
+
+
+def _decoder(decode: Callable[[bytes], Any]) -> Callable[[bytes], None]:
+    """Return what attacks the decoder of something that we stored ourselves: a value, or one kind of error."""
+
+    def attack(raw: bytes) -> None:
+        try:
+            decode(raw)
+        except (ValueError, RecursionError):
+            return
+
+    return attack
+
+
+def _lines(raw: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.jsonl"
+        path.write_bytes(raw)
+        try:
+            read_events(path, Wanted(), Path(folder), lambda _stage, _done, _whole: None)
+        except EventsError as refused:
+            assert str(path) in str(refused)
+
+
+def _shipped(pattern: str) -> tuple[str, ...]:
+    return tuple(path.read_text("utf-8") for path in sorted((ROOT / "templates").glob(pattern)))
+
+
+_YAML = (
+    "- ", ": ", "? ", "&a ", "*a", "!!python/object/apply:os.system [id]", "!!binary aGk=", "<<: ", "{", "[", "}", "]", "|", ">", "#",
+    "%YAML 1.1\n", "---\n", "\t", "\x00", "\x85", "\ufeff", '"\\ud800"', "'", '"', "0x" + "F" * 6_000, "9" * 6_000, "1e999", ".nan",
+    "2026-02-30", "1:30:00", "yes", "null", "~", "[" * 300, "- " * 300, "a: 1\n" * 300, "x" * 3_000, "{{ 7 * 7 }}",
+    "{{ event.total / 0 }}d", "since('order.placed') > '90d'", "../../x", "99999999999d", "-1d", "wait: 0s\n", "steps:\n", "🙂",
+)  # fmt: skip
+_EXPRESSIONS = (
+    "(", ")", "[", "]", "{", "}", "'", '"', "\\", "**", "*", "/", "//", "%", "~", "|", ".", ",", " and ", " or ", " not ", " in ",
+    " is ", "==", "<", " if ", " else ", "__class__", "._", "profile", "event", "run", "shop", "self", "library", "since(", "count(",
+    "within('order.placed', '30d')", "in_segment('vip')", "9" * 4_500, "1e308", "0x" + "f" * 400, "|attr('x')", "|map", "|abs", "|round(99)",
+    "|first", "|float", "|sum", "|max", "()" * 60, "-" * 90, "not " * 90, "\x00", "\ud800", "1/0", "'a'*9", "{{", "}}", "{%", "%}", "{#",
+)  # fmt: skip
+_CONDITIONS = (
+    "profile.orders > 2 and profile.spent >= 12.5",
+    "since('order.placed') > '90d' or count('product.viewed', \"event.id == 'p1'\", '90d') >= 3",
+    "event.total is none or event.currency in ('EUR', 'USD')",
+    "within(profile.last_order_at, '30d') and in_segment('vip') and not ordered('p1')",
+    "(profile.tags | length) > 1 and (profile.email | lower) == 'a@b.example'",
+)
+_HTML = (
+    *_EXPRESSIONS, "<", ">", "</", "/>", "<!--", "-->", "<![CDATA[", "<style>", "</style>", "<title>", "<b>", "<a href=", "<div/>", "&#" + "9" * 5_000,
+    "{% for a in words %}", "{% endfor %}", "{% if text %}", "{% endif %}", "{% include ", "{% extends ", "{% set text = text ~ text %}", "<mj-raw>",
+    " " * 3_000, "<table>", "<script>alert(1)</script>", 'href="javascript:alert(1)"', "@import url(http://169.254.169.254/)", "\\'" * 500, "<p " * 300,
+)  # fmt: skip
+_TEMPLATES = (
+    "Hello {{ name | default('there') }}, {% for item in event.items %}{{ item.title | truncate(20) }}{% endfor %}",
+    "{% if total > 10 and 'a' in words %}{{ total * 2 + 1 }}{% else %}{{ words | join('-') | upper }}{% endif %}",
+)
+
+
+@st.composite
+def _contents(draw: st.DrawFn) -> dict[str, bytes]:
+    """Draw the shipped content of one mail, with one of its files attacked."""
+    found = _mail_files()
+    path = draw(st.sampled_from(sorted(found)))
+    kept = found[path].decode()
+    text = draw(hostile.edited((kept,), _HTML if path.startswith("emails/") else _YAML))
+    return {**found, path: text.encode("utf-8", "surrogatepass")}
+
+
+@cache
+def _mail_files() -> dict[str, bytes]:
+    root = ROOT / "templates"
+    chosen = [*root.glob("emails/_layout/*"), *root.glob("emails/cart-reminder-1/*"), *root.glob("*.yaml")]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in chosen if path.is_file()}
+
+
+def _yaml(parse: Callable[..., Any], file: str, *samples: str, examples: int = 60) -> Target:
+    name = f"{parse.__module__.removeprefix('rekindle.')}.{parse.__name__}"
+    return Target((name,), hostile.edited(samples, _YAML), _refused_or_read(parse, file), examples)
+
+
+def _stored(decode: Callable[[bytes], Any], name: str, *samples: Any) -> Target:
+    plain = tuple(msgspec.json.decode(msgspec.json.encode(sample)) for sample in samples)
+    return Target((name,) if name else (), hostile.bodies(*plain), _decoder(decode), 40)
+
+
+def _state() -> tuple[Any, Any]:
+    """Return a profile and events as they are stored."""
+    plant = Plant(playbook(CART, CONFIRMATION))
+    told = (consent(T0), checkout(T0), order(T0))
+    plant.post(*told)
+    plant.settle()
+    return plant.profile("ada@example.com"), told
+
+
+_PROFILE, _EVENTS = _state()
+_EVENT_LINES = b"\n".join(msgspec.json.encode(event) for event in _EVENTS)
+_TOKENS = tuple(sign_unsubscribe({name: key}, CLAIM) for name, key in LINK_KEYS.items())
+
+TARGETS: Mapping[str, Target] = {
+    "webhooks of Shopify": Target(
+        ("shops.intake.parse", "shops.intake.decode", "shops.intake.read"), hooks("shopify"), _hear, 400
+    ),
+    "webhooks of WooCommerce": Target(("shops.intake.parse",), hooks("woocommerce"), _hear, 300),
+    "webhooks, applied": Target(
+        ("shops.intake.read_again",), st.sampled_from(["shopify", "woocommerce"]).flatmap(hooks), _apply, 250
+    ),
+    "SES notices": Target(
+        ("service.notices.read_notice",), hostile.mutated(NOTICES) | hostile.bodies(*NOTICES), _notice, 250
+    ),
+    "unsubscribe tokens": Target(
+        ("content.links.read_unsubscribe",),
+        hostile.edited(
+            _TOKENS,
+            ("=", ".", "..", "k1", "k2.", "A", "-", "_", "/", "+", "%2e", "\x00", "ö", " ", "\ud800", "A" * 2_000),
+        )
+        | st.text(max_size=80),
+        _token,
+        300,
+    ),
+    "flows": Target(
+        ("flow.definition.parse_flow", "flow.definition.read_flow"),
+        hostile.edited(_shipped("flows/*.yaml"), _YAML),
+        _refused_or_read(parse_flow, "flows/x.yaml"),
+        80,
+    ),
+    "segments": Target(
+        ("flow.definition.parse_segment", "flow.definition.read_segment"),
+        hostile.edited(("title: Silent\nwhen: since('order.placed') > '90d'\n",), _YAML),
+        _refused_or_read(parse_segment, "segments/x.yaml"),
+        80,
+    ),
+    "texts of mails": _yaml(
+        read_catalogue,
+        "emails/a/texts/en.yaml",
+        *_shipped("emails/*/texts/en.yaml"),
+        "title: Hello\nitems:\n  one: One thing\n  other: '{{ event.items | length }} things'\n",
+    ),
+    "manners": _yaml(
+        parse_manners,
+        "manners.yaml",
+        "quiet:\n  email: {from: '21:00', until: '08:00'}\ncaps:\n  - {channel: email, most: 3, per: 7d}\n",
+    ),
+    "traits": _yaml(parse_traits, "traits.yaml", "shoe_size: number\nbirthday: date\ninterests: list\nvip: flag\n"),
+    "shops": _yaml(
+        parse_shop,
+        "shops/tea.yaml",
+        *_shipped("shops/*.yaml"),
+        (ROOT / "local/content/shops/tea.yaml").read_text("utf-8")
+        if (ROOT / "local/content/shops/tea.yaml").exists()
+        else "name: Tea\n",
+    ),
+    "brand": _yaml(parse_brand, "brand.yaml", *_shipped("brand.yaml")),
+    "SMS": _yaml(parse_sms, "sms/a.txt", "Hello {{ profile.first_name }}, your parcel is there.\n"),
+    "push": _yaml(
+        parse_push, "push/a.yaml", "title: Back\nbody: It is back, {{ profile.first_name }}\nurl: '{{ shop.url }}'\n"
+    ),
+    "samples of mails": Target(
+        ("content.samples.parse_sample",),
+        hostile.bodies({}, {"event": {"items": [{"title": "Tea"}]}, "profile": {"first_name": "Ada"}}).map(
+            lambda raw: raw.decode("utf-8", "replace")
+        ),
+        _refused_or_read(lambda text, file: parse_sample(text, file), "emails/a/sample.json"),
+    ),
+    "conditions": Target(("flow.conditions.parse",), hostile.edited(_CONDITIONS, _EXPRESSIONS), _condition, 300),
+    "templates": Target(("content.sandbox.parse",), hostile.edited(_TEMPLATES, _HTML), _template, 150),
+    "content as a whole": Target(("content.markup.from_mjml",), _contents(), _content, 40),
+    "stored profiles": _stored(decode_profile, "domain.profile.decode_profile", _PROFILE),
+    "stored events": _stored(decode_events, "domain.events.decode_events", _EVENTS),
+    "stored mails": _stored(
+        decode_mails, "content.playbook.decode_mails", {"templates": {}, "shops": {}, "brand": {}, "formats": {}}
+    ),
+    "stored receipts": _stored(
+        decode_receipt,
+        "service.receipts.decode_receipt",
+        {"wish": "erase", "shop": "tea", "profiles": [], "stores": {}},
+    ),
+    "events of simulate": Target(
+        (),
+        st.binary(max_size=40)
+        | hostile.bodies(*json.loads(b"[" + _EVENT_LINES.replace(b"\n", b",") + b"]")).map(
+            lambda raw: _EVENT_LINES + b"\n" + raw
+        ),
+        _lines,
+        60,
+    ),
+    **{
+        f"what lies on queues: {kind.__name__}": _stored(
+            msgspec.json.Decoder(kind).decode,
+            "",
+            {"message_id": "m", "profile_id": "p", "version": 1, "since": T0, "delivery_id": "d"},
+        )
+        for kind in (Wake, Parcel, PrivacyTask, ShardTask)
+    },
+}
+
+#: Functions that are named as if they read what others wrote, and do not: each with what it reads.
+NOT_FROM_OUTSIDE: Mapping[str, str] = {"flow.local_time.readings": "a moment's clocks in a zone"}
+
+#: Every public route, and the test that attacks it over the whole function (tests/attack/test_endpoints.py).
+ROUTES = frozenset({
+    "POST /webhooks/shopify/{shop}",
+    "POST /webhooks/woocommerce/{shop}",
+    "GET /u/{token}",
+    "POST /u/{token}",
+})  # fmt: skip
+#: Every function, and who may call it.
+FUNCTIONS: Mapping[str, str] = {
+    "webhook": "anybody",
+    "links": "anybody",
+    "feedback": "SES",
+    "journey": "our table's stream, our queue",
+    "send": "our queues",
+    "privacy": "our queue",
+    "campaign": "our queue, the clock",
+    "publish": "our queue",
+    "sweep": "the clock",
+}

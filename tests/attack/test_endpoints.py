@@ -1,0 +1,171 @@
+"""The public functions as API Gateway calls them, and feedback as SES does: every request gets a 2xx or a 4xx."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rekindle.content.links import sign_unsubscribe
+from rekindle.domain.errors import MalformedBodyError
+from tests.attack import hostile
+from tests.attack.conftest import Doors
+from tests.attack.targets import CLAIM, LINK_KEYS, NOTICES, Hook, headers_of, hooks
+from tests.functions.conftest import Load
+from tests.support.worlds import AwsPorts
+
+_SHOPS = {"shopify": "tea", "woocommerce": "plants"}
+_PATHS = st.sampled_from(
+    ["", "TEA", "tea ", "../tea", "tea%00", "tea\r\nx", "ö", "a" * 5_000, "plants", "nobody", "-", "\ud800"]
+)
+
+
+_LANGUAGES = (
+    "", "*", "ar", "de-AT,de;q=0.8", "en;q=NaN", "en;q=1e999", "en;q=-1", "x" * 9_000, "en," * 3_000, "a-" * 3_000, ";q=" * 3_000,
+    "<script>", "../../en", "\r\nset-cookie: a=b", "\ud800", "é", "en;q=" + "9" * 5_000,
+)  # fmt: skip
+
+
+def request(hook: Hook, shop: str | None = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return a webhook as API Gateway hands it over (payload format 2.0): binary, which it encodes itself."""
+    return {
+        "version": "2.0",
+        "routeKey": f"POST /webhooks/{hook.platform}/{{shop}}",
+        "pathParameters": {"shop": _SHOPS[hook.platform] if shop is None else shop},
+        "headers": headers_of(hook.platform, hook.topic, hook.body) if headers is None else headers,
+        "requestContext": {"http": {"method": "POST"}},
+        "body": base64.b64encode(hook.body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+@st.composite
+def disordered(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a webhook whose path, headers or encoding are not what they should be."""
+    hook = draw(st.sampled_from(["shopify", "woocommerce"]).flatmap(hooks))
+    headers = headers_of(hook.platform, hook.topic, hook.body)
+    for _ in range(draw(st.integers(0, 3))):
+        name = draw(st.sampled_from(sorted(headers)))
+        match draw(st.integers(0, 4)):
+            case 0:
+                headers.pop(name)
+            case 1:
+                headers[name] = headers.pop(name) + "," + draw(st.sampled_from(["x", "tea.myshopify.com", ""]))
+            case 2:
+                headers[name.upper()] = headers.pop(name)
+            case 3:
+                headers[name] = draw(st.sampled_from([text for text in hostile.TEXTS if len(text) < 9_000]))
+            case _:
+                headers[name] = f" {headers[name]}\t"
+        if not headers:
+            break
+    made = request(hook, draw(st.none() | _PATHS), headers)
+    if draw(st.booleans()):
+        made |= {"body": hook.body.decode("utf-8", "surrogateescape"), "isBase64Encoded": False}
+    if draw(st.integers(0, 9)) == 0:
+        made.pop("body")
+    return made
+
+
+def test_a_disordered_webhook_gets_a_2xx_or_a_4xx(doors: Doors) -> None:
+    @settings(max_examples=300, suppress_health_check=list(HealthCheck), database=None)
+    @given(disordered())
+    def attack(event: dict[str, Any]) -> None:
+        answer = doors.webhook.handler(event, None)
+        assert answer["statusCode"] in {200, 400, 401, 413}
+        assert "Traceback" not in answer["body"]
+        assert len(answer["body"]) < 500
+        if answer["statusCode"] != 200:
+            assert doors.world.stream.__len__() == len(doors.world.deliveries)
+
+    attack()
+
+
+def test_a_disordered_link_gets_the_same_page_and_does_nothing(doors: Doors) -> None:
+    token = sign_unsubscribe(LINK_KEYS, CLAIM)
+
+    @settings(max_examples=200, suppress_health_check=list(HealthCheck), database=None)
+    @given(
+        hostile.edited((token,), ("=", ".", "k1", "A", "%", "\x00", "ö", "\ud800", "<script>", "/../", "A" * 9_000)),
+        st.sampled_from(["GET", "POST", "HEAD", "PUT", "", "post"]),
+        st.sampled_from([None, "", "page=1", "page=1&page=2", "&" * 9_000, "\ud800"]),
+        st.none() | st.sampled_from(_LANGUAGES) | st.text(max_size=20),
+    )
+    def attack(path: str, method: str, query: str | None, languages: str | None) -> None:
+        headers = {} if languages is None else {"accept-language": languages}
+        event = {
+            "headers": headers,
+            "pathParameters": {"token": path},
+            "rawQueryString": query,
+            "requestContext": {"http": {"method": method}},
+        }
+        answer = doors.links.handler(event, None)
+        assert answer["statusCode"] == (200 if path == token else 404)
+        assert "<script" not in answer["body"]
+        if path != token or method != "POST":
+            assert not doors.world.deliveries
+        doors.open()
+
+    attack()
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_feedback_takes_or_names_what_is_wrong_with_a_notice(doors: Doors) -> None:
+    @settings(max_examples=200, suppress_health_check=list(HealthCheck), database=None)
+    @given(hostile.mutated(NOTICES))
+    def attack(notice: Any) -> None:
+        sns = {"Records": [{"Sns": {"Message": hostile.as_bytes(notice).decode("utf-8", "replace")}}]}
+        for event in (notice, sns):
+            if not isinstance(event, dict) or ("Records" in event and event is not sns):
+                continue
+            try:
+                doors.feedback.handler(event, None)
+            except MalformedBodyError as refused:
+                assert len(str(refused)) < 200
+
+    attack()
+
+
+#: What lies on a queue by a mistake of somebody's.
+_MISTAKES = {
+    "cut": "{",
+    "empty": "",
+    "nothing": "null",
+    "a list": "[]",
+    "a number": '{"profile_id": 1}',
+    "half a character": "\ud800",
+    "deep": "[" * 3_000,
+}
+
+
+@pytest.mark.parametrize("body", _MISTAKES.values(), ids=_MISTAKES)
+def test_one_bad_parcel_does_not_bring_its_batch_back(load: Load, ports: AwsPorts, body: str) -> None:
+    """The bad one comes back until it is parked; for the other, which nobody planned any more, that was it."""
+    app = load("send")
+    url = ports.installation.queue_urls["marketing"]
+    late = (app.clock.now() - timedelta(days=1)).isoformat()
+    parcel = {"message_id": "m" * 32, "profile_id": "p" * 32, "version": 1, "since": late}
+    ports.clients.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(parcel))
+    (message,) = ports.clients.sqs.receive_message(QueueUrl=url)["Messages"]
+    attributes = {"ApproximateReceiveCount": "1"}
+    good = {
+        "messageId": "good",
+        "body": message["Body"],
+        "receiptHandle": message["ReceiptHandle"],
+        "attributes": attributes,
+    }
+    bad = {"messageId": "bad", "body": body, "receiptHandle": "none", "attributes": attributes}
+    assert app.handler({"Records": [bad, good]}, None) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+
+
+@pytest.mark.parametrize("function", ["journey", "privacy", "campaign"])
+@pytest.mark.parametrize("body", _MISTAKES.values(), ids=_MISTAKES)
+def test_a_bad_message_on_a_queue_comes_back_alone(load: Load, ports: AwsPorts, function: str, body: str) -> None:
+    del ports
+    record = {"eventSource": "aws:sqs", "messageId": "bad", "body": body}
+    assert load(function).handler({"Records": [record]}, None) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}

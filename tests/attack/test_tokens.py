@@ -1,0 +1,144 @@
+"""Tokens in links: of one purpose, shop, person and key, in one spelling, and of no other.
+
+A new kind of link joins by an entry in `KINDS`; a test fails when one is missing there.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from rekindle.content import links
+from rekindle.content.links import BadLinkError, Unsubscribe, read_unsubscribe, sign_unsubscribe
+
+Keys = Mapping[str, bytes]
+KEYS: Keys = {"k2": b"second" * 10, "k1": b"first" * 10}
+
+
+class Kind(NamedTuple):
+    """One purpose of a link: how it is signed and read, and a claim of it."""
+
+    sign: Callable[[Keys, Any], str]
+    read: Callable[[Keys, str], Any]
+    claim: Any
+
+
+CLAIM = Unsubscribe(shop="tea", channel="email", address="a" * 32, message="m" * 32, profile="p" * 32)
+KINDS: Mapping[str, Kind] = {"unsubscribe": Kind(sign_unsubscribe, read_unsubscribe, CLAIM)}
+each = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def refused(kind: Kind, token: str, keys: Keys = KEYS) -> bool:
+    try:
+        kind.read(keys, token)
+    except BadLinkError:
+        return True
+    return False
+
+
+def test_every_kind_of_link_is_listed() -> None:
+    made = ast.parse(inspect.getsource(links)).body
+    named = {node.name for node in made if isinstance(node, ast.FunctionDef)}
+    assert {name.removeprefix("sign_") for name in named if name.startswith("sign_")} == KINDS.keys()
+    assert {name.removeprefix("read_") for name in named if name.startswith("read_")} == KINDS.keys()
+
+
+@each
+def test_a_token_says_what_was_signed(kind: Kind) -> None:
+    token = kind.sign(KEYS, kind.claim)
+    assert kind.read(KEYS, token) == kind.claim
+    assert len(token) < 400
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+@each
+def test_a_token_of_another_purpose_is_refused(kind: Kind) -> None:
+    """The other kinds that exist, and any that ever will: the same bytes under the key of another purpose."""
+    body = kind.sign(KEYS, kind.claim).rpartition(".")[0].encode()
+    for purpose in ("preferences", "click", "open", "opt-in", "", "rekindle link unsubscribe"):
+        if KINDS.get(purpose) is not kind:
+            forged = body + b"." + links._encode(links._mac(KEYS["k2"], purpose, body))
+            assert refused(kind, forged.decode())
+    for other in KINDS.values():
+        if other is not kind:
+            assert refused(kind, other.sign(KEYS, other.claim))
+
+
+@each
+def test_a_claim_of_another_shop_or_person_needs_a_signature_of_its_own(kind: Kind) -> None:
+    """Every field is signed: a claim in which one is changed, under the signature of the first, is refused."""
+    name, _, mark = kind.sign(KEYS, kind.claim).split(".")
+    for field in kind.claim.__struct_fields__:
+        changed = replace(kind.claim, **{field: "x" + getattr(kind.claim, field)[1:]})
+        payload = links._encode(msgspec.msgpack.encode(changed)).decode()
+        assert changed != kind.claim
+        assert refused(kind, f"{name}.{payload}.{mark}")
+
+
+@each
+def test_every_flipped_bit_is_refused(kind: Kind) -> None:
+    token = kind.sign(KEYS, kind.claim).encode()
+    for place in range(len(token)):
+        for bit in range(7):
+            flipped = token[:place] + bytes([token[place] ^ (1 << bit)]) + token[place + 1 :]
+            assert refused(kind, flipped.decode("ascii")), (place, bit)
+
+
+@each
+def test_a_token_that_was_cut_or_grew_is_refused(kind: Kind) -> None:
+    token = kind.sign(KEYS, kind.claim)
+    for place in range(len(token)):
+        assert refused(kind, token[:place])
+        assert refused(kind, token[place + 1 :])
+    for more in ("=", "==", ".", "A", "%3D", "\n", " ", "/", "?page=1", "\x00", "é"):
+        assert refused(kind, token + more)
+        assert refused(kind, more + token)
+
+
+@each
+def test_another_spelling_of_the_same_bytes_is_refused(kind: Kind) -> None:
+    """Base64 spells some bytes in several ways: only ours counts, so nobody gets two tokens out of one."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    name, payload, mark = kind.sign(KEYS, kind.claim).split(".")
+    for number, part in ((1, payload), (2, mark)):
+        spellings = {
+            part + "=" * (-len(part) % 4),
+            part.replace("-", "+").replace("_", "/"),
+            part[:5] + "\n" + part[5:],
+        }
+        last = alphabet.index(part[-1])
+        unused = {0: 0, 2: 4, 3: 2}[len(part) % 4]
+        spellings |= {part[:-1] + alphabet[last ^ other] for other in range(1, 1 << unused)}
+        for other in spellings - {part}:
+            parts = [name, payload, mark]
+            parts[number] = other
+            assert refused(kind, ".".join(parts)), other
+
+
+@each
+def test_a_link_works_for_ever_after_a_rotation(kind: Kind) -> None:
+    old = kind.sign({"k1": KEYS["k1"]}, kind.claim)
+    for keys in (KEYS, {"k9": b"newest", **KEYS}):
+        assert kind.read(keys, old) == kind.claim
+        assert kind.sign(keys, kind.claim).startswith(next(iter(keys)) + ".")
+
+
+@each
+def test_a_key_that_was_taken_out_and_a_key_of_somebody_elses_sign_nothing(kind: Kind) -> None:
+    assert refused(kind, kind.sign({"k1": KEYS["k1"]}, kind.claim), {"k2": KEYS["k2"]})
+    assert refused(kind, kind.sign({"k2": b"not ours"}, kind.claim))
+    assert refused(kind, kind.sign({"k1": KEYS["k2"]}, kind.claim))
+
+
+@each
+def test_a_token_names_nobody(kind: Kind) -> None:
+    """What is in it is no address and no name, in whatever way it is read."""
+    payload = kind.sign(KEYS, kind.claim).split(".")[1]
+    assert b"@" not in base64.urlsafe_b64decode(payload + "==")

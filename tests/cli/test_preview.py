@@ -1,0 +1,154 @@
+"""`rekindle preview`: mails as people would get them, from a folder, while other mails there may be broken."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+
+from rekindle.cli.main import main
+from tests.content.mailkit import TEMPLATES
+
+PICTURES = TEMPLATES.parent / "local" / "pictures"
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Path:
+    """Return a copy of the content that ships, to break."""
+    folder = tmp_path / "content"
+    shutil.copytree(TEMPLATES, folder)
+    return folder
+
+
+def run(content: Path, *arguments: str) -> int:
+    return main(["preview", "--content", str(content), "--out", str(content.parent / "out"), *arguments])
+
+
+def written(content: Path) -> set[str]:
+    return {path.name for path in (content.parent / "out").iterdir()}
+
+
+def test_a_mail_is_shown_in_three_files(content: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its HTML with drawn pictures, its text part, and a file that mail programs open."""
+    assert run(content, "cart-reminder-1") == 0
+    assert written(content) == {f"cart-reminder-1.en.{kind}" for kind in ("html", "txt", "eml")}
+    told = capsys.readouterr().out
+    assert "cart-reminder-1 in en, for maya@example.com, from Sample Shop" in told
+    assert "Still thinking about Stoneware teapot" in told
+    assert "We kept your basket for you" in told
+    out = content.parent / "out"
+    page = (out / "cart-reminder-1.en.html").read_text("utf-8")
+    assert 'src="https://' not in page
+    assert page.count('src="data:image/svg+xml,') == 3
+    mail = email.message_from_bytes((out / "cart-reminder-1.en.eml").read_bytes(), policy=email.policy.default)
+    assert (mail["To"], mail["From"]) == ("maya@example.com", "Sample Shop <hello@shop.example>")
+    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert text.get_content().replace("\r\n", "\n") == (out / "cart-reminder-1.en.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("locale", "language", "said"),
+    [("ar", "ar", "سلّتك"), ("zh-TW", "zh-Hant", "購物車"), ("zh_HK", "zh-Hant", "購物車"), ("en-AU", "en", "basket")],
+)
+def test_a_language_is_asked_for_by_any_of_its_names(
+    content: Path, locale: str, language: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(content, "cart-reminder-1", "--locale", locale) == 0
+    assert said in capsys.readouterr().out
+    assert f"cart-reminder-1.{language}.html" in written(content)
+
+
+def test_it_is_tried_with_somebody_of_ones_own(
+    content: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose locale decides the language, and whose region how dates are written."""
+    own = tmp_path / "own.json"
+    event = '{"type": "order", "id": "1", "updated_at": "2026-03-02T11:20:00Z", "placed_at": "2026-03-02T11:20:00Z", "items": []}'
+    own.write_text(f'{{"profile": {{"first_name": "Omar", "email": "omar@example.com", "locale": "ar-LB"}}, "event": {event}}}')
+    assert run(content, "order-confirmation", "--profile", str(own)) == 0
+    assert "order-confirmation in ar, for omar@example.com" in capsys.readouterr().out
+    assert "2 آذار 2026" in (content.parent / "out" / "order-confirmation.ar.txt").read_text("utf-8")
+
+
+def test_a_shop_of_the_folder_is_taken(content: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(TEMPLATES.parent / "local/content/shops", content / "shops", dirs_exist_ok=True)
+    assert run(content, "order-confirmation", "--shop", "pedal-and-petal") == 0
+    assert "from Pedal & Petal" in capsys.readouterr().out
+    assert run(content, "order-confirmation") == 0
+    assert "from Kettle & Leaf" in capsys.readouterr().out
+
+
+def test_another_mail_may_be_broken(content: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (content / "emails/cart-reminder-2/body.html").write_text("<p>{{ nobody }}")
+    assert run(content, "cart-reminder-1") == 0
+    assert run(content, "--all") == 0
+    told = capsys.readouterr()
+    assert "3 mails in ar, en, zh-Hant" in told.out
+    assert "left out: emails/cart-reminder-2/body.html:1" in told.err
+
+
+def test_the_contact_sheet_has_everything_and_asks_nobody(content: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each mail, in each language, at two widths, in the light and the dark, without scripts and without a network."""
+    assert run(content, "--all", "--pictures", str(PICTURES)) == 0
+    assert "4 mails in ar, en, zh-Hant, for Sample Shop" in capsys.readouterr().out
+    page = (content.parent / "out" / "index.html").read_text("utf-8")
+    assert page.count("<iframe") == page.count('sandbox="allow-same-origin"') == 4 * 3 * 2 * 2
+    assert page.count("default-src &#39;none&#39;; img-src data:") == 48
+    assert not re.search(r"src=(?:&#34;|\")https?:", page)
+    assert "data:image/png;base64," in page
+    assert "prefers-color-scheme: dark" not in page.partition("</style>")[2]
+    assert run(content, "--all", "--locale", "ar") == 0
+    assert "4 mails in ar, for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name a mail, or write --all"),
+        (("cart-reminder-1", "--all"), "--all takes no mail's name"),
+        (("nothing",), "has no mail 'nothing': there are cart-reminder-1, "),
+        (("cart-reminder-1", "--locale", "fr"), "cart-reminder-1 is not written in fr: there is ar, en, zh-Hant"),
+        (("cart-reminder-1", "--locale", "klingon"), "--locale klingon: write a language"),
+        (("--all", "--locale", "fr"), "no mail is written in fr"),
+        (("cart-reminder-1", "--shop", "acme"), "there is no shop 'acme'"),
+        (("cart-reminder-1", "--email", "a@b.example"), "--email needs --stack and --shop"),
+        (("cart-reminder-1", "--stack", "x"), "--stack is for --email or --send-to"),
+        (("cart-reminder-1", "--send-to", "a@b.example"), "--send-to needs --stack, and one mail"),
+        (("cart-reminder-1", "--profile", "nobody.json"), "does not exist"),
+        (("--content", "nowhere", "x"), "does not exist"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_and_exit_2(
+    content: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(content, *arguments) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert len(told.splitlines()) == 1
+
+
+def test_what_is_wrong_with_the_mail_is_said_with_file_and_line(
+    content: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (content / "emails/cart-reminder-1/texts/ar.yaml").write_text("title: x\nlead: '{{ nobody }}'\nlead: y")
+    assert run(content, "cart-reminder-1") == 2
+    assert capsys.readouterr().err.startswith("rekindle: emails/cart-reminder-1/texts/ar.yaml:3: ")
+    broken = content.parent / "broken.json"
+    broken.write_text('{\n"profile": {"frist_name": "x"}}')
+    assert run(content, "order-confirmation", "--profile", str(broken)) == 2
+    assert f"{broken}:2: the sample does not fit" in capsys.readouterr().err
+
+
+def test_it_opens_what_it_wrote(content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", opened.append)
+    assert run(content, "cart-reminder-1", "--open") == 0
+    assert run(content, "--all", "--open") == 0
+    assert [address.rpartition("/")[2] for address in opened] == ["cart-reminder-1.en.html", "index.html"]

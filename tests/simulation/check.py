@@ -1,0 +1,528 @@
+"""What must be true (DESIGN §6), each clause under its own words: watched at every effect, and checked at the end.
+
+The watch stands outside: it computes what it expects from what was told and from what was written, never by the code
+that it checks. "Accepted" below is what the intake holds, whether or not its answer reached the sender.
+
+Equal to a fault-free replay means two things here. *In the order of the commits* (`serial`): the commits, done again
+one after the other in a fresh world without faults, each at its moment, with the playbook that its worker had, and
+with what it had read of messages, write the very same profiles, versions included. So no race, repeat or crash has
+left a trace. *Whatever the order* (`facts`): what the shop said of a person ends the same as in the run of the same
+story in which nothing went wrong. Runs and mails are not compared there: they rightly depend on when things were heard;
+nor are stories in which an account changes its address, as who is who is decided on what is known at the time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from rekindle.domain import ids
+from rekindle.domain.errors import RekindleError
+from rekindle.domain.events import Delivery, Event, Suppression, encode_events
+from rekindle.domain.facts import Consent, Engagement, PrivacyRequest, Product
+from rekindle.domain.outcome import Decision
+from rekindle.domain.profile import Profile, Signpost, Tombstone
+from rekindle.ports import ALARM_HORIZON, Commit, Lease, Mail, Message, Pending, Work
+from rekindle.service.notices import Notice
+from tests.simulation.faults import LOSSES, InfrastructureError
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+#: From state to state, as DESIGN §6 tells them. Nothing leads from `unknown` back to a lease.
+FORWARD: dict[str | None, frozenset[str]] = {
+    None: frozenset({"leased", "skipped", "failed"}),
+    "reopened": frozenset({"leased", "skipped", "failed"}),
+    "leased": frozenset({"sent", "reopened", "failed", "unknown", "delivered", "bounced", "complained"}),
+    "unknown": frozenset({"sent", "delivered", "bounced", "complained", "failed"}),
+    "sent": frozenset({"delivered", "bounced", "complained", "failed"}),
+    "delivered": frozenset({"bounced", "complained"}),
+    "bounced": frozenset({"complained"}),
+}
+_MINUTE = timedelta(minutes=1)
+#: What a worker may have decided before its call landed: its time-out, and what a late request takes.
+_SLACK = timedelta(seconds=90)
+_EXPECTED = (InfrastructureError, RekindleError)
+
+
+class Violation(Struct, frozen=True):
+    """A clause that does not hold, and what shows it."""
+
+    clause: str
+    what: str
+
+    def __str__(self) -> str:
+        """Return it on one line."""
+        return f"[{self.clause}] {self.what}"
+
+
+class Step(Struct, frozen=True):
+    """One commit or split, with everything that decided it: enough to do it again."""
+
+    pending_id: str | None
+    profile_id: str | None
+    at: datetime
+    playbook: str
+    read: dict[str, Message]
+    owners: Mapping[str, str]
+    """as read: an alias that moves on before the commit, to somebody else, leaves what was decided as it was"""
+    parts: tuple[Pending, ...] = ()
+
+
+class Watch:
+    """Looks at every effect of one simulation."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.world = simulation.world
+        self.violations: list[Violation] = []
+        self.deadlines: dict[str, datetime] = {}
+        """living profile → its deadline, where it has one"""
+        self.accepted: dict[str, tuple[Delivery, Sequence[str]]] = {}
+        """delivery → itself, as it was accepted, and its alias keys"""
+        self.steps: list[Step] = []
+        self.consumed: Counter[str] = Counter()
+        """pending item → how often it was applied or split"""
+        self.attempts: Counter[str] = Counter()
+        """message → how often SES could have taken it"""
+        self.refused: dict[tuple[str, str, str], datetime] = {}
+        """channel, address, cover → the latest accepted refusal"""
+        self.granted: dict[tuple[str, str], datetime] = {}
+        """channel, address → the latest grant that was accepted, signed"""
+        self.excused: set[str] = set()
+        """messages whose worker died, or lost an answer, between lease and record: of these `unknown` is honest"""
+        self.forgotten: set[str] = set()
+        """messages whose record was erased, some while the attempt at them was under way"""
+        self.erased = False
+        self.disturbed = False
+        """a worker was killed by a deploy"""
+        self.calls: dict[str, Callable[..., Any]] = {
+            "intake.accept": self._accept,
+            "state.commit": self._commit,
+            "state.split": self._split,
+            "state.messages": self._messages,
+            "state.work": self._work,
+            "outbox.lease": self._lease,
+            "outbox.record": self._record,
+            "outbox.progress": self._record,
+            "mailer.send": self._mail,
+            "vault.bury": self._bury,
+            "vault.drop": self._drop,
+            "vault.forget_messages": self._forget,
+        }
+
+    def wrong(self, clause: str, what: str) -> None:
+        """Note that a clause does not hold."""
+        self.simulation.tell(f"** {clause}: {what}")
+        self.violations.append(Violation(clause, what))
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing has gone wrong on purpose so far: then everything is on time."""
+        return self.simulation.choices.faults == 0 and not self.disturbed
+
+    # --- accepting
+
+    def _accept(
+        self,
+        method: Callable[..., bool],
+        delivery: Delivery,
+        suppressions: Sequence[Suppression] = (),
+        keys: Sequence[str] = (),
+    ) -> bool:
+        new = method(delivery, suppressions, keys)
+        if new and delivery.id in self.accepted:
+            self.wrong("a delivery is accepted once", delivery.id)
+        if new:
+            self.accepted[delivery.id] = delivery, keys
+        for event in delivery.events:
+            self._note_refusal(event)
+            self._note_grant(event)
+        return new
+
+    def _note_refusal(self, event: Event) -> None:
+        data = event.data
+        if (isinstance(data, Consent) and data.state == "unsubscribed") or (
+            isinstance(data, Engagement) and event.type == "email.complained"
+        ):
+            cover = "marketing"
+        elif isinstance(data, Engagement) and event.type == "email.bounced":
+            cover = "everything"
+        else:
+            return
+        address = data.address_key or self._hash(event.who.email)
+        key = data.channel, address, cover
+        self.refused[key] = max(event.occurred_at, self.refused.get(key, event.occurred_at))
+        lifted = self.granted.get(key[:2]) if cover == "marketing" else None
+        if not self.world.suppressed(event.shop, *key) and (lifted is None or lifted <= event.occurred_at):
+            self.wrong("accepting a refusal suppresses in the same transaction", f"{event.id}: {cover}")
+
+    def _note_grant(self, event: Event) -> None:
+        data = event.data
+        if isinstance(data, Consent) and data.state == "subscribed" and event.signed:
+            key = data.channel, self._hash(event.who.email)
+            self.granted[key] = max(event.occurred_at, self.granted.get(key, event.occurred_at))
+
+    def _hash(self, email: str | None) -> str:
+        return ids.keyed_hash(self.world.secret_address_key, "email", email or "")
+
+    # --- applying
+
+    def _messages(self, method: Callable[..., dict[str, Message]], wanted: Sequence[str]) -> dict[str, Message]:
+        found = method(wanted)
+        worker = self.simulation.current
+        if worker is not None:
+            worker.read = found
+        return found
+
+    def _work(self, method: Callable[..., Work | None], pending: Pending) -> Work | None:
+        found = method(pending)
+        worker = self.simulation.current
+        if worker is not None and found is not None:
+            worker.owners = found.owners
+        return found
+
+    def _split(self, method: Callable[..., None], pending: Pending, parts: Sequence[Pending]) -> None:
+        before = set(self.world.pending)
+        method(pending, parts)
+        self._consume(pending.id)
+        again = [part.id for part in parts if part.id in before or self.consumed[part.id]]
+        if again:
+            self.wrong("a delivery is split once, in one transaction", f"{again} were there before")
+        worker = self.simulation.current
+        at = worker.decided_at if worker is not None else self.world.clock.now()
+        self.steps.append(Step(pending.id, None, at, "", {}, {}, tuple(parts)))
+
+    def _consume(self, pending_id: str) -> None:
+        self.consumed[pending_id] += 1
+        if self.consumed[pending_id] > 1:
+            self.wrong("an accepted event is applied once", f"{pending_id} was applied again")
+
+    def _commit(self, method: Callable[..., None], commit: Commit) -> None:
+        profile = commit.profile
+        before = self.world.profile(profile.id) if profile is not None else None
+        lines = len(self.world.ledger)
+        method(commit)
+        if commit.pending_id is not None:
+            self._consume(commit.pending_id)
+        if profile is None:
+            return
+        worker = self.simulation.current
+        version = before.version if isinstance(before, Profile) else 0
+        if isinstance(before, (Signpost, Tombstone)) or profile.version != version + 1:
+            self.wrong("a commit meets the version that it was computed from", f"{profile.id}: {version}")
+        if commit.pending_id is not None and len(self.world.ledger) != lines + 1:
+            self.wrong("what is applied leaves its line in the ledger", commit.pending_id)
+        for merged in commit.merged:
+            self.deadlines.pop(merged.profile_id, None)
+        late = self.deadlines.get(profile.id)
+        if self.calm and late is not None and self.world.clock.now() - late > _MINUTE:
+            self.wrong("nothing waits longer than to the full minute", f"{profile.id} was due {late}")
+        if profile.deadline is None:
+            self.deadlines.pop(profile.id, None)
+        else:
+            self.deadlines[profile.id] = profile.deadline
+        if worker is not None:
+            owners = worker.owners if commit.pending_id is not None else {}
+            self.steps.append(
+                Step(commit.pending_id, profile.id, worker.decided_at, worker.playbook, worker.read, owners)
+            )
+            worker.read = {}
+            changed = not isinstance(before, Profile) or before.deadline != profile.deadline
+            if changed and not worker.troubled and not worker.switched:
+                self._expect_alarm(profile, "the alarm is set before the commit")
+
+    def _expect_alarm(self, profile: Profile, clause: str) -> None:
+        now, due = self.world.clock.now(), profile.deadline
+        if due is None or due - now > ALARM_HORIZON:
+            return
+        named = ids.alarm_name(profile.id, ids.minute_up(due)) in self.world.schedules
+        if not named and all(wake.profile_id != profile.id for wake in self.world.wake_queue.values()):
+            self.wrong(clause, f"{profile.id} is due {due}, and nothing will ring")
+
+    def let_go(self, pending: Pending) -> None:
+        """Check, when the stream is done with an item, that it is applied or in other hands."""
+        worker = self.simulation.current
+        held = self.world.pending.get(pending.id)
+        assert worker is not None
+        if held is None or worker.switched:
+            return
+        if all(wake.pending_id != pending.id for wake in self.world.wake_queue.values()):
+            self.wrong("what the stream cannot apply goes to the wake queue", pending.id)
+
+    def rang(self, profile_id: str) -> None:
+        """Check, when a ring is let go, that the next one is set."""
+        worker = self.simulation.current
+        assert worker is not None
+        if worker.troubled or worker.switched:
+            return
+        profile = self.living(profile_id)
+        if profile is not None:
+            self._expect_alarm(profile, "a ring sets the next alarm before it is let go")
+
+    def troubled(self, place: str, kind: str) -> None:
+        """Note that something goes wrong at this call of the worker that runs."""
+        worker = self.simulation.current
+        assert worker is not None
+        worker.troubled = True
+        lost = place in ("outbox.lease", "outbox.record", "outbox.progress")
+        if lost or kind.startswith(("crash", "slow")) or (place == "mailer.send" and kind in LOSSES):
+            self.died()
+
+    def died(self) -> None:
+        """Note that the worker that runs dies here, or may."""
+        worker = self.simulation.current
+        assert worker is not None
+        self.disturbed = True
+        if worker.function == "sweep":
+            # What it had read before may be another lease by now.
+            self.excused.update(self.world.messages)
+        self.excused.update(worker.messages)
+
+    def failed(self, error: Exception) -> None:
+        """Look at what made a piece of work fail: only what was told, and what is part of the plan, may."""
+        if not isinstance(error, _EXPECTED):
+            self.wrong("nothing fails by itself", f"{type(error).__name__}: {error}")
+
+    # --- sending
+
+    def _lease(self, method: Callable[..., str], lease: Lease) -> str:
+        wanted = lease.message
+        before = self.world.messages.get(wanted.id)
+        answer = method(lease)
+        now = self.world.messages.get(wanted.id)
+        if answer != "taken" or now is before:
+            return answer
+        self._moved(before, now)
+        clause = "a lease is only had for what the committed profile plans"
+        profile = self.world.profile(lease.profile_id)
+        planned = profile.planned.get(wanted.id) if isinstance(profile, Profile) else None
+        if not isinstance(profile, Profile) or planned is None:
+            self.wrong(clause, f"{wanted.id} is not planned")
+            return answer
+        run = next((run for run in profile.runs if run.id == planned.run), None)
+        if run is None or run.status in ("converted", "exited"):
+            self.wrong(clause, f"{wanted.id}: its run is {run.status if run else 'gone'}")
+        if planned.not_after <= self.world.clock.now() - _SLACK:
+            self.wrong(clause, f"{wanted.id} was worth sending until {planned.not_after}")
+        marketing = planned.category == "marketing"
+        if marketing and not profile.consented("email"):
+            self.wrong("consent is verified again at the lease", f"{wanted.id} has no consent")
+        address = self._hash(profile.email)
+        if wanted.address != address:
+            self.wrong(clause, f"{wanted.id} goes to another address than the profile's")
+        for cover in ("everything", "marketing") if marketing else ("everything",):
+            since = self.refused.get(("email", address, cover))
+            granted = self.granted.get(("email", address)) if cover == "marketing" else None
+            if since is not None and (granted is None or granted <= since):
+                self.wrong("no lease after a suppression that covers it", f"{wanted.id}: {cover} since {since}")
+        return answer
+
+    def _record(self, method: Callable[..., bool], message: Message, *args: Any, **kwargs: Any) -> bool:
+        before = self.world.messages.get(message.id)
+        written = method(message, *args, **kwargs)
+        self._moved(before, self.world.messages.get(message.id))
+        return written
+
+    def _moved(self, before: Message | None, after: Message | None) -> None:
+        if after is None or (before is not None and before.state == after.state):
+            return
+        state = before.state if before is not None else None
+        if after.state not in FORWARD.get(state, frozenset()):
+            self.wrong("a message's state only moves forward", f"{after.id}: {state} → {after.state}")
+
+    def _mail(self, method: Callable[..., str], mail: Mail) -> str:
+        world = self.world
+        record = world.messages.get(mail.message_id)
+        forgotten = record is None and mail.message_id in self.forgotten
+        if not forgotten and (record is None or record.state not in ("leased", "unknown", "delivered")):
+            self.wrong("an attempt needs its lease", f"{mail.message_id} is {record.state if record else 'absent'}")
+        fate = world.fates[0] if world.fates else world.decide_fate(mail)
+        if fate in ("accept", "answer_lost", "hang"):
+            self.asked("mailer.send", (mail,))
+        return self.took(method, mail)
+
+    def took(self, method: Callable[..., str], mail: Mail) -> str:
+        """Let SES have the mail, and say later what becomes of it."""
+        left = len(self.world.inbox)
+        try:
+            return method(mail)
+        finally:
+            if len(self.world.inbox) > left:
+                self.simulation.hear_of(mail, self.world.inbox[-1].vendor_id)
+
+    def asked(self, place: str, args: tuple[Any, ...]) -> None:
+        """Note a request whose caller will not learn what became of it. SES could have taken a mail, or may yet."""
+        if place == "mailer.send":
+            mail = args[0]
+            self.attempts[mail.message_id] += 1
+            if self.attempts[mail.message_id] > 1:
+                self.wrong("a message is attempted at most once", f"{mail.message_id} ({mail.subject} to {mail.to})")
+
+    def noticed(self, notice: Notice, done: str) -> None:
+        """Check what a notice that was taken must have left behind."""
+        if done not in ("bounced", "complained") or notice.message_id is None or self.erased:
+            return
+        record = self.world.messages.get(notice.message_id)
+        cover = "everything" if done == "bounced" else "marketing"
+        if record is not None and ("email", record.address, cover) not in self.refused:
+            self.wrong("a hard bounce and a complaint suppress", f"{notice.message_id}: {done}")
+
+    def _bury(self, method: Callable[..., None], profile_id: str, *args: Any) -> None:
+        method(profile_id, *args)
+        self.erased = True
+        self.deadlines.pop(profile_id, None)
+
+    def _drop(self, method: Callable[..., None], pending_id: str) -> None:
+        waits = pending_id in self.world.pending
+        method(pending_id)
+        if waits:
+            self._consume(pending_id)
+
+    def _forget(self, method: Callable[..., None], messages: Sequence[str]) -> None:
+        # That a mail went out is erased with the rest: an order that is told again afterwards may be confirmed again.
+        method(messages)
+        self.forgotten.update(messages)
+        for message in messages:
+            self.attempts.pop(message, None)
+
+    # --- at the end
+
+    def final(self) -> None:
+        """Check, now that nothing is left to do, that everything was done."""
+        for clause in (
+            self._applied,
+            self._kept,
+            self._planned,
+            self._quiet,
+            self._one_person,
+            self._forgotten,
+        ):
+            clause()
+
+    def living(self, profile_id: str) -> Profile | None:
+        """Return the profile, or the one that it was merged into."""
+        found = self.world.profile(profile_id)
+        for _ in range(20):
+            if not isinstance(found, Signpost):
+                break
+            found = self.world.profile(found.to)
+        return found if isinstance(found, Profile) else None
+
+    def _applied(self) -> None:
+        """Every accepted event was applied exactly once: to everybody whom it concerns, by one commit each."""
+        world = self.world
+        for pending in world.pending.values():
+            self.wrong("no accepted event is lost", f"{pending.id} still waits, {pending.tries} tries")
+        splits = {step.pending_id: step.parts for step in self.steps if step.parts}
+        lines = Counter(line.cause for line in world.ledger)
+        told = Counter(step.pending_id for step in self.steps if step.pending_id and not step.parts)
+        for delivery, _ in self.accepted.values():
+            named = [place for place, event in enumerate(delivery.events) if not isinstance(event.data, Product)]
+            self._consumed_once(delivery.id, named, splits)
+        for pending_id, times in told.items():
+            if not self.erased and lines[pending_id] != times:
+                self.wrong("what is applied leaves its line in the ledger", f"{pending_id}: {lines[pending_id]} lines")
+
+    def _consumed_once(
+        self, pending_id: str, events: Sequence[int], splits: Mapping[str | None, Sequence[Pending]]
+    ) -> None:
+        if self.consumed[pending_id] != 1:
+            self.wrong("an accepted event is applied once", f"{pending_id}: {self.consumed[pending_id]} times")
+        parts = splits.get(pending_id, ())
+        if parts and sorted(place for part in parts for place in part.only) != list(events):
+            self.wrong("a split leaves nothing out and gives nothing twice", pending_id)
+        for part in parts:
+            self._consumed_once(part.id, part.only, splits)
+
+    def _kept(self) -> None:
+        """What forbids stays in force, unless a later grant was signed."""
+        for (channel, address, cover), since in self.refused.items():
+            granted = self.granted.get((channel, address)) if cover == "marketing" else None
+            if (granted is None or granted <= since) and not self.world.suppressed("tea", channel, address, cover):
+                self.wrong("suppression never lifts but by a later grant", f"{cover} since {since}")
+
+    def _planned(self) -> None:
+        """Every planned message has a record of its outcome, and every record is closed."""
+        world = self.world
+        for message in world.messages.values():
+            if message.state in ("leased", "reopened"):
+                self.wrong("every due step is done, or its message listed as unknown", f"{message.id}: {message.state}")
+            if message.state == "unknown" and not self.attempts[message.id] and message.id not in self.excused:
+                self.wrong("only what may have been sent, or whose worker died, is unknown", message.id)
+        if self.erased:
+            return
+        for line in world.ledger:
+            for decision in line.decisions:
+                if decision.what == "planned" and decision.message_id not in world.messages:
+                    self.wrong("a planned message has a record of its outcome", self._name(decision))
+        decisions = [
+            decision for line in world.ledger for decision in line.decisions if decision.flow == "confirmation"
+        ]
+        done = {decision.run for decision in decisions if decision.what in ("planned", "skipped")}
+        for decision in decisions:
+            if decision.what == "entered" and decision.run not in done:
+                self.wrong(
+                    "every due step is done, or its message listed as unknown", f"{decision.run} planned nothing"
+                )
+
+    @staticmethod
+    def _name(decision: Decision) -> str:
+        return f"{decision.message_id} of {decision.flow}, planned {decision.at}"
+
+    def _quiet(self) -> None:
+        """Nothing is left on a queue, in a dead-letter queue, or overdue."""
+        world = self.world
+        for name, queue in self.simulation.queues.items():
+            if queue.dead:
+                self.wrong("dead-letter queues are empty", f"{name}: {[letter.body for letter in queue.dead]}")
+        for profile_id in world.profiles:
+            profile = world.profile(profile_id)
+            if not isinstance(profile, Profile):
+                continue
+            if profile.deadline is not None:
+                self.wrong("no deadline is overdue", f"{profile_id}: {profile.deadline}")
+            if any(run.status == "active" for run in profile.runs):
+                self.wrong("a run that goes on has a deadline", profile_id)
+
+    def _one_person(self) -> None:
+        """Every alias leads to somebody living, who knows it."""
+        world = self.world
+        for key, owner in world.owners.items():
+            profile = self.living(owner)
+            if profile is None and not self.erased:
+                self.wrong("an alias leads to a living profile", key)
+            elif profile is not None and key not in profile.aliases and owner == profile.id:
+                self.wrong("a profile knows its aliases", key)
+
+    def _forgotten(self) -> None:
+        """Whoever asked to be erased, and said nothing since, is named nowhere any more."""
+        told = [event for delivery, _ in self.accepted.values() for event in delivery.events]
+        for request in told:
+            if not isinstance(request.data, PrivacyRequest) or request.data.email is None:
+                continue
+            address, asked = request.data.email, request.data.at
+            if any(event.who.email == address and event.occurred_at > asked for event in told):
+                continue
+            kept = [stored for stored in self.world.profiles.values() if isinstance(stored, bytes)]
+            kept += [encode_events(delivery.events) for delivery in self.world.deliveries.values()]
+            if any(address.encode() in text for text in kept):
+                self.wrong("what was erased is gone everywhere", address)
+
+
+class Unexpected(logging.Handler):
+    """Hands every error that a service logged to the watch of the simulation that runs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.watch: Watch | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at the error."""
+        if self.watch is not None and record.exc_info and isinstance(record.exc_info[1], Exception):
+            self.watch.failed(record.exc_info[1])

@@ -1,0 +1,141 @@
+"""What can go wrong at each port call and on each road, and how it looks to the worker that made the call.
+
+A write whose answer is lost raises what the AWS adapter raises there: `AnswerLostError` from DynamoDB's writes, else
+botocore's own error, for which `InfrastructureError` stands here.
+"""
+
+from __future__ import annotations
+
+from rekindle.domain.errors import AnswerLostError, ConflictError, NotQueuedError
+
+
+class InfrastructureError(Exception):
+    """As botocore's errors: it says nothing about what the call was for."""
+
+
+#: The process dies before the request goes out; after it was carried out; with the request still under way.
+CRASHES = ("crash_before", "crash_after", "crash_late")
+#: The answer does not come, and the request was carried out; was not; will be, later.
+LOSSES = ("lost", "time_out", "late")
+#: These make the worker, or what it asked for, wait for so many seconds.
+TIMED = frozenset({"slow_before", "slow_after", "late", "crash_late"})
+
+_READ = ("crash_before", "time_out", "throttle", "slow_before", "slow_after")
+_WRITE = (*CRASHES, *LOSSES, "throttle", "slow_before", "slow_after")
+#: botocore tries again by itself after a lost answer; a transaction carries a token that makes that harmless.
+_UPDATE = (*_WRITE, "repeat")
+_TRANSACTION = (*_WRITE, "conflict")
+_QUEUE = (*_UPDATE, "partial")
+
+#: Port call → what can happen at it. Every call that a function makes stands here.
+CALL_FAULTS: dict[str, tuple[str, ...]] = {
+    "intake.accept": _TRANSACTION,
+    "state.pending": _READ,
+    "state.work": _READ,
+    "state.profile": _READ,
+    "state.messages": _READ,
+    "state.overdue": _READ,
+    "state.stale_pending": _READ,
+    "state.split": _TRANSACTION,
+    "state.commit": _TRANSACTION,
+    "state.lift": _UPDATE,
+    "state.share_address": _UPDATE,
+    "state.count_try": _UPDATE,
+    "alarms.ring": _UPDATE,
+    "alarms.wake": _QUEUE,
+    "queues.enqueue": _QUEUE,
+    "queues.look_again": ("crash_before", "crash_after", "lost", "time_out", "throttle"),
+    "privacy.ask": _QUEUE,
+    "outbox.read": _READ,
+    "outbox.message": _READ,
+    "outbox.open_messages": _READ,
+    "outbox.lease": _TRANSACTION,
+    "outbox.record": _UPDATE,
+    "outbox.progress": _UPDATE,
+    # SES gets one attempt: nothing repeats it, and what it answers is told apart.
+    "mailer.send": (
+        *CRASHES,
+        *LOSSES,
+        "slow_before",
+        "slow_after",
+        "throttled",
+        "quota",
+        "paused",
+        "not_connected",
+        "reject",
+    ),
+    "blobs.get": _READ,
+    "blobs.tagged": _READ,
+    "blobs.put": _UPDATE,
+    "blobs.swap": _UPDATE,
+    "raw.get": _READ,
+    "raw.put": _UPDATE,
+    "vault.owners": _READ,
+    "vault.point": _UPDATE,
+    "vault.bury": _UPDATE,
+    "vault.suppress": _UPDATE,
+    "vault.delivery": _READ,
+    "vault.strip": _UPDATE,
+    "vault.waiting": _READ,
+    "vault.drop": _UPDATE,
+    "vault.ledger": _READ,
+    "vault.forget_ledger": _UPDATE,
+    "vault.message_ids": _READ,
+    "vault.messages": _READ,
+    "vault.forget_messages": _UPDATE,
+    "vault.forget_files": _UPDATE,
+}
+
+#: Port calls of those functions that no simulated story leads to, and why.
+NOT_SIMULATED = {
+    "alarms.backlog": "the pass and campaigns",
+    "blobs.listing": "tools",
+    "raw.listing": "tools",
+    "blobs.list": "the content is read quietly: a publish that fails there has done nothing yet",
+    "outbox.products": "mails are not built",
+    "raw.list": "nobody calls it",
+    "raw.swap": "a shop's departure",
+    "raw.tagged": "a shop's departure",
+    "state.heard": "no condition asks for the past",
+    "state.reset_tries": "an operator's redrive, which is done by hand here",
+    "vault.disconnect": "a shop's departure",
+    "vault.purge": "a shop's departure",
+    "vault.suppressions": "an export",
+}
+
+#: Road → what can happen to what travels on it. SQS loses nothing; a schedule or a wake that is lost, the sweep finds.
+ROAD_FAULTS: dict[str, tuple[str, ...]] = {
+    "shop": ("twice", "delayed"),
+    "stream": ("twice", "delayed", "lost"),
+    "wake": ("twice", "delayed", "lost"),
+    "transactional": ("twice", "delayed"),
+    "marketing": ("twice", "delayed"),
+    "tasks": ("twice", "delayed"),
+    "schedule": ("twice", "delayed", "lost", "lingers"),
+    "notice": ("twice", "delayed", "lost"),
+    "sweep": ("twice", "lost"),
+}
+
+#: How long things take that take long. A worker is killed by its function's time-out, so it is slow for less.
+SECONDS: dict[str, tuple[int, ...]] = {
+    "slow_before": (1, 5, 20, 50),
+    "slow_after": (1, 5, 20, 50),
+    "late": (0, 1, 30),
+    "crash_late": (0, 1, 30),
+    "delayed": (1, 30, 400, 1200),
+    "twice": (0, 1, 100, 1200),
+}
+
+_ANSWERED = ("intake.", "state.", "outbox.")
+_READS = {place for place, kinds in CALL_FAULTS.items() if kinds == _READ}
+
+
+def error_of(place: str, kind: str) -> Exception:
+    """Return what the caller sees."""
+    if kind == "conflict":
+        return ConflictError("as told")
+    if kind == "partial":
+        return NotQueuedError("as told")
+    if kind != "throttle" and place.startswith(_ANSWERED) and place not in _READS:
+        return AnswerLostError(f"{kind}, as told")
+    return InfrastructureError(f"{kind}, as told")

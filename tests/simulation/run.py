@@ -1,0 +1,271 @@
+"""Running worlds: one by its seed or plan, the references with every fault, and as many as there is time for."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import itertools
+import logging
+import random
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+
+from tests.simulation import serial
+from tests.simulation.check import Unexpected, Violation
+from tests.simulation.faults import CALL_FAULTS, ROAD_FAULTS
+from tests.simulation.schedule import STEP_BACK, Choice, Seeded, Told, all_faults, rates_of
+from tests.simulation.story import REFERENCES, Story, random_story
+from tests.simulation.world import Simulation, shortcuts
+
+#: Of so many worlds in a row the story is the same: what is known of it where nothing goes wrong is worked out once.
+_VARIANTS = 8
+_COLLECTED = 200
+_loggers = [logging.getLogger(name) for name in ("rekindle.service.journey", "rekindle.service.deliver")]
+
+
+class Plan(Struct, frozen=True, array_like=True):
+    """All that there is to a world: what happens outside, and every choice that is not the plain one."""
+
+    story: Story
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def token(self) -> str:
+        """The plan as one word."""
+        return base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(self), 9)).decode()
+
+    @staticmethod
+    def of(token: str) -> Plan:
+        """Return the plan that this word is."""
+        return msgspec.json.decode(zlib.decompress(base64.urlsafe_b64decode(token)), type=Plan)
+
+
+class Result(Struct, frozen=True):
+    """What came of one world."""
+
+    plan: Plan
+    violations: tuple[Violation, ...]
+    passed: dict[str, int]
+    exercised: dict[tuple[str, str], int]
+    trace: tuple[str, ...] = ()
+
+
+@contextmanager
+def running() -> Iterator[Unexpected]:
+    """Have everything in place that worlds need. Errors that services log go to the checks, and nowhere else.
+
+    A world is a knot of references that is dropped as a whole: collected now and then, not while it lives.
+    """
+    unexpected = Unexpected()
+    collecting = gc.isenabled()
+    gc.disable()
+    before = [(logger, logger.propagate) for logger in _loggers]
+    for logger in _loggers:
+        logger.addHandler(unexpected)
+        logger.propagate = False
+    try:
+        with shortcuts():
+            yield unexpected
+    finally:
+        if collecting:
+            gc.enable()
+        for logger, propagate in before:
+            logger.removeHandler(unexpected)
+            logger.propagate = propagate
+
+
+def run(story: Story, choices: Told, unexpected: Unexpected, *, trace: bool = False) -> Result:
+    """Run one world to its end, compare it with its replays, and return what was wrong."""
+    simulation = Simulation(story, choices, trace=trace)
+    watch = unexpected.watch = simulation.watch
+    simulation.run()
+    if not watch.violations and not watch.erased:
+        for profile_id, (found, wanted) in serial.in_commit_order(simulation).items():
+            watch.wrong(
+                "profiles equal a replay in the order of the commits",
+                f"{profile_id}: {serial.difference(found, wanted)}",
+            )
+        if choices.taken and not any(happening.what == "moves" for happening in story.happenings):
+            expected, accepted = _plain_facts(story)
+            known = serial.facts(simulation)
+            if frozenset(watch.accepted) == accepted and known != expected:
+                watch.wrong("what is known does not depend on what went wrong", serial.unlike(known, expected))
+    return Result(
+        Plan(story, tuple(choices.taken)),
+        tuple(watch.violations),
+        choices.passed,
+        dict(simulation.exercised),
+        tuple(simulation.trace or ()),
+    )
+
+
+@lru_cache(maxsize=64)
+def _plain_facts_of(story: bytes) -> tuple[dict[str, dict[str, object]], frozenset[str]]:
+    simulation = Simulation(msgspec.json.decode(story, type=Story), Told())
+    simulation.run()
+    return serial.facts(simulation), frozenset(simulation.watch.accepted)
+
+
+def _plain_facts(story: Story) -> tuple[dict[str, dict[str, object]], frozenset[str]]:
+    """Return what is known in the end where nothing goes wrong, and what was accepted there."""
+    return _plain_facts_of(msgspec.json.encode(story))
+
+
+def run_plan(plan: Plan, unexpected: Unexpected, *, trace: bool = False) -> Result:
+    """Run exactly this world."""
+    return run(plan.story, Told(plan.choices), unexpected, trace=trace)
+
+
+def run_seed(seed: int, unexpected: Unexpected) -> Result:
+    """Run the world of this seed."""
+    story = random_story(random.Random(seed // _VARIANTS))  # noqa: S311 - to be repeated
+    dice = random.Random(f"{seed} choices")  # noqa: S311
+    return run(story, Seeded(dice, rates_of(dice)), unexpected)
+
+
+def one_fault_plans(names: Iterable[str] = tuple(REFERENCES)) -> Iterator[Plan]:
+    """Yield, for each of these reference worlds, every plan with one fault or one turn."""
+    for name in names:
+        story = REFERENCES[name]
+        for choice in _faults_of(story):
+            yield Plan(story, (choice,))
+
+
+def two_fault_plans(names: Iterable[str] = tuple(REFERENCES), *, every: int = 1, first: int = 0) -> Iterator[Plan]:
+    """Yield, for each of these reference worlds, the plans with two faults; of each `every` the `first` one only."""
+    for name in names:
+        story = REFERENCES[name]
+        pairs = itertools.combinations(_faults_of(story), 2)
+        for one, two in itertools.islice(pairs, first, None, every):
+            if (one.place, one.count) != (two.place, two.count):
+                yield Plan(story, (one, two))
+
+
+@lru_cache(maxsize=64)
+def _faults_in(story: bytes) -> tuple[Choice, ...]:
+    simulation = Simulation(msgspec.json.decode(story, type=Story), Told())
+    simulation.run()
+    return tuple(all_faults(simulation.choices.passed))
+
+
+def _faults_of(story: Story) -> tuple[Choice, ...]:
+    return _faults_in(msgspec.json.encode(story))
+
+
+# --- many worlds -----------------------------------------------------------------------------------------------------
+
+
+class Tally(Struct):
+    """What many worlds have shown."""
+
+    worlds: int = 0
+    seconds: float = 0.0
+    """of one core"""
+    calls: int = 0
+    exercised: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    failed: list[Plan] = msgspec.field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Count one more."""
+        self.worlds += 1
+        self.calls += sum(result.passed.values())
+        self.exercised.update(result.exercised)
+        if result.violations:
+            self.failed.append(result.plan)
+
+    def join(self, other: Tally) -> None:
+        """Count another's."""
+        self.worlds += other.worlds
+        self.seconds += other.seconds
+        self.calls += other.calls
+        self.exercised.update(other.exercised)
+        self.failed += other.failed
+
+    def text(self) -> str:
+        """Return it for people."""
+        kinds: Counter[str] = Counter()
+        for (_, kind), times in self.exercised.items():
+            kinds[kind] += times
+        rate = self.worlds / self.seconds if self.seconds else 0
+        never = [f"{place} {kind}" for place, kind in sorted(every_fault()) if not self.exercised[place, kind]]
+        return "\n".join(
+            [
+                f"{self.worlds:,} worlds, {rate:,.0f} a second and core, {self.calls:,} port calls and roads passed",
+                "faults: " + ", ".join(f"{kind} {times:,}" for kind, times in kinds.most_common()),
+                f"exercised {len(every_fault()) - len(never)} of {len(every_fault())} pairs of place and fault",
+                *(["never: " + ", ".join(never)] if never else []),
+                f"{len(self.failed)} failed",
+            ]
+        )
+
+
+def every_fault() -> set[tuple[str, str]]:
+    """Return every pair of a place and what can go wrong there."""
+    return {(place, kind) for place, kinds in {**CALL_FAULTS, **ROAD_FAULTS}.items() for kind in kinds} | {
+        (place, STEP_BACK) for place in CALL_FAULTS
+    }
+
+
+def tally(results: Callable[[Unexpected], Iterable[Result]], *, until: float = float("inf")) -> Tally:
+    """Run worlds until there are no more, one fails, or this moment (of `time.monotonic`) has come."""
+    total, begun = Tally(), time.process_time()
+    with running() as unexpected:
+        for result in results(unexpected):
+            total.add(result)
+            if not total.worlds % _COLLECTED:
+                gc.collect()
+            if total.failed or time.monotonic() > until:
+                break
+    total.seconds = time.process_time() - begun
+    return total
+
+
+def run_seeds(first: int, count: int, until: float = float("inf")) -> Tally:
+    """Run the worlds of these seeds."""
+    return tally(lambda unexpected: (run_seed(seed, unexpected) for seed in range(first, first + count)), until=until)
+
+
+def run_plans(plans: Iterable[Plan], until: float = float("inf")) -> Tally:
+    """Run these worlds."""
+    return tally(lambda unexpected: (run_plan(plan, unexpected) for plan in plans), until=until)
+
+
+def run_pairs(name: str, first: int, every: int, until: float = float("inf")) -> Tally:
+    """Run the two-fault plans of a reference world, of each `every` the `first` one."""
+    return run_plans(two_fault_plans((name,), every=every, first=first), until)
+
+
+def explain(plan: Plan) -> str:
+    """Return the smallest world that fails as this one does: what is wrong, what happened, and how to run it again."""
+    from tests.simulation.shrink import shrink
+
+    with running() as unexpected:
+        found = run_plan(plan, unexpected)
+        if not found.violations:
+            return "nothing is wrong with this world"
+        clause = found.violations[0].clause
+
+        def fails(candidate: Plan) -> bool:
+            return clause in {violation.clause for violation in run_plan(candidate, unexpected).violations}
+
+        smallest = shrink(plan, fails)
+        shown = run_plan(smallest, unexpected, trace=True)
+    return "\n".join(
+        [
+            *(str(violation) for violation in shown.violations),
+            "",
+            *(str(happening) for happening in smallest.story.happenings),
+            *(str(choice) for choice in smallest.choices),
+            "",
+            *shown.trace,
+            "",
+            f"again: python -m tests.simulation --replay {smallest.token}",
+        ]
+    )

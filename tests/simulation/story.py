@@ -1,0 +1,362 @@
+"""What happens outside: people, what they and their shop do, what marketers and operators do, and when.
+
+A story is a value. Seeds make random ones; the reference worlds are written down here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rekindle.domain.events import Event, Who
+from rekindle.domain.facts import (
+    Basket,
+    Consent,
+    Customer,
+    Fact,
+    Item,
+    Order,
+    PrivacyRequest,
+    Product,
+    Refund,
+    Shipment,
+)
+from rekindle.flow.definition import parse_flow
+from rekindle.flow.program import Flow, Playbook, Shop
+
+T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+SHOP = "tea"
+
+_HOUR, _DAY = 3_600, 86_400
+_TEA = (Item(title="Sencha", product_id="p1"),)
+
+
+class Happening(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that comes from outside `at` seconds after the beginning. `number` tells several of a kind apart."""
+
+    at: int
+    what: str
+    who: str = ""
+    number: int = 0
+
+    def __str__(self) -> str:
+        """Return it as the trace shows it."""
+        return f"{self.at:>6}s {self.what} {self.who}{self.number or ''}".rstrip()
+
+
+class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that comes from outside. `habits`: what people do with mails (`opens`, `clicks`, `bounces`, `complains`)."""
+
+    happenings: tuple[Happening, ...]
+    habits: dict[str, str] = {}
+    book: int = 0
+
+
+# --- people and what they do -----------------------------------------------------------------------------------------
+
+
+def who(person: str) -> Who:
+    """Return everything by which somebody can be known."""
+    return Who(
+        email=f"{person}@example.com",
+        shop_customer_id=f"id-{person}",
+        cart_token=f"cart-{person}",
+        checkout_token=f"check-{person}",
+    )
+
+
+def _event(kind: str, data: Fact, when: datetime, by: Who) -> Event:
+    return Event(
+        id="",
+        shop=SHOP,
+        type=kind,
+        occurred_at=when,
+        received_at=when,
+        data=data,
+        who=by,
+    )
+
+
+def _basket(kind: str, when: datetime, person: str, by: Who, items: tuple[Item, ...] = _TEA) -> Event:
+    token = f"cart-{person}"
+    data = Basket(id=token, updated_at=when, cart_token=token, checkout_token=by.checkout_token, items=items)
+    return _event(kind, data, when, by)
+
+
+def _order(kind: str, when: datetime, person: str, number: int, by: Who) -> Event:
+    data = Order(
+        id=f"order-{person}-{number}",
+        updated_at=when,
+        placed_at=T0,
+        cart_token=by.cart_token,
+        checkout_token=by.checkout_token,
+        items=_TEA,
+        total=Decimal(19),
+        currency="EUR",
+    )
+    return _event(kind, data, when, by)
+
+
+def _said(when: datetime, state: str, by: Who) -> Event:
+    act = Consent(channel="email", state=state, at=when, source="test", address=by.email)  # type: ignore[arg-type]
+    return _event("consent.changed", act, when, by)
+
+
+@cache
+def events(happening: Happening) -> tuple[Event, ...]:
+    """Return what the shop tells when this happens; nothing where it is not the shop that speaks."""
+    told = _told(happening)
+    return tuple(replace(event, id=f"{happening}/{place}") for place, event in enumerate(told))
+
+
+def _told(happening: Happening) -> tuple[Event, ...]:
+    tell = _TELLINGS.get(happening.what)
+    if tell is None:
+        return ()
+    return tell(happening.who, happening.number, T0 + timedelta(seconds=happening.at))
+
+
+def _shopper(person: str) -> Who:
+    return replace(who(person), shop_customer_id=None)
+
+
+def _member(person: str) -> Who:
+    return Who(shop_customer_id=who(person).shop_customer_id)
+
+
+def _named(person: str) -> Who:
+    return Who(email=who(person).email)
+
+
+def _visitor(person: str) -> Who:
+    return Who(cart_token=who(person).cart_token)
+
+
+def _account(person: str, when: datetime, by: Who) -> Event:
+    return _event("customer.updated", Customer(id=f"id-{person}", updated_at=when, tags=("club",)), when, by)
+
+
+def _refund(person: str, number: int, when: datetime) -> Event:
+    order = f"order-{person}-{number}"
+    return _event(
+        "order.refunded", Refund(id=f"r-{when.isoformat()}", order_id=order, at=when, amount=Decimal(5)), when, Who()
+    )
+
+
+def _parcel(person: str, number: int, when: datetime) -> Event:
+    order = f"order-{person}-{number}"
+    data = Shipment(id=f"s-{person}", order_id=order, updated_at=when, status="delivered")
+    return _event("shipment.updated", data, when, Who())
+
+
+def _two_orders(person: str, number: int, when: datetime) -> tuple[Event, ...]:
+    """Tell of two people in one delivery: both order, one subscribes, the other unsubscribes."""
+    other = "bob" if person == "ada" else "ada"
+    return (
+        _order("order.placed", when, person, number, who(person)),
+        _said(when, "subscribed", _named(person)),
+        _order("order.placed", when, other, number, who(other)),
+        _said(when, "unsubscribed", _named(other)),
+    )
+
+
+def _erasure(person: str, number: int, when: datetime) -> Event:
+    by = replace(who(person), cart_token=None, checkout_token=None)
+    request = PrivacyRequest(
+        wish="erase",
+        at=when,
+        request_id=f"{person}-{number}",
+        email=by.email,
+        shop_customer_id=by.shop_customer_id,
+    )
+    return _event("privacy.requested", request, when, by)
+
+
+def _known(person: str, when: datetime, email: str | None) -> Event:
+    return _account(person, when, Who(email=email, shop_customer_id=who(person).shop_customer_id))
+
+
+#: What happened → how the shop tells it. Orders of guests and members have numbers of their own: no order is told twice
+#: of different people.
+_TELLINGS: dict[str, Callable[[str, int, datetime], tuple[Event, ...]]] = {
+    "cart": lambda who_, _, at: (_basket("cart.updated", at, who_, _visitor(who_)),),
+    "emptied": lambda who_, _, at: (_basket("cart.updated", at, who_, _visitor(who_), ()),),
+    "checkout": lambda who_, _, at: (_basket("checkout.updated", at, who_, _shopper(who_)),),
+    "account": lambda who_, _, at: (_account(who_, at, _member(who_)),),
+    "identified": lambda who_, _, at: (_known(who_, at, who(who_).email),),
+    "moves": lambda who_, n, at: (_known(who_, at, f"{who_}.{n}@example.com"),),
+    "order": lambda who_, n, at: (_order("order.placed", at, who_, n, who(who_)),),
+    "guest_order": lambda who_, n, at: (_order("order.placed", at, who_, n + 10, _shopper(who_)),),
+    "member_order": lambda who_, n, at: (_order("order.placed", at, who_, n + 20, _member(who_)),),
+    "paid": lambda who_, n, at: (_order("order.paid", at, who_, n, who(who_)),),
+    "refund": lambda who_, n, at: (_refund(who_, n, at),),
+    "parcel": lambda who_, n, at: (_parcel(who_, n, at),),
+    "subscribes": lambda who_, _, at: (_said(at, "subscribed", _named(who_)),),
+    "unsubscribes": lambda who_, _, at: (_said(at, "unsubscribed", _named(who_)),),
+    "both_order": _two_orders,
+    "product": lambda _, n, at: (
+        _event("product.updated", Product(id=f"p{n}", updated_at=at, title="Tea"), at, Who()),
+    ),
+    "erasure": lambda who_, n, at: (_erasure(who_, n, at),),
+}
+
+
+# --- what marketers publish ------------------------------------------------------------------------------------------
+
+_CART = """\
+title: Cart
+trigger:
+  - event: checkout.updated
+    when: event.items and profile.email
+entry: {{key: event.id, restart: true}}
+goal: {{event: order.placed, when: "run.key in (event.cart_token, event.checkout_token)"}}
+exit_on:
+  - {{event: cart.updated, when: event.id == run.key and not event.items}}
+timeout: 3d
+steps:
+  - wait: {wait}
+  - email: cart-1
+  - wait: 23h
+  - branch:
+      - if: not run.clicked
+        steps:
+          - email: cart-2
+"""
+_CONFIRMATION = """\
+title: Confirmation
+category: transactional
+trigger: {event: order.placed, when: profile.email}
+entry: {key: event.id}
+steps:
+  - email: confirmation
+"""
+_WELCOME = """\
+title: Welcome
+trigger: {event: consent.changed, when: event.state == 'subscribed'}
+timeout: 5d
+steps:
+  - email: welcome-1
+  - wait_for: {event: email.clicked, limit: 1d}
+    then:
+      - email: welcome-2
+    else:
+      - wait: 1h
+"""
+
+
+def _flow(name: str, text: str) -> Flow:
+    flow, problems = parse_flow(text, file=f"flows/{name}.yaml")
+    if flow is None:
+        raise AssertionError(problems)
+    return flow
+
+
+def _book(name: str, *flows: Flow) -> Playbook:
+    shop = Shop(
+        id=SHOP,
+        name="Tea & Co",
+        platform="shopify",
+        url="https://tea.example",
+        sender_email="hello@tea.example",
+        sender_name="Tea & Co",
+        postal_address="1 Leaf Lane, Utrecht",
+        currency="EUR",
+        locale="en",
+        zone="Europe/Amsterdam",
+        flows={flow.name: True for flow in flows},
+    )
+    return Playbook(hash=name, flows={flow.name: flow for flow in flows}, shops={SHOP: shop})
+
+
+@cache
+def books() -> tuple[Playbook, ...]:
+    """Return what can be published: everything; the cart flow changed; the cart flow gone; no welcome."""
+    cart, slower = _flow("cart", _CART.format(wait="1h")), _flow("cart", _CART.format(wait="90m"))
+    confirmation, welcome = _flow("confirmation", _CONFIRMATION), _flow("welcome", _WELCOME)
+    return (
+        _book("all", cart, confirmation, welcome),
+        _book("slower", slower, confirmation, welcome),
+        _book("no-cart", confirmation, welcome),
+        _book("short", cart, confirmation),
+    )
+
+
+# --- stories ---------------------------------------------------------------------------------------------------------
+
+
+def _story(*happenings: tuple[int, str, str], book: int = 0, **habits: str) -> Story:
+    return Story(
+        happenings=tuple(Happening(at=at, what=what, who=person) for at, what, person in happenings),
+        habits=habits,
+        book=book,
+    )
+
+
+#: Small worlds of which every one-fault plan is tried, and of two-fault plans as many as there is time for.
+REFERENCES: dict[str, Story] = {
+    "cart": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "link", "ada"), book=3),
+    "order": _story(
+        (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "order", "ada"), (_HOUR, "refund", "ada"), book=3
+    ),
+    "merge": _story(
+        (0, "subscribes", "ada"),
+        (0, "checkout", "ada"),
+        (0, "account", "ada"),
+        (_HOUR, "identified", "ada"),
+        (_HOUR, "unsubscribes", "bob"),
+        (2 * _DAY, "order", "ada"),
+        ada="opens",
+    ),
+    "two people": _story((0, "both_order", "ada"), (0, "checkout", "bob"), (60, "publish", ""), (60, "deploy", "")),
+    "erasure": _story(
+        (0, "subscribes", "ada"), (0, "checkout", "ada"), (60, "erasure", "ada"), (_HOUR, "order", "ada"), book=3
+    ),
+    "bounce": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (30, "order", "ada"), ada="bounces"),
+}
+
+_BEGINNINGS = ("subscribes", "checkout", "cart", "account", "guest_order")
+_ACTS = (
+    *("checkout", "order", "subscribes", "unsubscribes", "link", "identified") * 3,
+    *("moves", "cart", "emptied", "account", "guest_order", "member_order", "paid", "refund", "parcel"),
+    *("both_order", "product", "deploy", "publish", "publish", "ses_down", "erasure"),
+)
+#: What forbids, or makes needless, a mail that is just due.
+_RACES = (
+    *("order", "unsubscribes", "moves", "moves", "link", "emptied"),
+    *("identified", "checkout", "ses_down", "deploy"),
+)
+#: When the mails of the cart flow are due, as published first; and moments around.
+_DUE = (_HOUR, _HOUR, _DAY)
+_MOMENTS = (0, 0, 0, 1, 60, 120, _HOUR - 1, _HOUR, _HOUR, _HOUR + 60, 2 * _HOUR, _DAY, _DAY, _DAY + _HOUR)
+_HABITS = ("", "", "", "opens", "clicks", "bounces", "complains")
+
+
+def random_story(dice: random.Random) -> Story:
+    """Return a story of one or two people: either anything at any moment, or much at the moment when a mail is due."""
+    racing = dice.random() < 0.5
+    people = ("ada", "bob")[: 1 if racing else dice.choice((1, 1, 2))]
+    happenings = []
+    for person in people:
+        if racing or dice.random() < 0.7:
+            happenings.append(Happening(at=0, what="subscribes", who=person))
+        if racing and dice.random() < 0.5:
+            happenings.append(Happening(at=0, what="identified", who=person))
+        beginning = "checkout" if racing else dice.choice(_BEGINNINGS)
+        happenings.append(Happening(at=0, what=beginning, who=person, number=1))
+    moment = dice.choice(_DUE)
+    for _ in range(dice.choice((1, 1, 2, 3) if racing else (1, 2, 3, 3, 4, 6))):
+        now = racing and dice.random() < 0.8
+        what = dice.choice(_RACES if now else _ACTS)
+        at = moment if now else dice.choice(_MOMENTS)
+        happenings.append(Happening(at=at, what=what, who=dice.choice(people), number=dice.choice((1, 1, 2, 3))))
+    return Story(
+        happenings=tuple(dict.fromkeys(sorted(happenings, key=lambda one: one.at))),
+        habits={person: habit for person in people if (habit := dice.choice(_HABITS))},
+        book=dice.choice((0, 0, 1, 3)),
+    )

@@ -1,0 +1,47 @@
+"""Worlds in which the simulator found something: they stay."""
+
+from __future__ import annotations
+
+from rekindle.service.people import alias_key
+from tests.simulation.run import running
+from tests.simulation.schedule import STEP_BACK, Choice, Told
+from tests.simulation.story import SHOP, Happening, Story
+from tests.simulation.world import Simulation
+
+
+def test_an_account_told_late_does_not_bring_its_old_address_back() -> None:
+    """`customer.updated` with the old address was delayed, and overwrote the newer one."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="identified", who="ada"),
+            Happening(at=60, what="identified", who="ada", number=1),
+            Happening(at=120, what="moves", who="ada", number=1),
+        )
+    )
+    with running():
+        simulation = Simulation(story, Told([Choice("shop", 3, "delayed", 400)]))
+        simulation.run()
+    world = simulation.world
+    key = alias_key(world.secret_address_key, SHOP, "shop_customer_id", "id-ada")
+    profile = simulation.watch.living(world.owners[key])
+    assert simulation.watch.violations == []
+    assert profile is not None
+    assert profile.email == "ada.1@example.com"
+
+
+def test_two_who_strip_one_delivery_do_not_undo_each_others_work() -> None:
+    """Two privacy tasks of one delivery at once: the address that the first took out comes back, and stays."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="bob"),
+            Happening(at=60, what="both_order", who="ada", number=1),
+            Happening(at=60, what="erasure", who="bob", number=1),
+        )
+    )
+    with running():
+        for count in range(1, 6):
+            choices = [Choice("state.work", 2, STEP_BACK), Choice("vault.strip", count, STEP_BACK)]
+            simulation = Simulation(story, Told(choices))
+            simulation.run()
+            assert simulation.watch.violations == []

@@ -1,0 +1,87 @@
+"""Nothing lost, nothing twice (DESIGN §6), whatever goes wrong: reference worlds with every fault, and random ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.faults import CALL_FAULTS, NOT_SIMULATED
+from tests.simulation.run import (
+    Plan,
+    Tally,
+    explain,
+    one_fault_plans,
+    run_plan,
+    run_plans,
+    run_seed,
+    run_seeds,
+    running,
+    two_fault_plans,
+)
+from tests.simulation.schedule import Choice
+from tests.simulation.shrink import shrink
+from tests.simulation.story import REFERENCES
+from tests.simulation.world import port_calls
+
+#: Of the two-fault plans of a reference world, `make test` runs every so manieth; `make test-long` goes through all.
+EVERY = 997
+SEEDS = 150
+
+
+def assert_right(tally: Tally) -> None:
+    """Fail with the shortest trace of the first world that failed."""
+    assert not tally.failed, explain(tally.failed[0])
+    assert tally.worlds
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_world_goes_as_planned(name: str) -> None:
+    assert_right(run_plans([Plan(REFERENCES[name])]))
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_every_single_fault(name: str) -> None:
+    assert_right(run_plans(one_fault_plans((name,))))
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_share_of_all_pairs_of_faults(name: str) -> None:
+    assert_right(run_plans(two_fault_plans((name,), every=EVERY)))
+
+
+@pytest.mark.parametrize("first", range(0, 4 * SEEDS, SEEDS))
+def test_random_worlds(first: int) -> None:
+    assert_right(run_seeds(first, SEEDS))
+
+
+def test_a_world_is_its_plan() -> None:
+    """What a seed chose, told again, gives the same world, call by call; and its token is the plan."""
+    with running() as unexpected:
+        plans = [run_seed(seed, unexpected).plan for seed in range(40)]
+        assert any(plan.choices for plan in plans)
+        for plan in plans:
+            one = run_plan(plan, unexpected, trace=True)
+            two = run_plan(Plan.of(plan.token), unexpected, trace=True)
+            assert one.plan == plan
+            assert one.trace == two.trace
+
+
+def test_shrinking_leaves_only_what_is_needed() -> None:
+    story = REFERENCES["merge"]
+    wanted = Choice("state.commit", 2, "lost")
+    choices = (*(Choice("state.work", count, "throttle") for count in range(1, 9)), wanted)
+
+    def fails(plan: Plan) -> bool:
+        said = {happening.what for happening in plan.story.happenings}
+        return wanted in plan.choices and {"account", "order"} <= said
+
+    smallest = shrink(Plan(story, choices), fails)
+    assert smallest.choices == (wanted,)
+    assert [happening.what for happening in smallest.story.happenings] == ["account", "order"]
+    assert smallest.story.habits == {}
+
+
+def test_every_port_call_can_fail() -> None:
+    """A new call of a port belongs to `CALL_FAULTS`, or to what is left out, with the reason."""
+    calls = port_calls() | {"queues.look_again"}
+    assert calls <= {*CALL_FAULTS, *NOT_SIMULATED}
+    assert calls >= set(CALL_FAULTS)

@@ -1,0 +1,965 @@
+"""The simulated installation: every function's service over one `memory.World`, as coroutines on a virtual clock.
+
+A worker is a greenlet. Each port call passes `Simulation.call`, where the worker may fail as `faults` says or step back
+so that others go on in between; between two port calls nothing else runs, as nothing there can be seen from outside.
+Time moves only when nobody has anything to do. Nothing here is random: `schedule` chooses.
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from datetime import datetime, timedelta
+from functools import cache, lru_cache, partial
+from types import MethodType
+from typing import Any, NamedTuple
+
+import msgspec
+from greenlet import greenlet
+from msgspec import structs
+
+from rekindle import memory
+from rekindle.content.links import Unsubscribe
+from rekindle.domain import ids
+from rekindle.domain.errors import MailUncertainError
+from rekindle.domain.events import Delivery
+from rekindle.domain.profile import Planned, Profile, Run, decode_profile
+from rekindle.flow.program import Playbook
+from rekindle.memory import Crash, Fate, Queue, Received, World
+from rekindle.ports import Mail, Pending, Wake
+from rekindle.service import library as library_module
+from rekindle.service import publish as publish_module
+from rekindle.service.accept import accept
+from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.feedback import take
+from rekindle.service.journey import Journey
+from rekindle.service.library import POINTER, Library
+from rekindle.service.notices import Notice
+from rekindle.service.people import address_hash, alias_key
+from rekindle.service.privacy import Privacy
+from rekindle.service.publish import publish
+from rekindle.service.sweep import EVERY, MAX_TRIES, OVERDUE, PENDING_FOR, sweep
+from rekindle.service.unsubscribe import unsubscribe
+from rekindle.settings import LEASE_LIFE_SECONDS
+from tests.simulation.check import Watch
+from tests.simulation.faults import CRASHES, LOSSES, error_of
+from tests.simulation.schedule import STEP_BACK, Choice, Told
+from tests.simulation.story import SHOP, T0, Happening, Story, books, events
+
+LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
+#: As in template.yaml: a function's time-out, a queue's visibility and how often it gives a message out, in seconds.
+TIMEOUTS = {
+    "webhook": 10,
+    "links": 10,
+    "feedback": 30,
+    "journey": 60,
+    "send": 60,
+    "publish": 120,
+    "sweep": 240,
+    "privacy": 300,
+}
+VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800}
+MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5}
+#: Lambda takes a stream's record so often, and an asynchronous event.
+STREAM_TRIES, ASYNC_TRIES = 6, 3
+#: A shop sends a webhook again for hours; a person clicks again a few times.
+SENDER_TRIES = 9
+_UPLOAD_PAUSE = 20
+_SES_DOWN: tuple[tuple[Fate, int], ...] = (("throttled", 100), ("not_connected", 1000), ("quota", 5000))
+_MAX_AT_ONCE = 8
+_MAX_STEPS = 3_000
+_MAX_REDRIVEN = 10
+_SECOND = timedelta(seconds=1)
+
+
+class Worker:
+    """One invocation of a function: what runs, since when, and what the checks want to know of it."""
+
+    __slots__ = (
+        "body",
+        "decided_at",
+        "function",
+        "greenlet",
+        "looked_at",
+        "messages",
+        "name",
+        "over",
+        "owners",
+        "pending_id",
+        "playbook",
+        "read",
+        "started_at",
+        "switched",
+        "troubled",
+    )
+
+    def __init__(self, function: str, name: str, body: Callable[[], None], now: datetime) -> None:
+        self.function = function
+        self.name = name
+        self.body = body
+        self.started_at = now
+        self.greenlet: greenlet | None = None
+        self.over = False
+        self.messages: frozenset[str] = frozenset()
+        self.troubled = False
+        self.switched = False
+        self.playbook = ""
+        self.looked_at = self.decided_at = now
+        self.read: dict[str, Any] = {}
+        self.owners: Mapping[str, str] = {}
+        self.pending_id: str | None = None
+
+
+class Call(NamedTuple):
+    """One call of a port."""
+
+    place: str
+    method: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class Simulation:
+    """One world from its beginning until nothing is left to do. `watch` holds what was found wrong."""
+
+    def __init__(self, story: Story, choices: Told, *, trace: bool = False) -> None:
+        self.story = story
+        self.choices = choices
+        self.world = World(T0)
+        self.clock = self.world.clock
+        self.trace: list[str] | None = [] if trace else None
+        self.exercised: Counter[tuple[str, str]] = Counter()
+        self.watch = Watch(self)
+        self.current: Worker | None = None
+        self.workers: list[Worker] = []
+        self.ready: deque[Worker] = deque()
+        self.due: deque[Callable[[], None]] = deque()
+        self.later: list[tuple[datetime, int, Callable[[], None]]] = []
+        self.stream: deque[tuple[Pending, int]] = deque()
+        self.warm: dict[str, list[Any]] = {}
+        self.ses_down: tuple[Fate, datetime] | None = None
+        self.swept_at: datetime | None = None
+        self.killed = 0
+        """how many workers a deploy has killed"""
+        self.redriven = 0
+        self._numbers = itertools.count(1)
+        self._tokens = itertools.count(1)
+        self._main = greenlet.getcurrent()
+        world = self.world
+        self.queues: dict[str, Queue[Any]] = {
+            "wake": world.wake_queue,
+            "transactional": world.send_queues["transactional"],
+            "marketing": world.send_queues["marketing"],
+            "tasks": world.privacy_queue,
+        }
+        for name, queue in self.queues.items():
+            queue._max_receives = MAX_RECEIVES[name]
+        world.decide_fate = self._fate
+        self.ports: dict[str, Any] = {
+            name: tapped(self, getattr(world, attribute)) for name, attribute in _PORTS.items()
+        }
+        world.files.update(_published(story.book))
+        for happening in story.happenings:
+            self.at(T0 + timedelta(seconds=happening.at), partial(self.happen, happening))
+
+    # --- time and turns
+
+    def run(self) -> None:
+        """Run until nothing is left to do, and check what has come of it."""
+        for _ in range(_MAX_STEPS):
+            if self.due or self.ready or self._waiting():
+                self._step()
+            elif not self._pass_time() and not self._redrive():
+                break
+            if self.watch.violations:
+                break
+        else:
+            self.watch.wrong("comes to rest", f"still busy after {_MAX_STEPS} steps")
+        if not self.watch.violations:
+            self.watch.final()
+        self._kill_all()
+
+    def _waiting(self) -> bool:
+        return bool(self.world.stream or self.stream) or any(self._visible(queue) for queue in self.queues.values())
+
+    def _visible(self, queue: Queue[Any]) -> bool:
+        if not queue.messages:
+            return False
+        now = self.clock.now()
+        return any(message.visible_at <= now for message in queue.messages)
+
+    def _step(self) -> None:
+        """Let one thing happen of those that can: by default in the order of its way through the installation."""
+        while self.world.stream:
+            self.stream.append((self.world.stream.popleft(), 1))
+        takes: list[tuple[Callable[[int], None], int]] = []
+        if len(self.workers) < _MAX_AT_ONCE or not self.ready:
+            takes = [(self._take_due, len(self.due)), (self._take_stream, len(self.stream))]
+            visible = [name for name, queue in self.queues.items() if self._visible(queue)]
+            takes.append((lambda place: self._take_queue(visible[place]), len(visible)))
+        # Who stepped back goes on last.
+        takes.append((self._go_on, len(self.ready)))
+        place = self.choices.pick(sum(many for _, many in takes))
+        for take_one, many in takes:
+            if place < many:
+                take_one(place)
+                return
+            place -= many
+
+    def _take_due(self, place: int) -> None:
+        happen = self.due[place]
+        del self.due[place]
+        happen()
+
+    def _go_on(self, place: int) -> None:
+        worker = self.ready[place]
+        del self.ready[place]
+        self._resume(worker)
+
+    def _pass_time(self) -> bool:
+        """Move to the next moment at which anything happens; return whether there is one."""
+        moments = [self.later[0][0]] if self.later else []
+        moments += [message.visible_at for queue in self.queues.values() for message in queue.messages]
+        moments += [schedule.at for schedule in self.world.schedules.values() if not schedule.fired]
+        tick = self._next_sweep()
+        moment = min(moments, default=None)
+        if tick is not None and (moment is None or tick <= moment):
+            moment = tick
+        if moment is None:
+            return False
+        if moment > self.clock.now():
+            self.clock.advance_to(moment)
+        now = self.clock.now()
+        while self.later and self.later[0][0] <= now:
+            self.due.append(heapq.heappop(self.later)[2])
+        if self.world.schedules:
+            self._fire_schedules(now)
+        if tick == moment:
+            self.swept_at = now
+            self._sweep()
+        return True
+
+    def _redrive(self) -> bool:
+        """Do as an operator about dead letters and stuck items, if so much went wrong that there may be any."""
+        wrong = self.choices.faults + self.killed
+        done = 0
+        for name, queue in self.queues.items():
+            if wrong >= MAX_RECEIVES[name]:
+                done += queue.redrive()
+        if wrong >= MAX_TRIES:
+            for pending in [one for one in self.world.pending.values() if one.tries >= MAX_TRIES]:
+                self.world.pending[pending.id] = structs.replace(pending, tries=0)
+                done += 1
+        self.redriven += done
+        return done > 0 and self.redriven <= _MAX_REDRIVEN
+
+    def at(self, moment: datetime, happen: Callable[[], None]) -> None:
+        """Let this happen at that moment."""
+        heapq.heappush(self.later, (moment, next(self._numbers), happen))
+
+    def after(self, seconds: float, happen: Callable[[], None]) -> None:
+        """Let this happen so much later."""
+        self.at(self.clock.now() + timedelta(seconds=seconds), happen)
+
+    def start(self, function: str, body: Callable[[], None], subject: str = "") -> None:
+        """Invoke a function: `body` is its handler."""
+        worker = Worker(function, f"{function} {subject}".rstrip(), body, self.clock.now())
+        worker.greenlet = greenlet(self._invoke)
+        self.workers.append(worker)
+        self._resume(worker, worker)
+
+    def _invoke(self, worker: Worker) -> None:
+        try:
+            worker.body()
+        finally:
+            worker.over = True
+            self.workers.remove(worker)
+
+    def _resume(self, worker: Worker, *args: object) -> None:
+        self.current = worker
+        assert worker.greenlet is not None
+        worker.greenlet.switch(*args)
+        self.current = None
+
+    def _yield(self, worker: Worker) -> None:
+        worker.switched = True
+        self._main.switch()
+        self.current = worker
+
+    def _sleep(self, worker: Worker, seconds: int) -> None:
+        """Let the worker stand still for so long, or die of its time-out."""
+        until = self.clock.now() + timedelta(seconds=seconds)
+        if until > worker.started_at + timedelta(seconds=TIMEOUTS[worker.function]):
+            raise Crash("timed out")
+        self.at(until, lambda: None if worker.over else self._resume(worker))
+        self._yield(worker)
+
+    def _kill_all(self) -> None:
+        """End every invocation where it stands, as a deploy does at worst."""
+        self.ready.clear()
+        for worker in list(self.workers):
+            assert worker.greenlet is not None
+            self.current = worker
+            self.killed += 1
+            self.watch.died()
+            worker.greenlet.throw(Crash("killed"))
+            self.current = None
+
+    # --- port calls
+
+    def call(self, place: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a port call as it is chosen to go."""
+        choice = self.choices.at_call(place)
+        if choice is None:
+            return self.effect(place, method, args, kwargs)
+        worker = self.current
+        assert worker is not None
+        self.exercised[place, choice.kind] += 1
+        self.tell(f"!! {choice}")
+        call = Call(place, method, args, kwargs)
+        if choice.kind == STEP_BACK:
+            return self._step_back(worker, call)
+        self.watch.troubled(place, choice.kind)
+        if choice.kind in CRASHES:
+            return self._crash(worker, choice, call)
+        if choice.kind in LOSSES:
+            return self._lose(worker, choice, call)
+        return self._hinder(worker, choice, call)
+
+    def effect(self, place: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Carry a port call out, watched."""
+        watch = self.watch.calls.get(place)
+        if self.trace is None:
+            return method(*args, **kwargs) if watch is None else watch(method, *args, **kwargs)
+        try:
+            result = method(*args, **kwargs) if watch is None else watch(method, *args, **kwargs)
+        except Exception as error:
+            self.tell(f"{place} → {type(error).__name__} {error}")
+            raise
+        self.tell(f"{place} {_short(args)} → {_short(result)}")
+        return result
+
+    def _carry_out(self, call: Call) -> Any:
+        return self.effect(call.place, call.method, call.args, call.kwargs)
+
+    def _step_back(self, worker: Worker, call: Call) -> Any:
+        self.ready.append(worker)
+        self._yield(worker)
+        return self._carry_out(call)
+
+    def _crash(self, worker: Worker, choice: Choice, call: Call) -> Any:
+        """Let the process die: before its request goes out, after it was carried out, or while it is under way."""
+        if choice.kind == "crash_after":
+            self._unheard(worker, call)
+        elif choice.kind == "crash_late":
+            self._later(worker, choice, call)
+        raise Crash(choice.kind)
+
+    def _lose(self, worker: Worker, choice: Choice, call: Call) -> Any:
+        """Let no answer come: of a request that is carried out now, later, or never."""
+        if choice.kind == "lost":
+            self._unheard(worker, call)
+        elif choice.kind == "late":
+            self._later(worker, choice, call)
+        else:
+            self.watch.asked(call.place, call.args)
+        if call.place == "mailer.send":
+            raise MailUncertainError(f"{choice.kind}, as told")
+        raise error_of(call.place, choice.kind)
+
+    def _hinder(self, worker: Worker, choice: Choice, call: Call) -> Any:
+        """Let the call be slow, happen twice, happen in part, or be refused."""
+        match choice.kind:
+            case "slow_before":
+                self._sleep(worker, choice.amount)
+                return self._carry_out(call)
+            case "slow_after":
+                result = self._carry_out(call)
+                self._sleep(worker, choice.amount)
+                return result
+            case "repeat":
+                self._carry_out(call)
+                return self._step_back(worker, call)
+            case "partial":
+                some = call.args[0][: len(call.args[0]) // 2]
+                if some:
+                    self._carry_out(Call(call.place, call.method, (some, *call.args[1:]), call.kwargs))
+            case "throttled" | "quota" | "paused" | "not_connected" | "reject" as fate:
+                self.world.fates.append(fate)
+                return self._carry_out(call)
+        raise error_of(call.place, choice.kind)
+
+    def _unheard(self, worker: Worker, call: Call) -> None:
+        """Carry out what this worker asked for. Nobody is there any more to whom a failure could be told."""
+        before, self.current = self.current, worker
+        try:
+            self._carry_out(call)
+        except Exception as error:  # noqa: BLE001 - see above
+            self.tell(f"unheard: {error}")
+        finally:
+            self.current = before
+
+    def _later(self, worker: Worker, choice: Choice, call: Call) -> None:
+        """Let the request arrive later; as if from the worker as it is now, whatever that does meanwhile."""
+        asked = copy(worker)
+        self.watch.asked(call.place, call.args)
+        if call.place == "mailer.send":
+            # That SES could take it has just been noted.
+            call = Call("", partial(self.watch.took, call.method), call.args, call.kwargs)
+        self.after(choice.amount, lambda: self._unheard(asked, call))
+
+    def tell(self, line: str) -> None:
+        """Add a line to the trace."""
+        if self.trace is not None:
+            worker = self.current.name if self.current else "·"
+            self.trace.append(f"{(self.clock.now() - T0).total_seconds():>9.0f}s {worker:<28} {line}")
+
+    # --- what comes from outside
+
+    def happen(self, happening: Happening) -> None:
+        """Let something happen, and whoever it reaches take it."""
+        self.tell(f"== {happening}")
+        match happening.what:
+            case "deploy":
+                self._kill_all()
+                self.warm.clear()
+            case "publish":
+                book = books()[happening.number % len(books())]
+                self.world.files["content/book"] = book.hash.encode()
+                self.after(_UPLOAD_PAUSE, lambda: self._publish(1))
+            case "ses_down":
+                fate, seconds = _SES_DOWN[happening.number % len(_SES_DOWN)]
+                self.ses_down = fate, self.clock.now() + timedelta(seconds=seconds)
+            case "link":
+                self._click_unsubscribe(happening.who, 1)
+            case _:
+                self._deliver(happening)
+
+    def _deliver(self, happening: Happening) -> None:
+        choice = self._road("shop")
+        if choice is not None and choice.kind == "delayed":
+            self.after(choice.amount, lambda: self._webhook(happening, 1))
+            return
+        if choice is not None:
+            self.after(choice.amount, lambda: self._webhook(happening, 1))
+        self._webhook(happening, 1)
+
+    def _webhook(self, happening: Happening, tries: int) -> None:
+        told = events(happening)
+
+        def body() -> None:
+            delivery = Delivery(
+                id=ids.digest("delivery", *(event.id for event in told)),
+                shop=SHOP,
+                source="shopify",
+                topic=happening.what,
+                received_at=self.clock.now(),
+                events=told,
+            )
+            accept(delivery, self.ports["intake"], self.world.secret_address_key)
+
+        self._insist("webhook", body, lambda: self._webhook(happening, tries + 1), tries, happening.what)
+
+    def _insist(
+        self, function: str, body: Callable[[], None], again: Callable[[], None], tries: int, subject: str = ""
+    ) -> None:
+        """Invoke the function for a sender that comes again until it is answered."""
+
+        def guarded() -> None:
+            try:
+                body()
+            except (Exception, Crash):  # noqa: BLE001 - answered with a 5xx
+                if tries < SENDER_TRIES:
+                    self.after(60 * tries, again)
+
+        self.start(function, guarded, subject)
+
+    def _fate(self, _mail: Mail) -> Fate:
+        return self.ses_down[0] if self.ses_down and self.clock.now() < self.ses_down[1] else "accept"
+
+    def _click_unsubscribe(self, person: str, tries: int) -> None:
+        """Click the unsubscribe link of the latest mail, or, without one, of the preference page."""
+        world = self.world
+        address = f"{person}@example.com"
+        key = alias_key(world.secret_address_key, SHOP, "email", address)
+        mails = [sent.mail.message_id for sent in world.inbox if sent.mail.to == address]
+        message = world.messages.get(mails[-1]) if mails else None
+        profile = message.profile_id if message else world.owners.get(key)
+        if profile is None:
+            return
+        claim = Unsubscribe(
+            shop=SHOP,
+            channel="email",
+            address=address_hash(world.secret_address_key, "email", address),
+            message=mails[-1] if mails else "",
+            profile=profile,
+        )
+
+        def body() -> None:
+            unsubscribe(
+                claim,
+                intake=self.ports["intake"],
+                clock=self.clock,
+                address_key=world.secret_address_key,
+                source="one click",
+            )
+
+        self._insist("links", body, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
+
+    def _publish(self, tries: int) -> None:
+        def body() -> None:
+            publish(self.ports["blobs"], self.clock)
+
+        self._insist("publish", body, lambda: self._publish(tries + 1), tries)
+
+    def hear_of(self, mail: Mail, vendor_id: str) -> None:
+        """Let SES tell what becomes of a mail that it took."""
+        person = mail.to.partition("@")[0]
+        now = self.clock.now()
+        kinds = {
+            "opens": (("delivered", 1), ("opened", 60)),
+            "clicks": (("delivered", 1), ("opened", 60), ("clicked", 61)),
+            "bounces": (("bounced", 1),),
+            "complains": (("delivered", 1), ("complained", 300)),
+        }.get(self.story.habits.get(person, ""), (("delivered", 0),))
+        for kind, seconds in kinds:
+            notice = Notice(
+                kind=kind,  # type: ignore[arg-type]
+                message_id=mail.message_id,
+                vendor_id=vendor_id,
+                at=now + timedelta(seconds=seconds),
+                permanent=True,
+                link="https://tea.example/" if kind == "clicked" else None,
+            )
+            self.at(notice.at, partial(self._notice, notice))
+
+    def _notice(self, notice: Notice) -> None:
+        choice = self._road("notice")
+        if choice is not None and choice.kind != "lost":
+            self.after(choice.amount, lambda: self._feedback(notice, 1))
+        if choice is None or choice.kind == "twice":
+            self._feedback(notice, 1)
+
+    def _feedback(self, notice: Notice, tries: int) -> None:
+        def body() -> None:
+            try:
+                done = take(
+                    notice,
+                    outbox=self.ports["outbox"],
+                    intake=self.ports["intake"],
+                    clock=self.clock,
+                    address_key=self.world.secret_address_key,
+                )
+            except (Exception, Crash):  # noqa: BLE001 - Lambda tries again
+                if tries < ASYNC_TRIES:
+                    self.after(60 * tries, lambda: self._feedback(notice, tries + 1))
+            else:
+                self.watch.noticed(notice, done)
+
+        self.start("feedback", body, notice.kind)
+
+    # --- what lies on roads and queues
+
+    def _road(self, place: str) -> Choice | None:
+        choice = self.choices.on_road(place)
+        if choice is not None:
+            self.exercised[place, choice.kind] += 1
+            self.tell(f"!! {choice}")
+        return choice
+
+    def _take_stream(self, place: int) -> None:
+        pending, tries = self.stream[place]
+        del self.stream[place]
+        choice = self._road("stream") if tries == 1 else None
+        if choice is not None and choice.kind != "lost":
+            self.after(choice.amount, lambda: self.stream.append((pending, 2)))
+        if choice is None or choice.kind == "twice":
+            self._apply(pending, tries)
+
+    def _apply(self, pending: Pending, tries: int) -> None:
+        def body() -> None:
+            journey = self._sandbox("journey")
+            assert self.current is not None
+            self.current.pending_id = pending.id
+            try:
+                journey.from_stream(pending)
+            except (Exception, Crash) as error:  # noqa: BLE001 - Lambda tries again
+                # The whole batch comes again; after the last retry it is gone, and the sweep must find what it was.
+                if tries < STREAM_TRIES:
+                    self.after(1, lambda: self.stream.append((pending, tries + 1)))
+                if isinstance(error, Exception):
+                    self._put_back("journey", journey)
+            else:
+                self.watch.let_go(pending)
+                self._put_back("journey", journey)
+
+        self.start("journey", body, pending.id[:6])
+
+    def _fire_schedules(self, now: datetime) -> None:
+        world = self.world
+        for schedule in [one for one in world.schedules.values() if one.at <= now and not one.fired]:
+            choice = self._road("schedule")
+            kind = choice.kind if choice is not None else ""
+            if kind == "lingers":
+                # For some time it keeps its name taken, as on AWS it may.
+                world.schedules[schedule.name] = structs.replace(schedule, fired=True)
+                self.after(60, partial(self._forget_schedule, schedule.name))
+            else:
+                del world.schedules[schedule.name]
+            if choice is not None and kind in ("twice", "delayed"):
+                self.after(choice.amount, partial(world.wake_queue.put, schedule.wake))
+            if kind not in ("delayed", "lost"):
+                world.wake_queue.put(schedule.wake)
+
+    def _forget_schedule(self, name: str) -> None:
+        self.world.schedules.pop(name, None)
+
+    def _take_queue(self, name: str) -> None:
+        queue = self.queues[name]
+        batch: list[Received[Any]] = []
+        for received in queue.receive(1 if name == "tasks" else 10, visibility=VISIBILITY[name]):
+            choice = self._road(name)
+            if choice is None or choice.kind == "twice":
+                batch.append(received)
+            if choice is None:
+                continue
+            if choice.kind == "twice":
+                self.after(choice.amount, partial(queue.put, received.value))
+            elif choice.kind == "delayed":
+                queue.release(received.receipt, choice.amount)
+            else:
+                queue.delete(received.receipt)
+        if not batch:
+            return
+        if name == "wake":
+            self.start("journey", lambda: self._wake(queue, batch), "wake")
+        elif name == "tasks":
+            self.start("privacy", lambda: self._privacy(queue, batch))
+        else:
+            self.start("send", lambda: self._send(queue, batch), name)
+
+    def _wake(self, queue: Queue[Wake], batch: Sequence[Received[Wake]]) -> None:
+        """As functions/journey with a batch of the wake queue."""
+        journey = self._sandbox("journey")
+        done = []
+        try:
+            for received in batch:
+                assert self.current is not None
+                self.current.pending_id = received.value.pending_id
+                try:
+                    journey.wake(received.value)
+                except Exception as error:  # noqa: BLE001 - the queue brings it again
+                    self.watch.failed(error)
+                    continue
+                if received.value.profile_id is not None:
+                    self.watch.rang(received.value.profile_id)
+                done.append(received)
+        except Crash:
+            return
+        for received in done:
+            queue.delete(received.receipt)
+        self._put_back("journey", journey)
+
+    def _send(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
+        """As functions/send."""
+        assert self.current is not None
+        self.current.messages = frozenset(received.value.message_id for received in batch)
+        deliver = self._sandbox("send")
+        try:
+            verdicts = deliver.batch([(received.value, received.receives - 1) for received in batch])
+            for received, verdict in zip(batch, verdicts, strict=True):
+                if isinstance(verdict, LookAgain):
+                    self.call("queues.look_again", queue.release, (received.receipt, verdict.delay), {})
+                elif not isinstance(verdict, Done):
+                    self.watch.failed(verdict)
+        except Crash:
+            return
+        except Exception as error:  # noqa: BLE001 - the handler failed: the whole batch comes again
+            self.watch.failed(error)
+            return
+        for received, verdict in zip(batch, verdicts, strict=True):
+            if isinstance(verdict, Done):
+                queue.delete(received.receipt)
+        self._put_back("send", deliver)
+
+    def _privacy(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
+        privacy = Privacy(
+            vault=self.ports["vault"],
+            state=self.ports["state"],
+            files=self.ports["raw"],
+            queue=self.ports["privacy"],
+            clock=self.clock,
+            address_key=self.world.secret_address_key,
+        )
+        try:
+            for received in batch:
+                privacy.handle(received.value)
+                queue.delete(received.receipt)
+        except Crash:
+            return
+        except Exception as error:  # noqa: BLE001 - the queue brings it again
+            self.watch.failed(error)
+
+    # --- the sweep
+
+    def _next_sweep(self) -> datetime | None:
+        """Return the next tick of the sweep at which it would find anything; the others may be left out."""
+        wanted: list[datetime] = [deadline + OVERDUE for deadline in self.watch.deadlines.values()]
+        wanted += [
+            pending.accepted_at + PENDING_FOR
+            for pending in self.world.pending.values()
+            if pending.accepted_at is not None and pending.tries < MAX_TRIES
+        ]
+        wanted += [
+            message.leased_at + LEASE_LIFE
+            for message in self.world.messages.values()
+            if message.state == "leased" and message.leased_at is not None
+        ]
+        if not wanted:
+            return None
+        earliest = max(min(wanted), self.clock.now() if self.swept_at is None else self.swept_at)
+        tick = T0 + (int((earliest - T0) / EVERY) + 1) * EVERY
+        return max(tick, T0 + (-(-(self.clock.now() - T0) // EVERY)) * EVERY)
+
+    def _sweep(self) -> None:
+        choice = self._road("sweep")
+        if choice is not None and choice.kind == "lost":
+            return
+
+        def body() -> None:
+            try:
+                sweep(
+                    state=self.ports["state"],
+                    queue=self.ports["alarms"],
+                    outbox=self.ports["outbox"],
+                    clock=self.clock,
+                    lease_life=LEASE_LIFE,
+                )
+            except Crash:
+                pass
+            except Exception as error:  # noqa: BLE001 - the next one comes in five minutes
+                self.watch.failed(error)
+
+        if choice is not None:
+            self.after(choice.amount, lambda: self.start("sweep", body))
+        self.due.append(lambda: self.start("sweep", body))
+
+    # --- sandboxes
+
+    def _sandbox(self, function: str) -> Any:
+        """Return a warm sandbox, or a new one. Who dies takes its sandbox along; who comes back gives it back."""
+        warm = self.warm.get(function)
+        return warm.pop() if warm else getattr(self, f"_new_{function}")()
+
+    def _put_back(self, function: str, sandbox: Any) -> None:
+        self.warm.setdefault(function, []).append(sandbox)
+
+    def _new_journey(self) -> Journey:
+        return Journey(
+            state=self.ports["state"],
+            alarms=self.ports["alarms"],
+            queues=self.ports["queues"],
+            privacy=self.ports["privacy"],
+            library=WatchedLibrary(self),
+            clock=WatchedClock(self),
+            address_key=self.world.secret_address_key,
+        )
+
+    def _new_send(self) -> Deliver:
+        return Deliver(
+            outbox=self.ports["outbox"],
+            queues=self.ports["queues"],
+            mailer=self.ports["mailer"],
+            builder=PlainMails(),
+            clock=self.clock,
+            address_key=self.world.secret_address_key,
+            new_token=lambda: f"token-{next(self._tokens)}",
+            lease_life=LEASE_LIFE,
+        )
+
+
+class WatchedClock:
+    """A clock that remembers, for the checks, when a worker looked at it last."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def now(self) -> datetime:
+        """Return the current moment."""
+        now, worker = self._simulation.clock.now(), self._simulation.current
+        if worker is not None:
+            worker.looked_at = now
+        return now
+
+
+class WatchedLibrary(Library):
+    """A library that remembers, for the checks, what it said to whom."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        super().__init__(simulation.ports["blobs"], simulation.clock)
+        self._simulation = simulation
+
+    def newest(self, **how: bool) -> Playbook:
+        """Return the published playbook."""
+        worker = self._simulation.current
+        assert worker is not None
+        worker.decided_at = worker.looked_at
+        book = super().newest(**how)
+        worker.playbook = book.hash
+        return book
+
+
+class PlainMails:
+    """A builder whose mails say which template was meant, and nothing else."""
+
+    def prepare(self, wanted: Sequence[tuple[Profile, Run]]) -> None:
+        """Nothing to read."""
+
+    def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
+        """Return a mail whose subject is the template's name."""
+        del run
+        return Mail(
+            message_id=message_id,
+            sender="hello@tea.example",
+            to=profile.email or "",
+            subject=planned.template,
+            html="",
+            text="",
+            headers={},
+            tags={},
+        )
+
+
+# --- ports -----------------------------------------------------------------------------------------------------------
+
+#: Under what name services ask for a port → the world's attribute.
+_PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
+_PORTS |= {"privacy": "privacy"}
+
+
+def tapped(simulation: Simulation, port: Any) -> Any:
+    """Return the port with every call through `Simulation.call`."""
+    kind = type(port), port.name
+    if kind not in _tapped_classes:
+        _tapped_classes[kind] = _tapped_class(*kind)
+    return _tapped_classes[kind](simulation, port)
+
+
+_tapped_classes: dict[tuple[type, str], type] = {}
+
+
+def _tapped_class(kind: type, name: str) -> type:
+    def tap(method: str) -> Callable[..., Any]:
+        place = f"{name}.{method}"
+
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self.simulation.call(place, self.bound[method], args, kwargs)
+
+        return call
+
+    def init(self: Any, simulation: Simulation, port: Any) -> None:
+        self.simulation = simulation
+        self.bound = {name: MethodType(function, port) for name, function in methods.items()}
+
+    # As they are written, without the world's own hook.
+    methods = {
+        name: inspect.unwrap(function)
+        for name, function in inspect.getmembers(kind, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    return type(f"Tapped{kind.__name__}", (), {"__init__": init} | {method: tap(method) for method in methods})
+
+
+def port_calls() -> set[str]:
+    """Return every call that the simulated functions could make."""
+    world = World(T0)
+    return {
+        f"{getattr(world, attribute).name}.{method}"
+        for attribute in _PORTS.values()
+        for method, _ in inspect.getmembers(type(getattr(world, attribute)), inspect.isfunction)
+        if not method.startswith("_")
+    }
+
+
+# --- shortcuts: the same results for less ----------------------------------------------------------------------------
+
+
+@cache
+def _published(book: int) -> dict[str, bytes]:
+    """Return what a publish of this book has left in the bucket."""
+    chosen = books()[book]
+    return {
+        "content/book": chosen.hash.encode(),
+        POINTER: msgspec.json.encode({"hash": chosen.hash, "published_at": T0}),
+    } | (_Published(chosen).files())
+
+
+class _Published:
+    """What `validate` finds in a good upload, for the little that `publish` wants of it."""
+
+    def __init__(self, book: Playbook) -> None:
+        self.hash = book.hash
+        self.playbook = book
+        self.mails = _NoMails()
+
+    def files(self) -> dict[str, bytes]:
+        """Return what is put into the bucket."""
+        files = {f"flows/{flow.version}.json": msgspec.json.encode(flow) for flow in self.playbook.flows.values()}
+        return {f"playbooks/{self.hash}/flows.json": msgspec.json.encode(self.playbook), **files}
+
+
+class _NoMails:
+    templates: dict[str, object] = {}  # noqa: RUF012 - never changed
+
+
+class _Verdict:
+    problems = warnings = ()
+
+    def __init__(self, published: _Published) -> None:
+        self.published = published
+
+
+@cache
+def _validated(name: bytes) -> _Verdict:
+    return _Verdict(_Published(next(book for book in books() if book.hash.encode() == name)))
+
+
+class _Remembering:
+    """A decoder that decodes equal texts once."""
+
+    def __init__(self, decoder: Any) -> None:
+        self.decode = lru_cache(maxsize=64)(decoder.decode)
+
+
+#: Module → attribute → what stands there while worlds run. All of it is pure, so nothing but time is saved.
+_SHORTCUTS: list[tuple[Any, str, Any]] = [
+    (ids, "keyed_hash", lru_cache(maxsize=100_000)(ids.keyed_hash)),
+    (ids, "digest", lru_cache(maxsize=100_000)(ids.digest)),
+    (memory, "decode_profile", lru_cache(maxsize=50_000)(decode_profile)),
+    (library_module, "_playbook", _Remembering(library_module._playbook)),
+    (library_module, "_flow", _Remembering(library_module._flow)),
+    (publish_module, "validate", lambda files: _validated(files["book"])),
+]
+
+
+@contextmanager
+def shortcuts() -> Iterator[None]:
+    """Let the pure and slow parts remember what they have computed, and compile no content, while this lasts."""
+    before = [(module, name, getattr(module, name)) for module, name, _ in _SHORTCUTS]
+    for module, name, value in _SHORTCUTS:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 160 else f"{text[:157]}…"
