@@ -1,7 +1,7 @@
 """What holds for every test: no sockets, except to this machine and only where a test is there to use them.
 
-Tests of adapters, in a browser and end to end may connect to 127.0.0.1; all others may not open a socket at all. Hypothesis
-judges what code does, never how long a busy machine took for it.
+Tests of adapters, in a browser and end to end may connect to 127.0.0.1; all others may not open a socket at all.
+Hypothesis judges what code does, never how long a busy machine took for it.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             batch.append((parcels.decode(record["body"]), int(record["attributes"]["ApproximateReceiveCount"]) - 1))
             records.append(record)
         except (ValueError, RecursionError):
-            logger.error("no parcel, the queue parks it in the end", extra={"sqs_message": record["messageId"]})
+            logger.warning("no parcel, the queue parks it in the end", extra={"sqs_message": record["messageId"]})
             failed.append({"itemIdentifier": record["messageId"]})
     for record, (parcel, _), verdict in zip(records, batch, deliver.batch(batch), strict=True):
         if isinstance(verdict, Done):

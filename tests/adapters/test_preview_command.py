@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from rekindle.aws.clients import Clients
 from rekindle.cli import preview as command
 from rekindle.cli.main import main
-from rekindle.content.samples import SAMPLE_SHOP
 from rekindle.domain.facts import Basket, Item, Person
 from rekindle.domain.profile import Profile, Run
 from rekindle.ports import Alias, Commit, Mail
@@ -124,10 +122,10 @@ class _Sent:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Sent]:
+def sent(monkeypatch: pytest.MonkeyPatch) -> _Sent:
     made = _Sent()
     monkeypatch.setattr(command, "SesMailer", made.mailer)
-    yield made
+    return made
 
 
 def test_a_test_mail_says_so_and_is_counted_nowhere(

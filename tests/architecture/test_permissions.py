@@ -1,4 +1,4 @@
-"""What each role may do, written out: a right that is added or taken away is a line that somebody has to change here."""
+"""What each role may do, written out: a right that is added or taken away is a line to be changed here."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import Counter
 
@@ -29,8 +30,9 @@ def main() -> int:
         until = min(end, time.monotonic() + share)
         while time.monotonic() < until:
             go(name, counts, until)
-        print(f"{counts[name]:>9,} {name}", flush=True)
-    print(f"{counts.total():>9,} inputs in all: none got through")
+        sys.stdout.write(f"{counts[name]:>9,} {name}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{counts.total():>9,} inputs in all: none got through\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What an attacker sends: values and bytes that have broken somebody's parser, and ways to put them into a real sample."""
+"""What an attacker sends: values and bytes that have broken parsers, and ways to put them into a real sample."""
 
 from __future__ import annotations
 

@@ -61,7 +61,8 @@ def webhooks() -> None:
     """Read every body that is as large as may be."""
     from rekindle.domain.events import encode_events
     from rekindle.shops import intake
-    from tests.attack.targets import DOMAINS, SECRET, T0, headers_of
+    from tests.attack.targets import DOMAINS, SECRET, headers_of
+    from tests.support.build import T0
 
     for platform, topic, body in hooks():
         with contextlib.suppress(RequestError):
@@ -162,7 +163,8 @@ def settings() -> None:
 
 
 def _tell(name: str, read: Callable[[], object]) -> None:
-    print(name, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{name}\n")
+    sys.stderr.flush()
     with contextlib.suppress(ContentError):
         read()
 
@@ -171,7 +173,7 @@ def main(which: str) -> None:
     """Let one kind of monster loose, and print the most memory that was held."""
     {"webhooks": webhooks, "content": content, "settings": settings}[which]()
     unit = 1_000_000 if sys.platform == "darwin" else 1_000
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit)
+    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit}\n")
 
 
 if __name__ == "__main__":

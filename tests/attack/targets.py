@@ -219,7 +219,11 @@ def told(hook: Hook) -> Delivery | None:
             region="NL",
             currency="EUR",
         )
-    except RequestError as refused:
+    except RequestError as error:
+        refused: RequestError | None = error
+    else:
+        refused = None
+    if refused is not None:
         assert 400 <= refused.status < 500
         assert len(str(refused)) < 500
         return None
@@ -322,12 +326,13 @@ def _template(source: str) -> None:
         "words": ["a", "b"], "text": "<script>\r\n", "total": 12, "name": None,
     }  # fmt: skip
     for html in (True, False):
+        file, said = "body.html", ""
         try:
-            said = sandbox.run(sandbox.compiled(source, "body.html", html=html), names, sandbox.Budget())
+            said = sandbox.run(sandbox.compiled(source, file, html=html), names, sandbox.Budget())
         except ContentError as refused:
-            assert refused.file == "body.html"
-        else:
-            assert len(said) <= sandbox.MAX_OUTPUT
+            file = refused.file or ""
+        assert file == "body.html"
+        assert len(said) <= sandbox.MAX_OUTPUT
 
 
 def _content(files: Mapping[str, bytes]) -> None:
@@ -353,10 +358,12 @@ def _lines(raw: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.jsonl"
         path.write_bytes(raw)
+        problem = str(path)
         try:
             read_events(path, Wanted(), Path(folder), lambda _stage, _done, _whole: None)
         except EventsError as refused:
-            assert str(path) in str(refused)
+            problem = str(refused)
+        assert str(path) in problem
 
 
 def _shipped(pattern: str) -> tuple[str, ...]:
@@ -364,17 +371,117 @@ def _shipped(pattern: str) -> tuple[str, ...]:
 
 
 _YAML = (
-    "- ", ": ", "? ", "&a ", "*a", "!!python/object/apply:os.system [id]", "!!binary aGk=", "<<: ", "{", "[", "}", "]", "|", ">", "#",
-    "%YAML 1.1\n", "---\n", "\t", "\x00", "\x85", "\ufeff", '"\\ud800"', "'", '"', "0x" + "F" * 6_000, "9" * 6_000, "1e999", ".nan",
-    "2026-02-30", "1:30:00", "yes", "null", "~", "[" * 300, "- " * 300, "a: 1\n" * 300, "x" * 3_000, "{{ 7 * 7 }}",
-    "{{ event.total / 0 }}d", "since('order.placed') > '90d'", "../../x", "99999999999d", "-1d", "wait: 0s\n", "steps:\n", "🙂",
-)  # fmt: skip
+    "- ",
+    ": ",
+    "? ",
+    "&a ",
+    "*a",
+    "!!python/object/apply:os.system [id]",
+    "!!binary aGk=",
+    "<<: ",
+    "{",
+    "[",
+    "}",
+    "]",
+    "|",
+    ">",
+    "#",
+    "%YAML 1.1\n",
+    "---\n",
+    "\t",
+    "\x00",
+    "\x85",
+    "\ufeff",
+    '"\\ud800"',
+    "'",
+    '"',
+    "0x" + "F" * 6_000,
+    "9" * 6_000,
+    "1e999",
+    ".nan",
+    "2026-02-30",
+    "1:30:00",
+    "yes",
+    "null",
+    "~",
+    "[" * 300,
+    "- " * 300,
+    "a: 1\n" * 300,
+    "x" * 3_000,
+    "{{ 7 * 7 }}",
+    "{{ event.total / 0 }}d",
+    "since('order.placed') > '90d'",
+    "../../x",
+    "99999999999d",
+    "-1d",
+    "wait: 0s\n",
+    "steps:\n",
+    "🙂",
+)
 _EXPRESSIONS = (
-    "(", ")", "[", "]", "{", "}", "'", '"', "\\", "**", "*", "/", "//", "%", "~", "|", ".", ",", " and ", " or ", " not ", " in ",
-    " is ", "==", "<", " if ", " else ", "__class__", "._", "profile", "event", "run", "shop", "self", "library", "since(", "count(",
-    "within('order.placed', '30d')", "in_segment('vip')", "9" * 4_500, "1e308", "0x" + "f" * 400, "|attr('x')", "|map", "|abs", "|round(99)",
-    "|first", "|float", "|sum", "|max", "()" * 60, "-" * 90, "not " * 90, "\x00", "\ud800", "1/0", "'a'*9", "{{", "}}", "{%", "%}", "{#",
-)  # fmt: skip
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "'",
+    '"',
+    "\\",
+    "**",
+    "*",
+    "/",
+    "//",
+    "%",
+    "~",
+    "|",
+    ".",
+    ",",
+    " and ",
+    " or ",
+    " not ",
+    " in ",
+    " is ",
+    "==",
+    "<",
+    " if ",
+    " else ",
+    "__class__",
+    "._",
+    "profile",
+    "event",
+    "run",
+    "shop",
+    "self",
+    "library",
+    "since(",
+    "count(",
+    "within('order.placed', '30d')",
+    "in_segment('vip')",
+    "9" * 4_500,
+    "1e308",
+    "0x" + "f" * 400,
+    "|attr('x')",
+    "|map",
+    "|abs",
+    "|round(99)",
+    "|first",
+    "|float",
+    "|sum",
+    "|max",
+    "()" * 60,
+    "-" * 90,
+    "not " * 90,
+    "\x00",
+    "\ud800",
+    "1/0",
+    "'a'*9",
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{#",
+)
 _CONDITIONS = (
     "profile.orders > 2 and profile.spent >= 12.5",
     "since('order.placed') > '90d' or count('product.viewed', \"event.id == 'p1'\", '90d') >= 3",
@@ -383,10 +490,37 @@ _CONDITIONS = (
     "(profile.tags | length) > 1 and (profile.email | lower) == 'a@b.example'",
 )
 _HTML = (
-    *_EXPRESSIONS, "<", ">", "</", "/>", "<!--", "-->", "<![CDATA[", "<style>", "</style>", "<title>", "<b>", "<a href=", "<div/>", "&#" + "9" * 5_000,
-    "{% for a in words %}", "{% endfor %}", "{% if text %}", "{% endif %}", "{% include ", "{% extends ", "{% set text = text ~ text %}", "<mj-raw>",
-    " " * 3_000, "<table>", "<script>alert(1)</script>", 'href="javascript:alert(1)"', "@import url(http://169.254.169.254/)", "\\'" * 500, "<p " * 300,
-)  # fmt: skip
+    *_EXPRESSIONS,
+    "<",
+    ">",
+    "</",
+    "/>",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "<style>",
+    "</style>",
+    "<title>",
+    "<b>",
+    "<a href=",
+    "<div/>",
+    "&#" + "9" * 5_000,
+    "{% for a in words %}",
+    "{% endfor %}",
+    "{% if text %}",
+    "{% endif %}",
+    "{% include ",
+    "{% extends ",
+    "{% set text = text ~ text %}",
+    "<mj-raw>",
+    " " * 3_000,
+    "<table>",
+    "<script>alert(1)</script>",
+    'href="javascript:alert(1)"',
+    "@import url(http://169.254.169.254/)",
+    "\\'" * 500,
+    "<p " * 300,
+)
 _TEMPLATES = (
     "Hello {{ name | default('there') }}, {% for item in event.items %}{{ item.title | truncate(20) }}{% endfor %}",
     "{% if total > 10 and 'a' in words %}{{ total * 2 + 1 }}{% else %}{{ words | join('-') | upper }}{% endif %}",
@@ -435,12 +569,10 @@ _TOKENS = tuple(sign_unsubscribe({name: key}, CLAIM) for name, key in LINK_KEYS.
 
 TARGETS: Mapping[str, Target] = {
     "webhooks of Shopify": Target(
-        ("shops.intake.parse", "shops.intake.decode", "shops.intake.read"), hooks("shopify"), _hear, 400
+        ("shops.intake.parse", "shops.intake.decode", "shops.intake.read"), hooks("shopify"), _hear, 250
     ),
-    "webhooks of WooCommerce": Target(("shops.intake.parse",), hooks("woocommerce"), _hear, 300),
-    "webhooks, applied": Target(
-        ("shops.intake.read_again",), st.sampled_from(["shopify", "woocommerce"]).flatmap(hooks), _apply, 250
-    ),
+    "webhooks of WooCommerce": Target(("shops.intake.parse",), hooks("woocommerce"), _hear, 200),
+    "webhooks, applied": Target(("shops.intake.read_again",), hooks("shopify") | hooks("woocommerce"), _apply, 250),
     "SES notices": Target(
         ("service.notices.read_notice",), hostile.mutated(NOTICES) | hostile.bodies(*NOTICES), _notice, 250
     ),
@@ -452,7 +584,7 @@ TARGETS: Mapping[str, Target] = {
         )
         | st.text(max_size=80),
         _token,
-        300,
+        200,
     ),
     "flows": Target(
         ("flow.definition.parse_flow", "flow.definition.read_flow"),
@@ -496,7 +628,7 @@ TARGETS: Mapping[str, Target] = {
         hostile.bodies({}, {"event": {"items": [{"title": "Tea"}]}, "profile": {"first_name": "Ada"}}).map(
             lambda raw: raw.decode("utf-8", "replace")
         ),
-        _refused_or_read(lambda text, file: parse_sample(text, file), "emails/a/sample.json"),
+        _refused_or_read(parse_sample, "emails/a/sample.json"),
     ),
     "conditions": Target(("flow.conditions.parse",), hostile.edited(_CONDITIONS, _EXPRESSIONS), _condition, 300),
     "templates": Target(("content.sandbox.parse",), hostile.edited(_TEMPLATES, _HTML), _template, 150),

@@ -1,7 +1,7 @@
 """The worst that anybody may send or upload is read in bounded time and memory, and takes no process down.
 
-Each kind runs in a process of its own, under limits of the kernel: processor seconds, not those of a clock, so that a busy
-machine changes nothing. The limits are those of the function that reads it, with room for a slow processor.
+Each kind runs in a process of its own, under limits of the kernel: processor seconds, not those of a clock, so that a
+busy machine changes nothing. The limits are those of the function that reads it, with room for a slow processor.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def test_a_monster_is_read_in_bounded_time_and_memory(kind: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=limited,  # noqa: PLW1509 - no threads of ours run here
+        preexec_fn=limited,
     )
     assert told.returncode == 0, f"died of: {told.stderr[-400:]}"
     assert int(told.stdout) <= megabytes

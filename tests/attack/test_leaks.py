@@ -29,9 +29,9 @@ from tests.functions.conftest import Load
 from tests.support import needles
 from tests.support.needles import NEEDLES, anywhere, found_in
 from tests.support.template import tables
-from tests.support.worlds import AwsPorts
+from tests.support.worlds import AwsPorts, QueueName
 
-_QUEUES = ("wake", "transactional", "marketing", "privacy", "fanout")
+_QUEUES: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout")
 SHOP = b"""\
 platform: shopify
 name: Tea & Co
@@ -73,7 +73,7 @@ class Run:
         answer: dict[str, Any] = self.load("journey").handler({"Records": [record]}, None)
         return answer
 
-    def drain(self, queue: str) -> list[dict[str, Any]]:
+    def drain(self, queue: QueueName) -> list[dict[str, Any]]:
         """Take everything off a queue, as Lambda is handed it; what was on it is kept to be looked at."""
         url = self.ports.installation.queue_urls[queue]
         found = self.ports.clients.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -229,7 +229,7 @@ def test_what_fails_is_told_without_whom_it_was_about(
     run: Run, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, call: str
 ) -> None:
     """Whatever is raised, logged or answered while AWS fails, tracebacks included."""
-    failed = []
+    failed: list[Any] = []
 
     def fail(params: dict[str, Any], model: Any, **_: Any) -> None:
         if model.name == call and active:
@@ -258,9 +258,9 @@ def test_what_fails_is_told_without_whom_it_was_about(
     records = [
         {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": image}} for image in images
     ]
-    for app, event in (("webhook", hooks[1]), ("journey", {"Records": records})):
+    for name, event in (("webhook", hooks[1]), ("journey", {"Records": records})):
         try:
-            told.append(repr(apps[app].handler(event, None)))
+            told.append(repr(apps[name].handler(event, None)))
         except Exception as error:  # noqa: BLE001 - Lambda prints whatever it is
             import traceback
 
@@ -291,9 +291,8 @@ def test_what_ses_says_of_an_address_is_not_passed_on(
     def refuse(**_: Any) -> None:
         message = f"Email address is not verified. The following identities failed the check: {NEEDLES['email']}"
         status = {"TooManyRequestsException": 429, "InternalFailure": 500}.get(code, 400)
-        raise ClientError(
-            {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "SendEmail"
-        )  # type: ignore[typeddict-item]
+        told: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(told, "SendEmail")
 
     app.clients.ses.meta.events.register("before-call", refuse)
     answer = app.handler({"Records": records}, None)

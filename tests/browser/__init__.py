@@ -1,0 +1,1 @@
+"""Mails as a real browser shows them."""

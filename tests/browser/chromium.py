@@ -130,7 +130,16 @@ def browser(program: str, folder: Path) -> Iterator[Page]:
     (its_in, to), (back, its_out) = os.pipe(), os.pipe()
     with (folder / "chromium.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - the browser that was found, on our own flags
-            [sys.executable, "-c", _LAUNCH, str(its_in), str(its_out), program, *_FLAGS, f"--user-data-dir={folder}/profile"],
+            [
+                sys.executable,
+                "-c",
+                _LAUNCH,
+                str(its_in),
+                str(its_out),
+                program,
+                *_FLAGS,
+                f"--user-data-dir={folder}/profile",
+            ],
             pass_fds=(its_in, its_out),
             stdout=log,
             stderr=log,

@@ -27,7 +27,13 @@ contact: {phone: "+44 20 7946 0000", url: https://acme.example/help}
 logo: {url: https://shop.example/pictures/cup.png, width: 120}
 """
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2
-TITLES = (LONG, "حقيبة جلدية مصنوعة يدوياً", "a \u202e\u2066backwards", "石器茶壺（竹提把，0.9 公升）" * 4, "<b>x</b>" * 30)
+TITLES = (
+    LONG,
+    "حقيبة جلدية مصنوعة يدوياً",
+    "a \u202e\u2066backwards",
+    "石器茶壺（竹提把，0.9 公升）" * 4,
+    "<b>x</b>" * 30,
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,11 @@ def test_a_mail_from_right_to_left_is_the_mirror_of_one_from_left_to_right(
     sides = {}
     for locale in ("en", "ar"):
         page.look(width=640, scheme="light")
-        page.open(site.put(f"/mirror.{locale}", html(found, "cart-reminder-1", locale, found.sample("cart-reminder-1", locale))))
+        page.open(
+            site.put(
+                f"/mirror.{locale}", html(found, "cart-reminder-1", locale, found.sample("cart-reminder-1", locale))
+            )
+        )
         sides[locale] = page.ask(where)
     (picture, title, price, heading), (picture_r, title_r, price_r, heading_r) = sides["en"], sides["ar"]
     assert picture[1] < title[0] < price[0]
@@ -119,11 +129,9 @@ def test_a_latin_name_does_not_turn_an_arabic_sentence_round(page: Page, site: S
     sample = found.sample("cart-reminder-1", "ar")
     person = msgspec.structs.replace(sample.profile, first_name="Ann (VIP)")
     page.look(width=640, scheme="light")
-    page.open(
-        site.put("/bidi", html(found, "cart-reminder-1", "ar", msgspec.structs.replace(sample, profile=person)))
-    )
+    page.open(site.put("/bidi", html(found, "cart-reminder-1", "ar", msgspec.structs.replace(sample, profile=person))))
     spots = page.ask(
-        "(() => { const h1 = document.querySelector('h1'); const walk = document.createTreeWalker(h1, 4); const all = [];"
+        "(() => { const h1 = document.querySelector('h1'), walk = document.createTreeWalker(h1, 4), all = [];"
         " while (walk.nextNode()) { const range = document.createRange(); range.selectNodeContents(walk.currentNode);"
         " all.push([walk.currentNode.data, range.getBoundingClientRect().left]); } return all; })()"
     )

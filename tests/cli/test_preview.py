@@ -70,8 +70,11 @@ def test_it_is_tried_with_somebody_of_ones_own(
 ) -> None:
     """Whose locale decides the language, and whose region how dates are written."""
     own = tmp_path / "own.json"
-    event = '{"type": "order", "id": "1", "updated_at": "2026-03-02T11:20:00Z", "placed_at": "2026-03-02T11:20:00Z", "items": []}'
-    own.write_text(f'{{"profile": {{"first_name": "Omar", "email": "omar@example.com", "locale": "ar-LB"}}, "event": {event}}}')
+    moments = '"updated_at": "2026-03-02T11:20:00Z", "placed_at": "2026-03-02T11:20:00Z"'
+    event = f'{{"type": "order", "id": "1", {moments}, "items": []}}'
+    own.write_text(
+        f'{{"profile": {{"first_name": "Omar", "email": "omar@example.com", "locale": "ar-LB"}}, "event": {event}}}'
+    )
     assert run(content, "order-confirmation", "--profile", str(own)) == 0
     assert "order-confirmation in ar, for omar@example.com" in capsys.readouterr().out
     assert "2 آذار 2026" in (content.parent / "out" / "order-confirmation.ar.txt").read_text("utf-8")

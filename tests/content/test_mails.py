@@ -234,7 +234,11 @@ def test_a_shipped_mail_is_in_three_languages_and_whole_in_each(published: Publi
     assert full is not None
     arabic, chinese = "\u0600-\u06ff", "\u4e00-\u9fff"
     shop = msgspec.structs.replace(SAMPLE_SHOP, name="𝍐", postal_address="𝍑", url="https://shop.example")
-    for locale, own, other in (("ar", arabic, chinese), ("zh-Hant", chinese, arabic), ("en", "A-Za-z", arabic + chinese)):
+    for locale, own, other in (
+        ("ar", arabic, chinese),
+        ("zh-Hant", chinese, arabic),
+        ("en", "A-Za-z", arabic + chinese),
+    ):
         for of in (local_sample(name, locale), bare(sample(name))):
             given = msgspec.structs.replace(of, event=plain(of.event), products={})
             mail = build(full, name, msgspec.structs.replace(given, profile=SamplePerson(locale=locale)), shop)

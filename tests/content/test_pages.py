@@ -31,7 +31,7 @@ def test_a_page_speaks_as_the_mail_did_else_as_the_browser_asks(locale: str, acc
 @pytest.mark.parametrize("spoken", SPOKEN)
 @pytest.mark.parametrize("shop", [NAME, None], ids=["named", "unknown"])
 def test_a_page_is_whole_in_every_language(spoken: str, shop: str | None) -> None:
-    """The one that asks has the only form, which posts; no page has a gap where a name would stand, or somebody's HTML."""
+    """The one that asks has the only form, which posts; none has a gap for a name, or somebody's HTML."""
     asks, confirms, fails = pages.ask(shop, spoken), pages.done(shop, spoken), pages.bad_link(spoken)
     direction = "rtl" if spoken == "ar" else "ltr"
     for page in (asks, confirms, fails):

@@ -1,8 +1,8 @@
-"""Each function does all of its work with the rights that the template gives it, and leaves nobody's particulars behind.
+"""Each function does its work with the rights that the template gives it, and leaves nobody's particulars behind.
 
-The demo's day, an upload, a campaign and a customer's privacy requests, on the deployed template with `AUTH=true`: the
-emulator then checks every call against the calling function's own role. SES is the local one, which checks nothing: what
-`send` may do there is in tests/architecture/test_permissions.py alone.
+The demo's day, an upload, a campaign and a customer's privacy requests, on the deployed template with `AUTH=true`:
+the emulator then checks every call against the calling function's own role. SES is the local one, which checks
+nothing: what `send` may do there is in tests/architecture/test_permissions.py alone.
 """
 
 from __future__ import annotations
@@ -188,8 +188,8 @@ def _names(there: World) -> Iterator[str]:
         for page in stack.dynamodb.get_paginator("scan").paginate(TableName=stack.tables[table.title()]):
             yield from (repr({name: item[name] for name in keys if name in item}) for item in page["Items"])
     for bucket in (stack.outputs["RawBucketName"], stack.content_bucket):
-        for page in stack.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            yield from (listed["Key"] for listed in page.get("Contents", []))
+        for files in stack.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            yield from (listed["Key"] for listed in files.get("Contents", []))
     yield from (
         schedule["Name"] for schedule in stack.scheduler.list_schedules(GroupName=stack.schedule_group)["Schedules"]
     )

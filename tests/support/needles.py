@@ -1,4 +1,4 @@
-"""A person whose every particular is a needle: planted in what comes in, and looked for where nothing personal may be."""
+"""A person whose every particular is a needle, planted in what comes in and looked for where nobody may be named."""
 
 from __future__ import annotations
 
@@ -75,14 +75,30 @@ def checkout_body(now: str) -> dict[str, Any]:
         "city": NEEDLES["city"], "zip": NEEDLES["postcode"], "country_code": "NL", "phone": NEEDLES["phone"],
     }  # fmt: skip
     return {
-        "token": NEEDLES["checkout"], "cart_token": NEEDLES["cart"], "email": NEEDLES["email"], "phone": NEEDLES["national phone"],
-        "created_at": now, "updated_at": now, "currency": "EUR", "buyer_accepts_marketing": True, "customer_locale": "nl",
-        "buyer_accepts_sms_marketing": True, "sms_marketing_phone": NEEDLES["phone"],
-        "customer": {"id": 4_711_001, "email": NEEDLES["email"], "first_name": NEEDLES["first name"], "last_name": NEEDLES["last name"], "phone": NEEDLES["phone"]},
-        "billing_address": place, "shipping_address": place, "total_price": "9.50",
+        "token": NEEDLES["checkout"],
+        "cart_token": NEEDLES["cart"],
+        "email": NEEDLES["email"],
+        "phone": NEEDLES["national phone"],
+        "created_at": now,
+        "updated_at": now,
+        "currency": "EUR",
+        "buyer_accepts_marketing": True,
+        "customer_locale": "nl",
+        "buyer_accepts_sms_marketing": True,
+        "sms_marketing_phone": NEEDLES["phone"],
+        "customer": {
+            "id": 4_711_001,
+            "email": NEEDLES["email"],
+            "first_name": NEEDLES["first name"],
+            "last_name": NEEDLES["last name"],
+            "phone": NEEDLES["phone"],
+        },
+        "billing_address": place,
+        "shipping_address": place,
+        "total_price": "9.50",
         "line_items": [{"product_id": 1, "variant_id": 2, "title": "Sencha", "quantity": 1, "price": "9.50"}],
         "abandoned_checkout_url": f"https://tea.example/recover?key={NEEDLES['recovery']}",
-    }  # fmt: skip
+    }
 
 
 def order_body(now: str) -> dict[str, Any]:

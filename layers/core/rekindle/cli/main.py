@@ -18,7 +18,7 @@ COMMANDS = {
     "export": "Write a shop's stored events to a file, one a line.",
     "lint": "Check a folder of flows, mails and shops as publishing would.",
     "normalise": "Print the events that a webhook's body tells.",
-    "preview": "Show a mail as somebody would get it, or all of them on one page.",
+    "preview": "Show a mail as somebody would get it, or all on one page.",
     "publish": "Upload content and say what became of it; go back; list.",
     "redrive": "Put back what functions gave up on: dead letters, stuck events.",
     "replay": "Read a shop's stored webhooks again, with today's code.",

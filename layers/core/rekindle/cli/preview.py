@@ -100,7 +100,7 @@ def preview(
     pictures: Path | None,
     opened: bool,
 ) -> None:
-    """Show the mail NAME as somebody would get it: HTML, text, and a file that mail programs open.
+    r"""Show the mail NAME as somebody would get it: HTML, text, and a file that mail programs open.
 
     It is made as publishing and sending make it, from the files of a folder, also while other mails there are broken.
     Whom it is for: the mail's sample.json, in the language's folder if there is one; another file (--profile); or a
@@ -205,7 +205,9 @@ def _customer(sample: Sample, asked: _Asked) -> tuple[Profile, Run, Mapping[str,
             raise click.ClickException(f"nobody is known by this address in {shop}")
         run = _newest_about(profile, sample)
         if run is None:
-            click.echo("They are in no flow that is about what this mail is about: the sample's event is shown.", err=True)
+            click.echo(
+                "They are in no flow that is about what this mail is about: the sample's event is shown.", err=True
+            )
             return profile, sample.trip("draft"), sample.products
         return profile, run, DynamoOutbox(clients, deployed.tables).products(shop, product_ids(run))
 
@@ -222,7 +224,9 @@ def _report(mail: Preview) -> None:
     click.echo(f"  preheader  {mail.preheader or '–'}")
     click.echo(f"  size       {size / 1000:.1f} KB of the {CLIPPED // 1000} KB that Gmail shows")
     if len(subject) > _LONG_SUBJECT:
-        click.echo(f"  The subject has {len(subject)} characters: phones show about {_LONG_SUBJECT // 2} to {_LONG_SUBJECT}.")
+        click.echo(
+            f"  The subject has {len(subject)} characters: phones show about {_LONG_SUBJECT // 2} to {_LONG_SUBJECT}."
+        )
     if size > CLIPPED:
         click.echo("  Gmail will hide the end of it, with the unsubscribe link: show fewer items.")
 

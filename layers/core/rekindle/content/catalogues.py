@@ -1,8 +1,8 @@
 """The words of mails by language: `emails/<mail>/texts/<locale>.yaml`, put into the one body that all languages share.
 
-It happens at publish, in the source: `{{ texts.title }}` becomes what the catalogue says, with that file and line, and a
-text that counts becomes `if`s by CLDR's plural rules. So `send` renders one flat template in the reader's language, and
-no language costs anything. Publish only: imports Babel, through `rekindle.content.locales`.
+It happens at publish, in the source: `{{ texts.title }}` becomes what the catalogue says, with that file and line, and
+a text that counts becomes `if`s by CLDR's plural rules. So `send` renders one flat template in the reader's language,
+and no language costs anything. Publish only: imports Babel, through `rekindle.content.locales`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Place = Literal["html", "escaped", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text as it was written: `forms` has `other` alone, or one for each plural form; `count` is what they count."""
+    """One text as it was written: `forms` has `other` alone, or each plural form; `count` is what they count."""
 
     forms: Mapping[str, str]
     file: str

@@ -94,7 +94,9 @@ def compile_mail(
     for other in compiled.values():
         first.event_fields = other.event_fields | first.event_fields
     first.translations = {locale: one.template for locale, one in compiled.items()}
-    lacking = sorted({tag for one in wanted if spoken and not languages.pick(spoken, one) and (tag := languages.base(one))})
+    lacking = sorted(
+        {tag for one in wanted if spoken and not languages.pick(spoken, one) and (tag := languages.base(one))}
+    )
     first.gaps = (
         *(gap for voice in voices for gap in voice.gaps.values()),
         *(Gap(tag, None, f"{root}{name}/texts/{tag}.yaml", f"{root}{name}", None) for tag in lacking),

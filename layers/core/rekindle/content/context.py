@@ -30,6 +30,7 @@ MAX_ITEMS = 100
 _NAME, _TITLE, _URL, _TEXT = 60, 200, 2_000, 4_000
 _MAX_PARTS = 50
 _NO_HISTORY = History()
+_NO_TRAITS: dict[str, Any] = dict.fromkeys(STANDARD_TRAITS)
 
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]+")
 _LINKISH = re.compile(r"[@<>\\]|//|\w\.\w\w|\bwww\b", re.IGNORECASE)
@@ -133,7 +134,8 @@ def _shop(shop: Shop, form: Format) -> dict[str, Any]:
 def _profile(profile: Profile, shop: Shop) -> dict[str, Any]:
     person = profile.person
     past = history(profile) if profile.orders else _NO_HISTORY
-    traits = _open({name: trait.value for name, trait in profile.traits.items()}, said)
+    known = profile.traits
+    traits = _open({name: trait.value for name, trait in known.items()}, said) if known else {}
     return {
         "first_name": name(person.first_name),
         "last_name": name(person.last_name),
@@ -148,7 +150,7 @@ def _profile(profile: Profile, shop: Shop) -> dict[str, Any]:
         "spent": past.revenue.get(shop.currency, Decimal(0)),
         "first_order_at": past.first_order_at,
         "last_order_at": past.last_order_at,
-        **{trait: traits.get(trait) for trait in STANDARD_TRAITS},
+        **({trait: traits.get(trait) for trait in STANDARD_TRAITS} if traits else _NO_TRAITS),
         "interests": traits["interests"] if isinstance(traits.get("interests"), list) else [],
         "traits": traits,
     }

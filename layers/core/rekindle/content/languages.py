@@ -35,7 +35,7 @@ def canonical(raw: str) -> str:
 
 @lru_cache(maxsize=1_000)
 def chain(raw: str) -> tuple[str, ...]:
-    """Return the tag and what it falls back to, the nearest first: `ar-SA`, `ar`; but never from one Chinese to another.
+    """Return the tag and what it falls back to, the nearest first; but never from one Chinese to another.
 
     >>> chain("zh-TW")
     ('zh-Hant-TW', 'zh-Hant')

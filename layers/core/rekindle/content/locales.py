@@ -81,7 +81,9 @@ def freeze_language(code: str) -> Format:
     regions = {
         languages.region(tag): change
         for tag in sorted(known)
-        if languages.base(tag) == languages.base(code) and languages.region(tag) and tag.count("-") == code.count("-") + 1
+        if languages.base(tag) == languages.base(code)
+        and languages.region(tag)
+        and tag.count("-") == code.count("-") + 1
         if (change := _change(general, freeze(tag))) != Change()
     }
     return msgspec.structs.replace(general, regions=regions)

@@ -49,7 +49,6 @@ button:focus-visible {{ outline: 3px solid #4c8bf5; outline-offset: 3px; }}
 """)
 
 
-
 _TEXTS: dict[str, dict[str, str]] = {
     "en": {
         "ask": "Unsubscribe from {shop}?",
@@ -64,8 +63,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "Mails about your orders still reach you.",
         "close": "You can close this page.",
         "bad": "This link does not work",
-        "bad_said": "It may have been cut in two by your mail program. Open the mail again and use the link at its end, "
-        "or answer the mail: the shop will see to it.",
+        "bad_said": "It may have been cut in two by your mail program. Open the mail again and use the link at its "
+        "end, or answer the mail: the shop will see to it.",
     },
     "ar": {
         "ask": "إلغاء الاشتراك في رسائل {shop}؟",
@@ -92,8 +91,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "done_said_nameless": "電子報與優惠訊息不會再寄到這個信箱，但與訂單有關的通知仍會寄給您。",
         "close": "您可以關閉此頁面。",
         "bad": "這個連結無法使用",
-        "bad_said": "連結可能被您的郵件程式截斷了。請重新打開郵件，使用信末的連結；"
-        "或直接回覆該郵件，商店會為您處理。",
+        "bad_said": "連結可能被您的郵件程式截斷了。請重新打開郵件，使用信末的連結；或直接回覆該郵件，商店會為您處理。",
     },
 }
 _RTL = frozenset({"ar"})
@@ -112,9 +110,7 @@ def ask(shop: str | None, spoken: str = "en") -> str:
 
 def done(shop: str | None, spoken: str = "en") -> str:
     """Return the page that confirms."""
-    return _page(
-        spoken, shop, "done", _paragraph(spoken, shop, "done_said"), _paragraph(spoken, shop, "close")
-    )
+    return _page(spoken, shop, "done", _paragraph(spoken, shop, "done_said"), _paragraph(spoken, shop, "close"))
 
 
 def bad_link(spoken: str = "en") -> str:

@@ -85,7 +85,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     rendered: Rendered
     preheader: str = ""
 
-    def eml(self, headers: Mapping[str, str] = {}) -> bytes:  # noqa: B006 - never changed
+    def eml(self, headers: Mapping[str, str] = {}) -> bytes:
         """Return it as a file that mail programs open."""
         mail = EmailMessage(policy=SMTP)
         mail["From"] = formataddr((self.shop.sender_name, self.shop.sender_email))

@@ -134,7 +134,7 @@ class ShopFile(_Model):
     )
     locales: list[Annotated[str, AfterValidator(_locale)]] = Field(
         [],
-        description="The languages that its mails are written in; its own alone unless said. Each customer gets theirs.",
+        description="What its mails are written in; its own alone unless said. Each customer gets theirs.",
         examples=[["en", "ar", "zh-Hant"]],
     )
     zone: Annotated[str, AfterValidator(_zone)] = Field(description="IANA time zone.", examples=["Europe/London"])

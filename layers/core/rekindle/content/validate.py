@@ -349,7 +349,10 @@ class _Look:
         file = sample_file(self._texts, template.name, template.locale)
         if file is None:
             self._problem(
-                "the mail has no sample", f"emails/{template.name}/sample.json", None, "add sample.json, so that it can be tried out and previewed"
+                "the mail has no sample",
+                f"emails/{template.name}/sample.json",
+                None,
+                "add sample.json, so that it can be tried out and previewed",
             )
             return
         try:
@@ -405,7 +408,9 @@ class _Look:
 def sample_file(paths: Container[str], mail: str, locale: str) -> str | None:
     """Return where the sample of a mail in this language stands: in the language's folder, else beside the body."""
     folders = [f"emails/{mail}/{tag}/" for tag in languages.chain(locale)]
-    return next((at for at in (*(f"{one}sample.json" for one in folders), f"emails/{mail}/sample.json") if at in paths), None)
+    return next(
+        (at for at in (*(f"{one}sample.json" for one in folders), f"emails/{mail}/sample.json") if at in paths), None
+    )
 
 
 def formats_for(mails: Mapping[str, CompiledMail], shops: Mapping[str, Shop]) -> dict[str, Format]:
