@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from rekindle.domain.errors import MalformedBodyError
+from rekindle.content import sandbox
+from rekindle.domain.errors import ContentError, MalformedBodyError
 from rekindle.domain.facts import Order, Product
+from rekindle.flow.conditions import Condition
 from rekindle.service.notices import read_notice
 from rekindle.shops import contact
 from rekindle.shops.reading import MAX_ROWS, MAX_TEXT
@@ -116,6 +118,8 @@ def test_what_cannot_be_an_id_of_ours_is_no_message(claimed: str) -> None:
     ("target", "found"),
     [
         ("traits", "vip: 0x" + "F" * 6_000),
+        ("manners", 'quiet:\n  email: {from: "\\ud800", until: "08:00"}'),
+        ("manners", "quiet: &a {email: &a x}"),
         ("flows", "steps:\n  - wait: 0x" + "F" * 6_000),
         ("samples of mails", '{"event": ' + "[" * 3_000),
         ("events of simulate", b'{"a":' * 3_000),
@@ -123,6 +127,15 @@ def test_what_cannot_be_an_id_of_ours_is_no_message(claimed: str) -> None:
 )
 def test_what_a_parser_fell_over_it_refuses(target: str, found: Any) -> None:
     TARGETS[target].attack(found)
+
+
+@pytest.mark.parametrize("source", ["'\\ud800'", "'a\\udfff' == event.id", "('x', '\\ud800')"])
+def test_half_a_character_gets_into_no_expression(source: str) -> None:
+    """As a trait it was stored nowhere, and in a mail it was sent by nobody: the customer stood still."""
+    with pytest.raises(ContentError):
+        Condition(source)
+    with pytest.raises(ContentError):
+        sandbox.compiled(f"{{{{ {source} }}}}", "f", html=True)
 
 
 def test_half_a_character_in_a_body_is_a_wrong_signature(doors: Doors) -> None:

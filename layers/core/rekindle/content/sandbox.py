@@ -18,7 +18,7 @@ from jinja2.runtime import Context, LoopContext
 from rekindle.content import formats
 from rekindle.content.formats import Format
 from rekindle.domain.errors import ContentError
-from rekindle.flow.sandbox import Sandbox
+from rekindle.flow.sandbox import Sandbox, is_whole
 
 #: The longest source and the longest output, in characters. Gmail cuts a mail off at 102 KB anyway.
 MAX_SOURCE = 300_000
@@ -411,6 +411,8 @@ def _check(node: nodes.Node, file: str, depth: int) -> None:
         raise ContentError(
             f"unknown test '{node.name}'", file=file, line=node.lineno, hint=f"there are {', '.join(_TESTS)}"
         )
+    if isinstance(node, nodes.Const) and isinstance(node.value, str) and not is_whole(node.value):
+        raise ContentError("a text holds half a character", file=file, line=node.lineno)
     if isinstance(node, nodes.Const) and isinstance(node.value, (int, float)) and abs(node.value) > 10**15:
         raise ContentError("the number is too large", file=file, line=node.lineno)
     for child in node.iter_child_nodes():

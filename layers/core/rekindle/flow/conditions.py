@@ -27,7 +27,7 @@ from rekindle.domain.profile import TraitValue
 from rekindle.domain.traits import MAX_LIST, MAX_TEXT
 from rekindle.flow.library import Library, duration
 from rekindle.flow.program import Ask, ask_key, merged_asks
-from rekindle.flow.sandbox import Sandbox, lookup, paths_of
+from rekindle.flow.sandbox import Sandbox, is_whole, lookup, paths_of
 from rekindle.flow.view import PROFILE, RECENT, RUN, SEGMENTS, SHOP
 
 _ALLOWED = frozenset({
@@ -298,6 +298,8 @@ def _check(node: nodes.Node, depth: int) -> None:
             nodes.Name(name=str(name)) | nodes.Getattr(attr=str(name)) | nodes.Getitem(arg=nodes.Const(value=str(name)))
         ) if name.startswith("_") or name in _RESERVED:
             raise ContentError(f"unknown name '{name}'")
+        case nodes.Const(value=str(text)) if not is_whole(text):
+            raise ContentError("a text holds half a character", hint="write the character itself")
         case nodes.Const(value=int() | float()) if abs(node.value) > _MAX_NUMBER:
             raise ContentError("the number is too large")
         case _:

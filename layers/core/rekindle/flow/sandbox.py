@@ -81,6 +81,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+def is_whole(text: str) -> bool:
+    """Whether every character is one: an escape can write half of one, which nothing could store or send."""
+    return text.isprintable() or not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 def paths_of(tree: nodes.Node) -> dict[str, int]:
     """Return every dotted path that is read (`event.items`), with the line where it stands first."""
     found: dict[str, int] = {}

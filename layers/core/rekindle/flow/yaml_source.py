@@ -7,10 +7,12 @@ ruamel.yaml inside the one function that needs it: only `publish` and `lint` eve
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rekindle.domain.errors import ContentError
+from rekindle.flow.sandbox import is_whole
 
 #: The largest file that is read, in characters: about a hundred times a long flow.
 MAX_LENGTH = 500_000
@@ -58,7 +60,10 @@ def load(text: str, file: str) -> tuple[Any, Positions]:
     yaml = YAML(typ="safe", pure=True)
     try:
         # One document, as nodes: constructing them here keeps every line and lets nothing but plain values through.
-        node = yaml.compose(text)
+        with warnings.catch_warnings():
+            # Of anchors that stand twice: none may stand at all.
+            warnings.simplefilter("ignore")
+            node = yaml.compose(text)
         walker = _Walker(yaml.constructor, file)
         data = walker.value(node, ()) if node is not None else None
     except MarkedYAMLError as problem:
@@ -119,7 +124,7 @@ class _Walker:
                 raise self._error(key_node, "a key must be one word or text", "put a text with braces between quotes")
             if _tag(key_node) == "merge":
                 raise self._error(key_node, "merge keys (<<) are not supported", "write the values out")
-            key = str(key_node.value)
+            key = self._text(key_node)
             if key in result:
                 before = self.lines[(*path, key)]
                 raise self._error(
@@ -139,7 +144,7 @@ class _Walker:
     def _scalar(self, node: Any) -> Any:
         tag = _tag(node)
         if tag in {"str", "timestamp"}:
-            return str(node.value)
+            return self._text(node)
         if tag in {"null", "bool", "int", "float"}:
             try:
                 value = self._constructor.construct_object(node)
@@ -152,6 +157,14 @@ class _Walker:
             return value
         raise self._error(
             node, f"the tag {node.tag or '!'} is not supported", "put a text that begins with ! between quotes"
+        )
+
+    def _text(self, node: Any) -> str:
+        text = str(node.value)
+        if is_whole(text):
+            return text
+        raise self._error(
+            node, "a character that no text may hold", "write the character itself, and not two halves of it"
         )
 
     def _line(self, node: Any) -> int:

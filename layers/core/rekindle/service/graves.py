@@ -34,8 +34,8 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
 
     An address, an account or an order of theirs is enough, whoever else it names: else an old order that comes late
     would bring an erased address back by way of an account that lives. Otherwise the strongest contact point that leads
-    to anybody decides (`people.share_out`). What names a profile instead of a contact point cannot be said of a new one,
-    so it goes with the profile.
+    to anybody decides (`people.share_out`). What names a profile instead of a contact point cannot be said of a new
+    one, so it goes with the profile.
     """
     if event.profile_id is not None:
         _, found = trail(load, event.profile_id)
