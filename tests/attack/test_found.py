@@ -51,7 +51,7 @@ def test_an_entity_of_thousands_of_digits_is_a_name_like_any_other(topic: str) -
 
 
 def test_an_id_is_never_too_long_for_a_key() -> None:
-    """A product's was part of a DynamoDB key as it came: what was over 2,048 bytes could be accepted and never applied."""
+    """A product's was part of a key as it came: what was over 2,048 bytes could be accepted and never applied."""
     for topic, body in (
         ("products/update", {"id": "p" * 3_000}),
         ("orders/create", {"id": 1, "line_items": [{"product_id": "p" * 3_000}]}),

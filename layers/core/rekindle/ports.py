@@ -800,8 +800,8 @@ class Vault(Protocol):
         """Take the body and the events out of the delivery, also from the bucket; keep its id, so that it stays known.
 
         `events` are left in their place; `known` are those that stood there when that was decided (`None`: whatever
-        stands there). Return how many files were deleted from the bucket. A delivery that does not exist stays so. Raises
-        `ConflictError` when other events stand there by now: somebody else has stripped it of theirs.
+        stands there). Return how many files were deleted from the bucket. A delivery that does not exist stays so.
+        Raises `ConflictError` when other events stand there by now: somebody else has stripped it of theirs.
         """
         ...
 

@@ -411,12 +411,17 @@ def _check(node: nodes.Node, file: str, depth: int) -> None:
         raise ContentError(
             f"unknown test '{node.name}'", file=file, line=node.lineno, hint=f"there are {', '.join(_TESTS)}"
         )
-    if isinstance(node, nodes.Const) and isinstance(node.value, str) and not is_whole(node.value):
-        raise ContentError("a text holds half a character", file=file, line=node.lineno)
-    if isinstance(node, nodes.Const) and isinstance(node.value, (int, float)) and abs(node.value) > 10**15:
-        raise ContentError("the number is too large", file=file, line=node.lineno)
+    if isinstance(node, nodes.Const):
+        _check_constant(node, file)
     for child in node.iter_child_nodes():
         _check(child, file, depth + 1)
+
+
+def _check_constant(node: nodes.Const, file: str) -> None:
+    if isinstance(node.value, str) and not is_whole(node.value):
+        raise ContentError("a text holds half a character", file=file, line=node.lineno)
+    if isinstance(node.value, (int, float)) and abs(node.value) > 10**15:
+        raise ContentError("the number is too large", file=file, line=node.lineno)
 
 
 def _check_filter(node: nodes.Filter, file: str) -> None:

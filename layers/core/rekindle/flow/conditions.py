@@ -298,14 +298,19 @@ def _check(node: nodes.Node, depth: int) -> None:
             nodes.Name(name=str(name)) | nodes.Getattr(attr=str(name)) | nodes.Getitem(arg=nodes.Const(value=str(name)))
         ) if name.startswith("_") or name in _RESERVED:
             raise ContentError(f"unknown name '{name}'")
-        case nodes.Const(value=str(text)) if not is_whole(text):
-            raise ContentError("a text holds half a character", hint="write the character itself")
-        case nodes.Const(value=int() | float()) if abs(node.value) > _MAX_NUMBER:
-            raise ContentError("the number is too large")
+        case nodes.Const():
+            _check_constant(node.value)
         case _:
             pass
     for child in node.iter_child_nodes():
         _check(child, depth + 1)
+
+
+def _check_constant(value: object) -> None:
+    if isinstance(value, str) and not is_whole(value):
+        raise ContentError("a text holds half a character", hint="write the character itself")
+    if isinstance(value, int | float) and abs(value) > _MAX_NUMBER:
+        raise ContentError("the number is too large")
 
 
 def _check_call(node: nodes.Call) -> None:
