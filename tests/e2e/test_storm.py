@@ -89,6 +89,7 @@ def _storm(there: World, rng: random.Random) -> Aftermath:
     patience = 120 + SIZE / 10
 
     faults: list[Any] = ["throttle"] * 8 + ["slow"] * 8 + ["reject"] * 3 + ["lose_answer"] * 3 + ["fail"] * 2 + ["hang"]
+    faults *= max(1, SIZE // 1000)
     faults += [None] * len(faults)
     rng.shuffle(faults)
     ses.plan(*faults)

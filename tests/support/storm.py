@@ -214,11 +214,15 @@ class Process:
 
 
 def emulator_and_workers(pid: int) -> tuple[Process, list[Process]]:
-    """Return the emulator, and the processes that it runs functions in: its children."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True).stdout  # noqa: S607
-    rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    itself = next(Process(own, size / 1024) for own, _, size in rows if own == pid)
-    return itself, [Process(own, size / 1024) for own, parent, size in rows if parent == pid]
+    """Return the emulator, and the processes that it runs functions in: its children.
+
+    A child that is only just being started is still the emulator's image, and shows the emulator's memory: left out.
+    """
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss=,args="], capture_output=True, text=True, check=True)  # noqa: S607
+    rows = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
+    found = {int(own): (int(parent), Process(int(own), int(size) / 1024), rest) for own, parent, size, *rest in rows}
+    _, itself, started_as = found[pid]
+    return itself, [each for parent, each, rest in found.values() if parent == pid and rest and rest != started_as]
 
 
 @dataclass
