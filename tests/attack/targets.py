@@ -25,7 +25,15 @@ from rekindle.cli.buckets import EventsError, Wanted
 from rekindle.cli.buckets import read as read_events
 from rekindle.content import sandbox
 from rekindle.content.catalogues import read_catalogue
-from rekindle.content.links import BadLinkError, Unsubscribe, read_unsubscribe, sign_unsubscribe
+from rekindle.content.links import (
+    BadLinkError,
+    Unsubscribe,
+    Visit,
+    read_unsubscribe,
+    read_visit,
+    sign_unsubscribe,
+    sign_visit,
+)
 from rekindle.content.playbook import decode_mails
 from rekindle.content.samples import parse_sample
 from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms
@@ -275,13 +283,21 @@ LINK_KEYS = {"k2": b"the second key", "k1": b"the first key"}
 CLAIM = Unsubscribe(shop="tea", channel="email", address="f" * 32, message="m" * 32, profile="p" * 32)
 
 
-def _token(token: str) -> None:
-    try:
-        claim = read_unsubscribe(LINK_KEYS, token)
-    except BadLinkError:
-        return
-    assert token in _TOKENS
-    assert claim == CLAIM
+VISIT = Visit(shop="tea", profile="p" * 32, until=1_772_442_000)
+
+
+def _token(read: Callable[..., Any], claim: object, ours: tuple[str, ...]) -> Callable[[str], None]:
+    """Return what attacks tokens of one purpose: `ours` are read as what was signed, and nothing else is."""
+
+    def attack(token: str) -> None:
+        try:
+            found = read(LINK_KEYS, token)
+        except BadLinkError:
+            return
+        assert token in ours
+        assert found == claim
+
+    return attack
 
 
 def _refused_or_read(parse: Callable[..., Any], file: str) -> Callable[[str], None]:
@@ -566,6 +582,8 @@ def _state() -> tuple[Any, Any]:
 _PROFILE, _EVENTS = _state()
 _EVENT_LINES = b"\n".join(msgspec.json.encode(event) for event in _EVENTS)
 _TOKENS = tuple(sign_unsubscribe({name: key}, CLAIM) for name, key in LINK_KEYS.items())
+_VISITS = tuple(sign_visit({name: key}, VISIT) for name, key in LINK_KEYS.items())
+_SPOILT = ("=", ".", "..", "k1", "k2.", "A", "-", "_", "/", "+", "%2e", "\x00", "ö", " ", "\ud800", "A" * 2_000)
 
 TARGETS: Mapping[str, Target] = {
     "webhooks of Shopify": Target(
@@ -578,12 +596,14 @@ TARGETS: Mapping[str, Target] = {
     ),
     "unsubscribe tokens": Target(
         ("content.links.read_unsubscribe",),
-        hostile.edited(
-            _TOKENS,
-            ("=", ".", "..", "k1", "k2.", "A", "-", "_", "/", "+", "%2e", "\x00", "ö", " ", "\ud800", "A" * 2_000),
-        )
-        | st.text(max_size=80),
-        _token,
+        hostile.edited(_TOKENS, _SPOILT) | st.text(max_size=80),
+        _token(read_unsubscribe, CLAIM, _TOKENS),
+        200,
+    ),
+    "visit tokens": Target(
+        ("content.links.read_visit",),
+        hostile.edited((*_VISITS, *_TOKENS), _SPOILT) | st.text(max_size=80),
+        _token(read_visit, VISIT, _VISITS),
         200,
     ),
     "flows": Target(

@@ -16,7 +16,15 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.content import links
-from rekindle.content.links import BadLinkError, Unsubscribe, read_unsubscribe, sign_unsubscribe
+from rekindle.content.links import (
+    BadLinkError,
+    Unsubscribe,
+    Visit,
+    read_unsubscribe,
+    read_visit,
+    sign_unsubscribe,
+    sign_visit,
+)
 
 Keys = Mapping[str, bytes]
 KEYS: Keys = {"k2": b"second" * 10, "k1": b"first" * 10}
@@ -31,7 +39,10 @@ class Kind(NamedTuple):
 
 
 CLAIM = Unsubscribe(shop="tea", channel="email", address="a" * 32, message="m" * 32, profile="p" * 32)
-KINDS: Mapping[str, Kind] = {"unsubscribe": Kind(sign_unsubscribe, read_unsubscribe, CLAIM)}
+KINDS: Mapping[str, Kind] = {
+    "unsubscribe": Kind(sign_unsubscribe, read_unsubscribe, CLAIM),
+    "visit": Kind(sign_visit, read_visit, Visit(shop="tea", profile="p" * 32, until=1_772_442_000)),
+}
 each = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
@@ -76,7 +87,8 @@ def test_a_claim_of_another_shop_or_person_needs_a_signature_of_its_own(kind: Ki
     """Every field is signed: a claim in which one is changed, under the signature of the first, is refused."""
     name, _, mark = kind.sign(KEYS, kind.claim).split(".")
     for field in kind.claim.__struct_fields__:
-        changed = replace(kind.claim, **{field: "x" + getattr(kind.claim, field)[1:]})
+        value = getattr(kind.claim, field)
+        changed = replace(kind.claim, **{field: value + 1 if isinstance(value, int) else "x" + value[1:]})
         payload = links._encode(msgspec.msgpack.encode(changed)).decode()
         assert changed != kind.claim
         assert refused(kind, f"{name}.{payload}.{mark}")

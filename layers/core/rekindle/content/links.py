@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,8 @@ from rekindle.domain.errors import RequestError
 
 _MAX_TOKEN = 1_000
 _SIGNATURE = 16
+
+_Claim = TypeVar("_Claim", bound=Struct)
 
 
 class BadLinkError(RequestError):
@@ -41,24 +44,60 @@ class Unsubscribe(Struct, frozen=True, array_like=True):
     locale: str = ""
 
 
+class Visit(Struct, frozen=True, array_like=True):
+    """Whose mail a visit to the shop came from: what a click may add to the shop's address, as `VISIT_PARAMETER`.
+
+    The site script hands it back with its browser's id, and that browser then belongs to this profile. `until` is in
+    seconds since 1970, a few hours after the click (`VISIT_LIFE`): an address that is passed on soon says nothing more.
+    """
+
+    shop: str
+    profile: str
+    until: int
+
+
+#: The name of the parameter, in the query of an address in the shop.
+VISIT_PARAMETER = "rk_visit"
+#: Seconds from the click.
+VISIT_LIFE = 2 * 3600
+
+
 def sign_unsubscribe(keys: Mapping[str, bytes], claim: Unsubscribe) -> str:
     """Return the token, at most a few hundred URL-safe characters, signed with the current (first) key."""
-    name, key = next(iter(keys.items()))
-    payload = msgspec.msgpack.encode(claim)
-    body = name.encode() + b"." + _encode(payload)
-    return (body + b"." + _encode(_mac(key, "unsubscribe", body))).decode()
+    return _sign(keys, "unsubscribe", claim)
 
 
 def read_unsubscribe(keys: Mapping[str, bytes], token: str) -> Unsubscribe:
     """Return what the token claims. Raises `BadLinkError` for anything that was not signed here for this purpose."""
+    return _read(keys, "unsubscribe", token, Unsubscribe)
+
+
+def sign_visit(keys: Mapping[str, bytes], claim: Visit) -> str:
+    """Return the token, some 130 URL-safe characters, signed with the current (first) key."""
+    return _sign(keys, "visit", claim)
+
+
+def read_visit(keys: Mapping[str, bytes], token: str) -> Visit:
+    """Return what the token claims, however old. Raises `BadLinkError` as `read_unsubscribe` does."""
+    return _read(keys, "visit", token, Visit)
+
+
+def _sign(keys: Mapping[str, bytes], purpose: str, claim: Struct) -> str:
+    name, key = next(iter(keys.items()))
+    payload = msgspec.msgpack.encode(claim)
+    body = name.encode() + b"." + _encode(payload)
+    return (body + b"." + _encode(_mac(key, purpose, body))).decode()
+
+
+def _read(keys: Mapping[str, bytes], purpose: str, token: str, kind: type[_Claim]) -> _Claim:
     try:
         raw = token.encode("ascii")
         body, _, signature = raw.rpartition(b".")
         name, _, payload = body.partition(b".")
         key = keys[name.decode()]
-        if len(raw) > _MAX_TOKEN or not hmac.compare_digest(signature, _encode(_mac(key, "unsubscribe", body))):
+        if len(raw) > _MAX_TOKEN or not hmac.compare_digest(signature, _encode(_mac(key, purpose, body))):
             raise BadLinkError("the signature does not match")
-        return msgspec.msgpack.decode(_decode(payload), type=Unsubscribe)
+        return msgspec.msgpack.decode(_decode(payload), type=kind)
     except (KeyError, ValueError, UnicodeError, binascii.Error, msgspec.MsgspecError) as error:
         raise BadLinkError("not a link of ours") from error
 
