@@ -133,6 +133,30 @@ def test_an_open_message_must_say_since_when(outbox: Any) -> None:
         outbox.record(a_message("unknown", leased_at=None))
 
 
+@pytest.mark.parametrize("count", [1, 3, 60])
+def test_where_the_links_lead_is_written_with_the_lease_and_changed_by_nothing_else(outbox: Any, count: int) -> None:
+    """Few are kept as they are, many compressed: they read the same."""
+    targets = tuple(f"https://tea.example/products/{n}?variant={n}#über" for n in range(count))
+    assert outbox.lease(replace(a_lease(), message=a_message(targets=targets))) == "taken"
+    assert outbox.message(MAIL) == a_message(targets=targets)
+    others = ("https://elsewhere.example/",)
+    assert outbox.record(a_message("sent", vendor_id="v1", at=LATER, targets=others), token="t1")
+    assert outbox.progress(a_message("delivered", at=LATEST, targets=others), ["sent"])
+    assert outbox.message(MAIL) == a_message("delivered", vendor_id="v1", at=LATEST, targets=targets)
+
+
+def test_a_new_lease_has_the_links_of_its_own_mail(outbox: Any) -> None:
+    outbox.lease(replace(a_lease(), message=a_message(targets=("https://tea.example/a", "https://tea.example/b"))))
+    outbox.record(a_message("reopened", why="throttled", at=LATER), token="t1")
+    outbox.lease(replace(a_lease("t2"), message=a_message(token="t2", targets=("https://tea.example/c",))))
+    assert outbox.message(MAIL).targets == ("https://tea.example/c",)
+
+
+def test_what_was_never_leased_leads_nowhere(outbox: Any) -> None:
+    assert outbox.record(a_message("skipped", targets=("https://tea.example/a",)))
+    assert outbox.message(MAIL).targets == ()
+
+
 # --- recording
 
 

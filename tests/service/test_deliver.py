@@ -21,7 +21,7 @@ from rekindle.service.feedback import take
 from rekindle.service.notices import Notice, NoticeKind
 from rekindle.service.people import address_hash
 from tests.support.build import at, checkout, consent, flow_of, order, playbook
-from tests.support.plant import Plant
+from tests.support.plant import TARGETS, Plant
 
 NIGHT = Manners(quiet={"email": (Hours(from_="20:00", to="09:00"),)}, apart={})
 FLOW = flow_of(
@@ -81,6 +81,18 @@ def test_it_never_goes_a_moment_too_early() -> None:
     plant.until(at(days=2))
     ((_, when),) = subjects(plant)
     assert MORNING <= when < MORNING + timedelta(seconds=1)
+
+
+def test_where_the_links_of_a_mail_lead_is_on_record_before_it_is_attempted(plant: Plant) -> None:
+    """They come with the lease: a mail whose worker died in its attempt may lie in an inbox."""
+    plant.until(MORNING)
+    plant.crash_at("mailer.send", "after")
+    plant.post(consent(MORNING), checkout(MORNING))
+    plant.settle()
+    assert only_message(plant).state == "leased"
+    assert only_message(plant).targets == TARGETS
+    plant.until(at(days=2))
+    assert only_message(plant).targets == TARGETS
 
 
 def test_in_the_night_nothing_is_leased_and_nothing_is_made(plant: Plant) -> None:

@@ -30,6 +30,8 @@ from tests.support.build import T0
 
 LEASE_LIFE = timedelta(minutes=2)
 SHARDS = 4
+#: Where the links of every mail lead.
+TARGETS = ("https://tea.example/", "https://tea.example/checkouts/recover")
 _STEPS = 10_000
 
 
@@ -225,4 +227,5 @@ class PlainMails:
             text="hello",
             headers={},
             tags={},
+            targets=TARGETS,
         )

@@ -811,12 +811,13 @@ class MemoryOutbox(_Port):
 def _merged(stored: Message | None, message: Message) -> Message:
     """Return the stored message with what `message` says: given fields win, the first opening stays, links add up."""
     if stored is None:
-        return structs.replace(message, links=tuple(sorted(set(message.links))))
+        return structs.replace(message, links=tuple(sorted(set(message.links))), targets=())
     given = {
         field: value for field in message.__struct_fields__ if (value := getattr(message, field)) not in {None, "", ()}
     }
     given["links"] = tuple(sorted({*stored.links, *message.links}))
     given["opened_at"] = stored.opened_at or message.opened_at
+    given["targets"] = stored.targets
     return structs.replace(stored, **given)
 
 

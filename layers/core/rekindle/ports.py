@@ -391,6 +391,8 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_at: datetime | None = None
     links: tuple[str, ...] = ()
     """the distinct links clicked"""
+    targets: tuple[str, ...] = ()
+    """where its links lead, by index, whatever channel it went by: its lease writes them, and nothing changes them"""
 
     def check(self) -> None:
         """Raise `ValueError` for an open message without `leased_at`: nobody would ever look at it again."""
@@ -430,7 +432,8 @@ class Outbox(Protocol):
     def lease(self, lease: Lease) -> LeaseAnswer:
         """Take the lease in one transaction: message absent or reopened, nothing suppressed, the profile as verified.
 
-        A message that shows this very token is this lease, taken: `taken`. Raises `AnswerLostError`.
+        A message that shows this very token is this lease, taken: `taken`. The message's `targets` are written here and
+        nowhere else. Raises `AnswerLostError`.
         """
         ...
 
@@ -474,6 +477,8 @@ class Mail(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     tags: Mapping[str, str]
     reply_to: str | None = None
+    targets: tuple[str, ...] = ()
+    """where its links lead, by index (`Message.targets`)"""
 
 
 class Mailer(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,10 @@ from rekindle.ports import OPEN_STATES, Message
 
 _TIMES = frozenset({"leased_at", "at", "opened_at"})
 _FIELDS = tuple(field.name for field in structs.fields(Message))
+#: What each write does not simply replace.
+_SPECIAL = frozenset({"id", "opened_at", "links", "targets"})
+#: Targets over so many bytes are compressed: with them a message should fit into the kilobyte that a write costs.
+_MAX_PLAIN = 300
 
 
 def message_item(message: Message) -> Item:
@@ -22,6 +27,8 @@ def message_item(message: Message) -> Item:
         item["opened_at"] = text(stamp(message.opened_at))
     if message.links:
         item["links"] = {"SS": list(dict.fromkeys(message.links))}
+    if message.targets:
+        item["targets"] = _packed(message.targets)
     if message.state in OPEN_STATES:
         item["open_shard"] = text(message.id[0])
     return item
@@ -29,10 +36,15 @@ def message_item(message: Message) -> Item:
 
 def parse_message(item: Mapping[str, Any]) -> Message:
     """Return what an item says."""
-    fields: dict[str, Any] = {name: item[name]["S"] for name in _FIELDS if name != "links" and name in item}
+    read_apart = {"links", "targets"}
+    fields: dict[str, Any] = {name: item[name]["S"] for name in _FIELDS if name not in read_apart and name in item}
     for name in _TIMES & fields.keys():
         fields[name] = moment(fields[name])
-    return Message(**fields, links=tuple(sorted(item["links"]["SS"])) if "links" in item else ())
+    if "links" in item:
+        fields["links"] = tuple(sorted(item["links"]["SS"]))
+    if "targets" in item:
+        fields["targets"] = _unpacked(item["targets"])
+    return Message(**fields)
 
 
 def message_update(message: Message) -> dict[str, Any]:
@@ -67,9 +79,21 @@ def _given(message: Message) -> Item:
     item: Item = {}
     for name in _FIELDS:
         value = getattr(message, name)
-        if name not in {"id", "opened_at", "links"} and value:
+        if name not in _SPECIAL and value:
             item[name] = text(stamp(value) if isinstance(value, datetime) else value)
     newest = message.at or message.leased_at
     if newest is not None:
         item["expires"] = epoch(newest + KEPT)
     return item
+
+
+def _packed(targets: tuple[str, ...]) -> Any:
+    # An address holds no line break (`content.links.Tracker`).
+    whole = "\n".join(targets)
+    raw = whole.encode()
+    return text(whole) if len(raw) <= _MAX_PLAIN else {"B": zlib.compress(raw)}
+
+
+def _unpacked(value: Mapping[str, Any]) -> tuple[str, ...]:
+    whole: str = value["S"] if "S" in value else zlib.decompress(value["B"]).decode()
+    return tuple(whole.split("\n"))

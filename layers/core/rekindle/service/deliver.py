@@ -92,11 +92,13 @@ class _HoldBack(Struct, frozen=True):
 class Attempt(Struct, frozen=True):
     """A message that is ready to go: `make` hands it to the channel, once, and returns the vendor's id.
 
-    `address` is where it goes. `make` raises `MailRefusedError`, `MailRejectedError` or `MailUncertainError`.
+    `address` is where it goes, `targets` where its links lead, by index (`Message.targets`). `make` raises
+    `MailRefusedError`, `MailRejectedError` or `MailUncertainError`.
     """
 
     address: str
     make: Callable[[], str]
+    targets: tuple[str, ...] = ()
 
 
 #: Makes a planned message of one channel ready. Raises `ContentError` when that cannot be done.
@@ -261,6 +263,7 @@ class Deliver:
                 state="leased",
                 token=self._new_token(),
                 leased_at=now,
+                targets=attempt.targets,
             )
             answer = self._take(taken, profile, planned)
             if answer == "taken":
@@ -365,7 +368,7 @@ class Deliver:
 
     def _mail(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Attempt:
         mail = self._builder.build(message_id, profile, planned, run)
-        return Attempt(mail.to, partial(self._mailer.send, mail))
+        return Attempt(mail.to, partial(self._mailer.send, mail), mail.targets)
 
     def _attempt(self, parcel: Parcel, taken: Message, attempt: Attempt) -> Verdict:
         try:
