@@ -31,7 +31,6 @@ Kind = Literal["Send", "Delivery", "Bounce", "Complaint", "Open", "Click", "Unsu
 _ACCOUNT = "000000000000"
 _SEND_PATH = "/v2/email/outbound-emails"
 _HANG_SECONDS = 120.0
-_SLOW_SECONDS = 0.5
 _AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
 
 #: What SES answers (CONTRACTS, SES v2; API reference of SendEmail): status, error, message.
@@ -153,6 +152,8 @@ class LocalSes:
         self._stopping = threading.Event()
         self.weather: Callable[[], Fault | None] = lambda: None
         """decides about each attempt for which nothing is planned"""
+        self.slow_seconds = 0.5
+        """how long a slow attempt takes"""
         self.attempts: list[str] = []
         """the message that each request was about, by its `message` tags and subject, accepted or not"""
         self.history: list[Attempt] = []
@@ -272,7 +273,7 @@ class LocalSes:
             fault = self._faults.popleft() if self._faults else self.weather()
             self.history.append(Attempt(_tags(raw), fault))
         if fault == "slow":
-            self._stopping.wait(_SLOW_SECONDS)
+            self._stopping.wait(self.slow_seconds)
         if fault in _REFUSALS:
             status, error, message = _REFUSALS[str(fault)]
             return status, {"x-amzn-ErrorType": error}, {"message": message}
