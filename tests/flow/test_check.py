@@ -38,7 +38,7 @@ ORDER, CART, VIEW, FORM = (
             "event.qqq",
             VIEW,
             "'event' (product.viewed) has no 'qqq'",
-            "it has at, currency, id, kind, price, seconds, title, url",
+            "it has again, at, currency, id, kind, look, price, seconds, title, url",
         ),
         ("customer.email", ORDER, "unknown name 'customer'", "did you mean 'profile'?"),
         ("cart.total > 5", CART, "unknown name 'cart'", "did you mean 'event'?"),

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from rekindle.domain.facts import Fact, Order, Person, Refund, Shipment
+from rekindle.domain.facts import Fact, Order, Person, Refund, Shipment, View
 
 #: Event types, each with the kind of fact that it carries (DESIGN §2).
 EVENT_TYPES: dict[str, str] = {
@@ -32,6 +32,7 @@ EVENT_TYPES: dict[str, str] = {
     "search.submitted": "search",
     "form.submitted": "form",
     "survey.answered": "form",
+    "browser.recognised": "recognised",
     "review.submitted": "review",
     "referral.made": "referral",
     "coupon.issued": "coupon",
@@ -54,7 +55,7 @@ EVENT_TYPES: dict[str, str] = {
 #: Event types that a flow can name: those that concern a person and mean something to a marketer. Dates, campaigns and
 #: starts by hand are told to one flow alone, which names them by a trigger of its own kind.
 FLOW_EVENTS = frozenset(EVENT_TYPES) - {
-    "alarm.rang", "delivery.unknown", "privacy.requested", "product.updated",
+    "alarm.rang", "browser.recognised", "delivery.unknown", "privacy.requested", "product.updated",
     "date.came", "campaign.came", "flow.started",
 }  # fmt: skip
 
@@ -104,6 +105,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     profile_id: str | None = None
     signed: bool = True
     problems: tuple[str, ...] = ()
+
+    @property
+    def again(self) -> bool:
+        """Whether this was told before, and is only known better now: it does not count a second time."""
+        return isinstance(self.data, View) and self.data.again
 
     def points(self) -> tuple[tuple[str, str], ...]:
         """Return every contact point as (kind, value), strongest first; last the order that it is about.

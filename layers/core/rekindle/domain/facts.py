@@ -205,6 +205,10 @@ class View(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="view"):
     price: Decimal | None = None
     currency: str | None = None
     seconds: int = 0
+    look: str | None = None
+    """which look this is: told again under this name, it has lasted longer meanwhile"""
+    again: bool = False
+    """told before, and longer now: it does not count as another look"""
 
 
 class Search(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="search"):
@@ -221,6 +225,19 @@ class Form(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="form"):
     name: str
     at: datetime
     answers: dict[str, str | tuple[str, ...]] = {}
+    claimed: str | None = None
+    """an e-mail address that was typed and that nobody has proved to be theirs: it may be asked, once, and no more"""
+
+
+class Recognised(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recognised"):
+    """It was seen whose browser this is: the one with the contact points of the event, or its profile.
+
+    `click`: a link in their mail led here. `cart`: it holds their cart. `order`: it placed their order. `sign_up`: they
+    confirmed their address in it. The last two are proof enough to take a browser from somebody else who is known.
+    """
+
+    by: Literal["click", "cart", "order", "sign_up"]
+    at: datetime
 
 
 class Review(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="review"):
@@ -349,6 +366,7 @@ Fact = (
     | View
     | Search
     | Form
+    | Recognised
     | Review
     | Referral
     | Coupon

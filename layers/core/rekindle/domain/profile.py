@@ -207,6 +207,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     planned: dict[str, Planned] = {}
     touches: tuple[Touch, ...] = ()
     """oldest first"""
+    looks: dict[str, int] = {}
+    """the latest looks at pages (`View.look`) → how many seconds of each were told; the newest last"""
     recent: dict[str, tuple[datetime, ...]] = {}
     """key of an ask (`rekindle.flow.program.Ask`) → when such events were, newest first"""
     segments: dict[str, datetime] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,8 +24,19 @@ from rekindle.flow.runs import TRANSITIONS
 _Key = TypeVar("_Key")
 #: Why a run ended of which there may be one only.
 MERGED = "merged with another"
+#: So much of what a browser did comes along when it is seen whose it is.
+REMEMBERED = timedelta(days=14)
 
 _Value = TypeVar("_Value")
+
+
+def unite(survivor: Profile, other: Profile, now: datetime) -> Profile:
+    """Return `merge` of the two. Of somebody who was nobody until now, only what they did lately comes along."""
+    if not other.anonymous:
+        return merge(survivor, other, now)
+    since = now - REMEMBERED
+    recent = {key: tuple(moment for moment in moments if moment >= since) for key, moments in other.recent.items()}
+    return merge(survivor, replace(other, recent={key: moments for key, moments in recent.items() if moments}), now)
 
 
 def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
@@ -62,6 +73,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         entries=_entries(survivor.entries, other.entries),
         planned=_union(survivor.planned, other.planned, _planned),
         touches=_touches(survivor.touches, other.touches),
+        looks=dict(sorted(_union(survivor.looks, other.looks, max).items())),
         recent=_union(survivor.recent, other.recent, _moments),
         segments=_union(survivor.segments, other.segments, min),
         moments=_union(survivor.moments, other.moments, min),

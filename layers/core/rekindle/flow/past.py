@@ -33,7 +33,7 @@ def recall(profile: Profile, events: Iterable[Event], asks: Iterable[Ask]) -> di
         absorbed = absorb(then, event, event.received_at)
         then = absorbed.profile
         for told in absorbed.told:
-            for ask in asked.get(told.type, ()):
+            for ask in asked.get(told.type, ()) if not told.again else ():
                 if _holds(ask, told):
                     found.setdefault(ask.key, []).append(told.occurred_at)
     return {

@@ -83,7 +83,7 @@ class Turn:
 
     def tell(self, told: Event) -> None:
         """Let flows know of this event, after those that wait to be told already; remember it if a condition asks."""
-        for ask in self.playbook.asked_of.get(told.type, ()):
+        for ask in self.playbook.asked_of.get(told.type, ()) if not told.again else ():
             if not ask.when or self.true(ask.when, self.names(told.data)):
                 known = self.profile.recent.get(ask.key, ())
                 newest = tuple(sorted((*known, told.occurred_at), reverse=True)[: ask.keep])

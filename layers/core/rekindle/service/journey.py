@@ -21,7 +21,7 @@ from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyR
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, RingAt
 from rekindle.domain.profile import Profile
 from rekindle.flow.engine import advance, forget_planned
-from rekindle.flow.merge import MERGED, merge
+from rekindle.flow.merge import MERGED, unite
 from rekindle.ports import (
     Alarms,
     Clock,
@@ -182,7 +182,7 @@ class Journey:
         now = self._clock.now()
         stored = share.profile
         for other in share.absorbed:
-            stored = merge(stored, other, now)
+            stored = unite(stored, other, now)
         advanced = self._advance(stored, share.events)
         profile = advanced.profile
         profile = replace(

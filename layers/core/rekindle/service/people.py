@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.events import Event, Who
+from rekindle.domain.facts import Recognised
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import Alias, Work
 
@@ -21,6 +22,9 @@ _MAX_SIGNPOSTS = 10
 
 #: One delivery seldom shows that more than two profiles are one person; a transaction holds a hundred writes.
 _MAX_ABSORBED = 4
+
+#: So many contact points a person can get by what nobody signed: each browser whose storage is cleared counts anew.
+MAX_CLAIMED = 300
 
 Load = Callable[[str], "Profile | Signpost | Tombstone | None"]
 
@@ -71,7 +75,8 @@ def share_out(
 
     The strongest contact point that leads to a profile decides. A weaker one decides only where it does not contradict
     what is known of that profile: a cart token that comes back with another address is another person (DESIGN §6). A
-    quarantined address identifies nobody, and is not kept.
+    quarantined address identifies nobody, and is not kept. Where a browser was recognised, somebody who is known comes
+    before what nobody is known by yet.
     """
     book = _Book(work, load, key, now)
     nobody = tuple(event for event in events if not book.place(event))
@@ -134,18 +139,22 @@ class _Book:
     def find(self, event: Event, points: Sequence[tuple[str, str]]) -> Profile | None:
         if event.profile_id is not None:
             return self.profile(event.profile_id)
+        nobody_yet: Profile | None = None
         for kind, key in points:
             owner = self.owners.get(key)
             found = self.profile(owner) if owner else None
-            if found is not None and _may_be(found, event, kind):
+            if found is None or not _may_be(found, event, kind):
+                continue
+            if not (found.anonymous and isinstance(event.data, Recognised)):
                 return found
-        return None
+            nobody_yet = nobody_yet or found
+        return nobody_yet
 
     def attach(self, profile: Profile, event: Event, kind: str, key: str) -> None:
         """Let this contact point lead to the profile from now on, if it may; merge whom it has led to, if it must."""
         owner = self.owners.get(key)
         other = self.profile(owner) if owner is not None else None
-        if other is not None and other.id == profile.id:
+        if (other is not None and other.id == profile.id) or not self.may_attach(profile, other, event, kind):
             return
         if other is not None and self.merges(profile, other, event, kind):
             self.absorbed.setdefault(profile.id, {})[other.id] = other
@@ -156,9 +165,22 @@ class _Book:
             return
         self.move(profile.id, key)
 
+    def may_attach(self, profile: Profile, other: Profile | None, event: Event, kind: str) -> bool:
+        """Whether this contact point, which leads to `other` so far, may lead to the profile, as to the kind of event.
+
+        Where a browser was recognised, that takes nothing from somebody who is known: only an order or a confirmed
+        sign-up in that browser shows that it changed hands. A mail, or a link to a cart, may have been passed on.
+        """
+        if not isinstance(event.data, Recognised):
+            return True
+        if len(profile.aliases) + len(self.aliases.get(profile.id, ())) >= MAX_CLAIMED:
+            return False
+        return other is None or other.anonymous or (kind == "browser_id" and event.data.by in ("order", "sign_up"))
+
     def merges(self, profile: Profile, other: Profile, event: Event, kind: str) -> bool:
         """Whether `other`, to whom this contact point leads, is the person of `profile` (DESIGN §6, Who is who)."""
-        if not event.signed or other.id in self.events or len(self.absorbed.get(profile.id, ())) >= _MAX_ABSORBED:
+        proved = event.signed or isinstance(event.data, Recognised)
+        if not proved or other.id in self.events or len(self.absorbed.get(profile.id, ())) >= _MAX_ABSORBED:
             return False
         if other.anonymous:
             # Nobody yet: what was seen before the person was known belongs to whoever turns out to be behind it.
@@ -198,10 +220,18 @@ class _Book:
 
 
 def without_unproven(event: Event) -> Event:
-    """Return the event with no contact point but the browser's, if nobody signed it: anybody can type an address."""
+    """Return the event with no contact point but the browser's, if nobody signed it: anybody can type an address.
+
+    Where a browser says whose it is, the tokens of its cart stay as well: they are random, and nobody can guess them.
+    """
+    who = event.who
     if event.signed:
         return event
-    return replace(event, who=Who(browser_id=event.who.browser_id))
+    if isinstance(event.data, Recognised):
+        return replace(
+            event, who=Who(browser_id=who.browser_id, cart_token=who.cart_token, checkout_token=who.checkout_token)
+        )
+    return replace(event, who=Who(browser_id=who.browser_id))
 
 
 def _may_be(profile: Profile, event: Event, kind: str) -> bool:

@@ -33,6 +33,7 @@ from rekindle.domain.absorb.orders import (
 )
 from rekindle.domain.absorb.person import later_act, take_consent, take_customer, with_contacts, with_person
 from rekindle.domain.absorb.traits import take_form, take_traits
+from rekindle.domain.absorb.views import take_view
 from rekindle.domain.events import Event
 from rekindle.domain.facts import (
     Basket,
@@ -42,6 +43,7 @@ from rekindle.domain.facts import (
     Engagement,
     Form,
     Order,
+    Recognised,
     Referral,
     Refund,
     Review,
@@ -67,7 +69,7 @@ __all__ = [
 ]
 
 #: What anybody may tell.
-_UNSIGNED = (Basket, View, Search, Form)
+_UNSIGNED = (Basket, View, Search, Form, Recognised)
 
 #: Kind of fact → what it changes and tells. All others change nothing, and are told as they come.
 _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
@@ -77,6 +79,7 @@ _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
     Engagement: take_engagement,
     Customer: take_customer,
     Form: take_form,
+    View: take_view,
     TraitsTold: take_traits,
     Coupon: take_coupon,
     Review: take_review,

@@ -27,7 +27,7 @@ from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile
 from rekindle.flow.engine import advance, forget_planned
 from rekindle.flow.local_time import zone
-from rekindle.flow.merge import merge
+from rekindle.flow.merge import unite
 from rekindle.flow.program import (
     Branch,
     Exit,
@@ -185,7 +185,7 @@ class Life:
             known = Profile(id=ids.profile_id(event.shop, event.id), shop=event.shop, created_at=now)
         for other in record.absorbed:
             if (gone := self._profiles.pop(other, None)) is not None:
-                known = merge(known, gone, now)
+                known = unite(known, gone, now)
                 self._profiles[record.person] = known
                 self._end_merged(known, now)
         if record.nameless:
