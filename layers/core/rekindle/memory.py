@@ -32,6 +32,7 @@ from rekindle.domain.errors import (
 )
 from rekindle.domain.events import Delivery, Event, Suppression, decode_events, encode_events
 from rekindle.domain.facts import Product
+from rekindle.domain.offers import plain_code
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone, decode_profile, encode_profile
 from rekindle.ports import (
@@ -55,6 +56,7 @@ from rekindle.ports import (
     Mail,
     Message,
     MessageState,
+    NewCode,
     Parcel,
     Pause,
     Pending,
@@ -290,6 +292,8 @@ class World:
         self.pauses: dict[str, Pause] = {}
         """shop → its newest pause"""
         self.shops: dict[str, ShopSecrets] = {}
+        self.shop_codes: dict[tuple[str, str], NewCode] = {}
+        """shop and code, in any case → the discount code that stands in that shop"""
         self.secret_address_key = b"address-key"
         self.secret_link_keys: dict[str, bytes] = {"k1": b"link-key-1"}
 
@@ -325,6 +329,7 @@ class World:
         self.vault = MemoryVault(self)
         self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
+        self.codes = MemoryShopCodes(self)
         self.counters = MemoryCounters(self)
         self.survey = MemorySurvey(self)
         self.dead_letters = MemoryDeadLetters(self)
@@ -939,6 +944,18 @@ class MemorySecrets(_Port):
     def link_keys(self) -> Mapping[str, bytes]:
         """Return the keys for links, the current one first."""
         return dict(self.world.secret_link_keys)
+
+
+class MemoryShopCodes(_Port):
+    """`ports.ShopCodes`: shops that keep their codes here."""
+
+    name = "codes"
+
+    @_call
+    def make(self, shop: str, wanted: NewCode) -> bool:
+        """Create the code, unless one of its name is there."""
+        known = self.world.shop_codes.setdefault((shop, plain_code(wanted.code)), wanted)
+        return known.mark == wanted.mark
 
 
 class MemoryPrivacyQueue(_Port):

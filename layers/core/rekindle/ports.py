@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from rekindle.domain.events import Delivery, Event, Suppression
 from rekindle.domain.facts import Campaign, Product
+from rekindle.domain.offers import Offer
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone
 
@@ -693,6 +694,14 @@ class ShopSecrets(Struct, frozen=True, kw_only=True):
     """ISO 4217 currency of bodies that name none"""
     consent_keys: tuple[str, ...] | None = None
     """the meta keys of a WooCommerce order that hold the checkout's marketing box; `None`: the usual ones"""
+    access_token: str | None = None
+    """of Shopify's Admin API"""
+    api_key: str | None = None
+    """of WooCommerce's REST API: the consumer key …"""
+    api_secret: str | None = None
+    """… and the consumer secret"""
+    api_url: str | None = None
+    """where the API is, if not at `domain`"""
 
 
 class Secrets(Protocol):
@@ -708,6 +717,36 @@ class Secrets(Protocol):
 
     def link_keys(self) -> Mapping[str, bytes]:
         """Return key id → key for signing links, the current one first. Old ones stay for ever (unsubscribe links)."""
+        ...
+
+
+# --- coupons ---------------------------------------------------------------------------------------------------------
+
+
+class NewCode(Struct, frozen=True, kw_only=True):
+    """A discount code that is to stand in a shop: what it is worth, in the shop's `currency`, and from when to when.
+
+    `mark` tells it from every other code: it is the same in every retry, and stands beside the code where the shop
+    shows it to nobody but its own people.
+    """
+
+    code: str
+    mark: str
+    offer: Offer
+    currency: str
+    starts_at: datetime
+    ends_at: datetime | None = None
+
+
+class ShopCodes(Protocol):
+    """The shops' own discount codes."""
+
+    def make(self, shop: str, wanted: NewCode) -> bool:
+        """Make sure that the code stands in the shop; return whether it does. False: another one has its name.
+
+        Safe to repeat: a code that is there with this mark is this one. Raises `ShopRefusedError` (surely nothing was
+        done, and later it may be), `ShopRejectedError` (never as it was asked) and `ShopUncertainError`.
+        """
         ...
 
 

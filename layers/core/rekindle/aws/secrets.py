@@ -36,6 +36,10 @@ class _StoredShop(Struct, frozen=True):
     region: str | None = None
     currency: str | None = None
     consent_keys: tuple[str, ...] | None = None
+    access_token: str | None = None
+    api_key: str | None = None
+    api_secret: str | None = None
+    api_url: str | None = None
 
 
 class CachedSecrets:

@@ -92,3 +92,31 @@ class MailRejectedError(RekindleError):
 
 class MailUncertainError(RekindleError):
     """The attempt ended without an answer that can be trusted: time-out, reset, or a 5xx."""
+
+
+class ShopRefusedError(RekindleError):
+    """The shop's API surely did nothing, and may do it later: too many requests, no connection, or not allowed.
+
+    `reason` is one of `throttled`, `not_connected`, `not_allowed`, `not_found`. `hint` says what to do about it; `wait`
+    is how many seconds the shop asks us to stay away, where it says so.
+    """
+
+    def __init__(self, reason: str, hint: str = "", *, wait: float | None = None) -> None:
+        super().__init__(f"{reason}: {hint}" if hint else reason)
+        self.reason = reason
+        self.hint = hint
+        self.wait = wait
+
+
+class ShopRejectedError(RekindleError):
+    """The shop's API will never do this, as it was asked. `code` is its own word for why, `hint` what to do."""
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(f"{message} ({hint})" if hint else message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+
+
+class ShopUncertainError(RekindleError):
+    """No answer that can be trusted: time-out, reset, a 5xx, a page where JSON should be. It may have been done."""

@@ -1,0 +1,99 @@
+"""WooCommerce's REST API, version 3: one request, or all pages of a list; its errors told apart.
+
+It runs on the shop's own server: behind it may be anything, from a firewall that shows a page to PHP that prints a
+warning before the JSON. Only an answer that is what the API promises is believed.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
+from rekindle.outside.http import Answer, Deadline, Http, safe_base
+
+#: The most that one page holds (REST API reference, "Pagination").
+PAGE = 100
+_MOST_PAGES = 100_000
+
+_KEYS = "check the key, that it may read and write, and that the server passes the Authorization header on"
+
+
+class WooCommerce:
+    """One shop's API. `key` and `secret` are those that WooCommerce shows once, under Settings, Advanced, REST API."""
+
+    def __init__(self, http: Http, *, url: str, key: str, secret: str) -> None:
+        self._http = http
+        self._base = f"{safe_base(url)}/wp-json/wc/v3"
+        self._headers = {
+            "Accept": "application/json",
+            "Authorization": f"Basic {b64encode(f'{key}:{secret}'.encode()).decode()}",
+        }
+
+    def get(self, path: str, parameters: Mapping[str, str] | None = None, *, deadline: Deadline | None = None) -> Any:
+        """Return what stands there. Raises `ShopRefusedError`, `ShopRejectedError`, `ShopUncertainError`."""
+        return self._read(self._call("GET", path, parameters, None, deadline, repeatable=True))
+
+    def post(
+        self, path: str, body: Mapping[str, Any], *, repeatable: bool = False, deadline: Deadline | None = None
+    ) -> Any:
+        """Create or change it. `repeatable`: what was done already is answered with an error of its own.
+
+        Raises as `get` does; a `ShopRejectedError` has WooCommerce's own code.
+        """
+        return self._read(self._call("POST", path, None, body, deadline, repeatable=repeatable))
+
+    def pages(self, path: str, parameters: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the objects of a list, page after page. Each page has its own time."""
+        for number in range(1, _MOST_PAGES + 1):
+            asked = {**(parameters or {}), "per_page": str(PAGE), "page": str(number)}
+            answer = self._call("GET", path, asked, None, None, repeatable=True)
+            found = self._read(answer)
+            if not isinstance(found, list):
+                raise ShopUncertainError("the shop's answer is no list")
+            yield from (one for one in found if isinstance(one, dict))
+            told = answer.headers.get("x-wp-totalpages", "")
+            if len(found) < PAGE or (told.isdigit() and number >= int(told)):
+                return
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        deadline: Deadline | None,
+        *,
+        repeatable: bool,
+    ) -> Answer:
+        url = f"{self._base}/{quote(path)}"
+        if parameters:
+            url += f"?{urlencode(parameters)}"
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        raw = None if body is None else msgspec.json.encode(body)
+        return self._http.call(
+            method, url, headers, raw, deadline=deadline or self._http.deadline(), repeatable=repeatable
+        )
+
+    def _read(self, answer: Answer) -> Any:
+        try:
+            told = msgspec.json.decode(answer.body)
+        except (ValueError, RecursionError):
+            told = None
+        if answer.fine:
+            if isinstance(told, (dict, list)):
+                return told
+            raise ShopUncertainError("the shop's answer is not JSON")
+        code = str(told.get("code") or "") if isinstance(told, dict) else ""
+        said = str(told.get("message") or "")[:300] if isinstance(told, dict) else ""
+        if answer.status in (401, 403):
+            raise ShopRefusedError("not_allowed", f"{code or answer.status}: {_KEYS}")
+        if code == "rest_no_route" or (answer.status == 404 and not code):  # noqa: PLR2004
+            raise ShopRefusedError("not_found", "there is no WooCommerce API: check the address, and the permalinks")
+        if 300 <= answer.status < 400:  # noqa: PLR2004
+            raise ShopRefusedError("not_found", "the shop's API is elsewhere: write its address as the shop shows it")
+        raise ShopRejectedError(said or f"the shop answered with {answer.status}", code=code)

@@ -1,0 +1,260 @@
+"""Shopify's GraphQL Admin API on loopback, as documented: schema, costs, throttling, user errors.
+
+Questions are judged by an excerpt of the documented schema (`shopify.graphql`) with a real GraphQL implementation, so
+that a field that Shopify does not have is an error here too. Discounts live in memory; codes compare in any case.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
+
+from local.shop_server import Reply, Request, ShopServer
+
+API_VERSION = "2026-07"
+#: What the standard plan has: points in the bucket, and how many it gains a second (shopify.dev, "API rate limits").
+BUCKET, RATE = 2_000.0, 100.0
+#: What a mutation costs, and a question at least.
+_MUTATION, _QUESTION = 10.0, 1.0
+_MOST_TITLE = 255
+
+
+@dataclass(frozen=True)
+class Discount:
+    """A code discount as it stands in the shop."""
+
+    id: str
+    kind: str
+    code: str
+    title: str
+    input: Mapping[str, Any]
+
+
+class LocalShopify(ShopServer):
+    """One shop. `discounts` is code, in lower case → discount; `products` are those that it sells (empty: any)."""
+
+    def __init__(
+        self,
+        *,
+        token: str = "shpat_local",  # noqa: S107 - it opens nothing
+        currency: str = "GBP",
+        bucket: float = BUCKET,
+        rate: float = RATE,
+        port: int = 0,
+    ) -> None:
+        super().__init__(port)
+        self.token = token
+        self.currency = currency
+        self.discounts: dict[str, Discount] = {}
+        self.products: frozenset[str] = frozenset()
+        self._schema: GraphQLSchema = build_schema((Path(__file__).parent / "shopify.graphql").read_text("utf-8"))
+        self._bucket, self._rate = bucket, rate
+        self._level, self._filled_at = bucket, time.monotonic()
+        self.slowest_lookup = 0
+        """so many look-ups by code find nothing yet: what finds codes lags behind what makes them"""
+
+    def taken(self, code: str, title: str = "Spring sale") -> None:
+        """Let somebody else have this code."""
+        self._put("DiscountCodeBasic", {"code": code, "title": title, "startsAt": "2026-01-01T00:00:00Z"})
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a question."""
+        if request.path != f"/admin/api/{API_VERSION}/graphql.json":
+            return Reply(404, {"errors": "Not Found"}, {})
+        if request.method != "POST":
+            return Reply(405, {"errors": "Method Not Allowed"}, {})
+        if request.headers.get("x-shopify-access-token") != self.token:
+            return self.denied(request)
+        try:
+            asked = json.loads(request.body)
+            document = parse(asked["query"])
+        except (ValueError, KeyError, TypeError, GraphQLError):
+            return self._reply({"errors": [{"message": "syntax error"}]})
+        problems = validate(self._schema, document)
+        if problems:
+            errors = [{"message": one.message, "extensions": {"code": "undefinedField"}} for one in problems]
+            return self._reply({"errors": errors})
+        cost = _MUTATION if "mutation" in asked["query"].split("{")[0] else _QUESTION
+        with self.lock:
+            if not self._pay(cost):
+                return self._throttled(cost)
+            done = execute_sync(
+                self._schema,
+                document,
+                root_value=_Root(self),
+                variable_values=asked.get("variables") or {},
+                type_resolver=lambda value, *_: value["__typename"],
+            )
+        told: dict[str, Any] = {"data": done.data} if done.data is not None else {}
+        if done.errors:
+            told["errors"] = [
+                {"message": one.message, "extensions": {"code": "INVALID_VARIABLE"}} for one in done.errors
+            ]
+        return self._reply({**told, "extensions": {"cost": self._cost(cost, cost)}})
+
+    def throttled(self, request: Request) -> Reply:
+        """Say that the bucket is empty; it is full again in a moment."""
+        del request
+        return self._throttled(_MUTATION)
+
+    def denied(self, request: Request) -> Reply:
+        """Say that the token is not known."""
+        del request
+        said = "[API] Invalid API key or access token (unrecognized login or wrong password)"
+        return Reply(401, {"errors": said}, {})
+
+    # --- the bucket
+
+    def _pay(self, cost: float) -> bool:
+        now = time.monotonic()
+        self._level = min(self._bucket, self._level + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._level < cost:
+            return False
+        self._level -= cost
+        return True
+
+    def _throttled(self, cost: float) -> Reply:
+        error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
+        return self._reply({"errors": [error], "extensions": {"cost": self._cost(cost, None)}})
+
+    def _cost(self, asked: float, actual: float | None) -> dict[str, Any]:
+        status = {"maximumAvailable": self._bucket, "currentlyAvailable": int(self._level), "restoreRate": self._rate}
+        return {"requestedQueryCost": asked, "actualQueryCost": actual, "throttleStatus": status}
+
+    def _reply(self, content: Any) -> Reply:
+        return Reply(200, content, {"X-Shopify-API-Version": API_VERSION})
+
+    # --- discounts
+
+    def create(self, kind: str, given: Mapping[str, Any], argument: str) -> dict[str, Any]:
+        """Create a discount, or say what is wrong with it. Raises nothing for what a caller did wrong."""
+        errors = [
+            {"field": [argument, *field], "code": code, "message": message}
+            for field, code, message in self._faults_of(kind, given)
+        ]
+        if errors:
+            return {"codeDiscountNode": None, "userErrors": errors}
+        return {"codeDiscountNode": _node(self._put(kind, given)), "userErrors": []}
+
+    def _put(self, kind: str, given: Mapping[str, Any]) -> Discount:
+        number = 1_000_000_000_001 + len(self.discounts)
+        found = Discount(f"gid://shopify/DiscountCodeNode/{number}", kind, given["code"], given["title"], dict(given))
+        self.discounts[found.code.casefold()] = found
+        return found
+
+    def _faults_of(self, kind: str, given: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str, str]]:
+        found: list[tuple[tuple[str, ...], str, str]] = [
+            ((name,), "BLANK", f"{name} can't be blank")
+            for name in ("title", "code", "startsAt")
+            if not given.get(name)
+        ]
+        if found:
+            return found
+        if len(given["title"]) > _MOST_TITLE or len(given["code"]) > _MOST_TITLE:
+            found.append((("title",), "TOO_LONG", "is too long (maximum is 255 characters)"))
+        if given["code"].casefold() in self.discounts:
+            said = "Code must be unique. Please try a different code."
+            found.append((("code",), "TAKEN", said))
+        begins, ends = _moment(given["startsAt"]), _moment(given.get("endsAt"))
+        if begins is not None and ends is not None and ends <= begins:
+            found.append((("endsAt",), "END_DATE_BEFORE_START_DATE", "Ends at needs to be after starts_at"))
+        if not given.get("context"):
+            found.append((("context",), "BLANK", "context can't be blank"))
+        if kind == "DiscountCodeBasic":
+            found += self._gets_faults(given.get("customerGets") or {})
+        return found
+
+    def _gets_faults(self, gets: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str, str]]:
+        value, items = gets.get("value") or {}, gets.get("items") or {}
+        found: list[tuple[tuple[str, ...], str, str]] = []
+        percentage, amount = value.get("percentage"), (value.get("discountAmount") or {}).get("amount")
+        if (percentage is None) == (amount is None):
+            found.append((("customerGets", "value"), "INVALID", "Value is invalid"))
+        if percentage is not None and not 0 < percentage <= 1:
+            said = "Value must be between 0.0 and 1.0"
+            found.append((("customerGets", "value", "percentage"), "VALUE_OUTSIDE_RANGE", said))
+        if amount is not None and not _positive(amount):
+            said = "Amount must be greater than 0"
+            found.append((("customerGets", "value", "discountAmount"), "VALUE_OUTSIDE_RANGE", said))
+        chosen = [name for name in ("all", "products", "collections") if items.get(name)]
+        if len(chosen) != 1:
+            said = "Items selection is conflicting" if chosen else "Items can't be blank"
+            found.append((("customerGets", "items"), "CONFLICT" if chosen else "BLANK", said))
+        wanted = (items.get("products") or {}).get("productsToAdd") or ()
+        if self.products and any(one.rpartition("/")[2] not in self.products for one in wanted):
+            said = "Product with id: is invalid"
+            found.append((("customerGets", "items", "products", "productsToAdd"), "INVALID", said))
+        return found
+
+    def find(self, code: str) -> dict[str, Any] | None:
+        """Return the node of a code."""
+        if self.slowest_lookup:
+            self.slowest_lookup -= 1
+            return None
+        found = self.discounts.get(code.casefold())
+        return None if found is None else _node(found)
+
+    def page(self, first: int, after: str | None) -> dict[str, Any]:
+        """Return a page of all discounts."""
+        every = list(self.discounts.values())
+        start = next((place + 1 for place, one in enumerate(every) if one.id == after), 0)
+        shown = every[start : start + first]
+        info = {
+            "hasNextPage": start + len(shown) < len(every),
+            "hasPreviousPage": start > 0,
+            "startCursor": shown[0].id if shown else None,
+            "endCursor": shown[-1].id if shown else None,
+        }
+        return {"nodes": [_node(one) for one in shown], "pageInfo": info}
+
+
+class _Root:
+    """What the schema's roots resolve to."""
+
+    def __init__(self, shop: LocalShopify) -> None:
+        self._shop = shop
+
+    def shop(self, _info: Any) -> dict[str, Any]:
+        return {
+            "name": "Local shop",
+            "myshopifyDomain": "local.myshopify.com",
+            "currencyCode": self._shop.currency,
+            "ianaTimezone": "Europe/London",
+        }
+
+    def codeDiscountNodeByCode(self, _info: Any, code: str) -> dict[str, Any] | None:  # noqa: N802 - Shopify's name
+        return self._shop.find(code)
+
+    def codeDiscountNodes(self, _info: Any, first: int = 10, after: str | None = None) -> dict[str, Any]:  # noqa: N802
+        return self._shop.page(first, after)
+
+    def discountCodeBasicCreate(self, _info: Any, **given: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.create("DiscountCodeBasic", given["basicCodeDiscount"], "basicCodeDiscount")
+
+    def discountCodeFreeShippingCreate(self, _info: Any, **given: Any) -> dict[str, Any]:  # noqa: N802
+        name = "freeShippingCodeDiscount"
+        return self._shop.create("DiscountCodeFreeShipping", given[name], name)
+
+
+def _node(discount: Discount) -> dict[str, Any]:
+    return {"id": discount.id, "codeDiscount": {"__typename": discount.kind, **discount.input}}
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _positive(amount: Any) -> bool:
+    try:
+        return Decimal(str(amount)) > 0
+    except InvalidOperation:
+        return False

@@ -1,0 +1,146 @@
+"""WooCommerce's REST API on loopback, as its source has it: coupons, Basic auth, JSON errors, pages.
+
+What bites on a real server bites here: codes are kept in lower case, `date_expires_gmt` is shown and not taken, errors
+have a code and a 400.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+from local.shop_server import Reply, Request, ShopServer
+
+_ROOT = "/wp-json/wc/v3/"
+#: Property → the type that its schema gives (class-wc-rest-coupons-v2-controller.php), and its default.
+_SCHEMA: Mapping[str, tuple[type, Any]] = {
+    "code": (str, ""),
+    "amount": (str, "0.00"),
+    "discount_type": (str, "fixed_cart"),
+    "description": (str, ""),
+    "date_expires": (str, None),
+    "individual_use": (bool, False),
+    "product_ids": (list, []),
+    "excluded_product_ids": (list, []),
+    "usage_limit": (int, None),
+    "usage_limit_per_user": (int, None),
+    "limit_usage_to_x_items": (int, None),
+    "free_shipping": (bool, False),
+    "product_categories": (list, []),
+    "minimum_amount": (str, "0.00"),
+    "email_restrictions": (list, []),
+    "meta_data": (list, []),
+}
+_TYPES = ("percent", "fixed_cart", "fixed_product")
+_PRICES = ("amount", "minimum_amount")
+_MOST = 100
+
+
+class LocalWooCommerce(ShopServer):
+    """One shop. `coupons` is code, in lower case → the coupon as the API shows it."""
+
+    def __init__(self, *, key: str = "ck_local", secret: str = "cs_local", port: int = 0) -> None:  # noqa: S107
+        super().__init__(port)
+        self.coupons: dict[str, dict[str, Any]] = {}
+        self._token = "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
+
+    def taken(self, code: str) -> None:
+        """Let somebody else have this code."""
+        self._put({"code": code, "description": "Spring sale"})
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request."""
+        if not request.path.startswith(_ROOT):
+            return _error(404, "rest_no_route", "No route was found matching the URL and request method.")
+        if request.headers.get("authorization") != self._token:
+            return self.denied(request)
+        if request.path.removeprefix(_ROOT) != "coupons":
+            return _error(404, "rest_no_route", "No route was found matching the URL and request method.")
+        with self.lock:
+            return self._create(request) if request.method == "POST" else self._list(request)
+
+    def throttled(self, request: Request) -> Reply:
+        """Say, as a firewall in front of the shop does, that it is too much."""
+        del request
+        return Reply(429, {"message": "Too Many Requests"}, {"Retry-After": "0"})
+
+    def denied(self, request: Request) -> Reply:
+        """Say that the key is not known, or may only read."""
+        if request.method == "POST":
+            return _error(401, "woocommerce_rest_cannot_create", "Sorry, you are not allowed to create resources.")
+        return _error(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.")
+
+    def _create(self, request: Request) -> Reply:
+        try:
+            given = json.loads(request.body)
+        except ValueError:
+            return _error(400, "rest_invalid_json", "Invalid JSON body passed.")
+        if not isinstance(given, dict) or not given.get("code"):
+            return _error(400, "woocommerce_rest_empty_coupon_code", "The coupon code cannot be empty.")
+        for name, (kind, _) in _SCHEMA.items():
+            if name in given and not _fits(name, given[name], kind):
+                return _error(400, "rest_invalid_param", f"Invalid parameter(s): {name}")
+        if given["code"].lower() in self.coupons:
+            return _error(400, "woocommerce_rest_coupon_code_already_exists", "The coupon code already exists")
+        return Reply(201, self._put(given), {})
+
+    def _put(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        coupon = {name: given.get(name, default) for name, (_, default) in _SCHEMA.items()}
+        coupon |= {name: f"{float(coupon[name]):.2f}" for name in _PRICES}
+        ends = coupon["date_expires"]
+        moment = None if ends is None else datetime.fromisoformat(ends).astimezone(UTC)
+        stamped = None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%S}"
+        code = given["code"].lower()
+        coupon |= {"id": 501 + len(self.coupons), "code": code, "status": "publish", "usage_count": 0}
+        coupon |= {"date_expires": stamped, "date_expires_gmt": stamped}
+        self.coupons[code] = coupon
+        return coupon
+
+    def _list(self, request: Request) -> Reply:
+        asked = {name: values[-1] for name, values in parse_qs(request.query).items()}
+        if "code" in asked:
+            found = self.coupons.get(asked["code"].lower())
+            return Reply(200, [found] if found is not None else [], {"X-WP-Total": "1", "X-WP-TotalPages": "1"})
+        many, page = int(asked.get("per_page", 10)), int(asked.get("page", 1))
+        if not 0 < many <= _MOST:
+            return _error(400, "rest_invalid_param", "Invalid parameter(s): per_page")
+        every = list(self.coupons.values())
+        total = -(-len(every) // many)
+        shown = every[(page - 1) * many : page * many]
+        return Reply(200, shown, {"X-WP-Total": str(len(every)), "X-WP-TotalPages": str(total)})
+
+
+def _fits(name: str, value: Any, kind: type) -> bool:
+    if value is None or not _is(value, kind):
+        return value is None
+    match name:
+        case "discount_type":
+            return value in _TYPES
+        case "product_ids" | "excluded_product_ids" | "product_categories":
+            return all(isinstance(one, int) for one in value)
+        case "date_expires":
+            return _is_moment(value)
+        case "amount" | "minimum_amount":
+            return bool(value.replace(".", "", 1).isdigit())
+        case _:
+            return True
+
+
+def _is(value: Any, kind: type) -> bool:
+    return type(value) is kind
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _error(status: int, code: str, message: str) -> Reply:
+    return Reply(status, {"code": code, "message": message, "data": {"status": status}}, {})
