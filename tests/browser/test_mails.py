@@ -58,6 +58,7 @@ def html(found: Drafts, name: str, locale: str, sample: Sample, shop: Any = SAMP
         profile=sample.person(shop),
         run=sample.trip("draft"),
         products=sample.products,
+        recommend=sample.recommended(),
     ).rendered.html
 
 

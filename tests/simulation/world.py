@@ -817,7 +817,7 @@ class WatchedLibrary(Library):
 class PlainMails:
     """A builder whose mails say which template was meant, and nothing else."""
 
-    def prepare(self, wanted: Sequence[tuple[Profile, Run]]) -> None:
+    def prepare(self, wanted: Sequence[tuple[Profile, Planned, Run]]) -> None:
         """Nothing to read."""
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:

@@ -212,7 +212,7 @@ class Plant:
 class PlainMails:
     """A builder whose mails say which template was meant, and nothing else."""
 
-    def prepare(self, wanted: Sequence[tuple[Profile, Run]]) -> None:
+    def prepare(self, wanted: Sequence[tuple[Profile, Planned, Run]]) -> None:
         """Nothing to read."""
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:

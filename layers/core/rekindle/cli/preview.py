@@ -169,14 +169,18 @@ def _one(found: Drafts, name: str, asked: _Asked) -> Preview:
     shop = found.shop(asked.shop)
     given = parse_sample(asked.profile.read_text("utf-8"), str(asked.profile)) if asked.profile is not None else None
     if asked.email is not None:
-        person, run, products = _customer(found.sample(name, chosen or locales[0]), asked)
+        known = found.sample(name, chosen or locales[0])
+        person, run, products = _customer(known, asked)
     else:
         known = given or found.sample(name, chosen or _first(locales, shop, None))
         person, run, products = known.person(shop), known.trip("draft"), known.products
+    offers = known.recommended()
     if asked.locale is not None and languages.region(asked.locale):
         person = msgspec.structs.replace(person, person=msgspec.structs.replace(person.person, locale=asked.locale))
     spoken = chosen or _first(locales, shop, person.person.locale)
-    return previews.preview(found, name, locale=spoken, shop=shop, profile=person, run=run, products=products)
+    return previews.preview(
+        found, name, locale=spoken, shop=shop, profile=person, run=run, products=products, recommend=offers
+    )
 
 
 def _first(locales: tuple[str, ...], shop: Shop, reader: str | None) -> str:
@@ -281,6 +285,7 @@ def _everything(found: Drafts, asked: _Asked) -> Iterator[Preview]:
                     profile=sample.person(shop),
                     run=sample.trip("draft"),
                     products=sample.products,
+                    recommend=sample.recommended(),
                 )
             except ContentError as error:
                 click.echo(f"left out: {error}", err=True)

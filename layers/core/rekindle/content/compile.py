@@ -151,6 +151,7 @@ class _Work:
         self._composer = Composer(files, root)
         self.problems: list[ContentError] = []
         self._event_fields: dict[str, tuple[str, int]] = {}
+        self._recommended: dict[str, None] = {}
 
     def compile(self) -> CompiledMail | None:
         body = self._body()
@@ -181,6 +182,7 @@ class _Work:
                 text=text,
                 category=category,
                 preheader=self._isolated(peek).strip(),
+                recommend=tuple(self._recommended),
             ),
             self._event_fields,
         )
@@ -261,6 +263,7 @@ class _Work:
         self.problems.extend(source.relocate(problem) for problem in names.problems)
         for used, line in names.event_fields.items():
             self._event_fields.setdefault(used, source.places[min(line, len(source.places)) - 1])
+        self._recommended.update(dict.fromkeys(names.recommended))
         return pieces
 
     def _constant(self, piece: Piece) -> str | None:

@@ -8,7 +8,7 @@ addresses that are not of the web.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,11 @@ from rekindle.flow.program import Shop
 
 #: How many lines of a basket or order a mail can show.
 MAX_ITEMS = 100
+#: The lists of `recommend`: what goes with something, what is better, what is alike, what sells, what is new, what the
+#: customer has looked at.
+RECOMMENDATIONS = ("together", "better", "similar", "best", "new", "viewed")
+#: How many products each of them has at most.
+MAX_RECOMMENDED = 6
 _NAME, _TITLE, _URL, _TEXT = 60, 200, 2_000, 4_000
 _MAX_PARTS = 50
 _NO_HISTORY = History()
@@ -51,11 +56,13 @@ def context(
     links: Mapping[str, str],
     formats: Mapping[str, Format],
     form: Format | None = None,
+    recommend: Mapping[str, Sequence[Product]] = {},
 ) -> dict[str, Any]:
     """Return the names for one mail.
 
     `products` is what the catalogue knows of the products in `run.trigger`, by id; `links` has `unsubscribe` and
     `page`; `formats` is how each locale of the playbook writes, `form` how the reader's does: the shop's if not given.
+    `recommend` is what there is to recommend to this profile, by the name of its list.
     """
     of_shop = formats.get(shop.locale) or Format(locale=shop.locale, language=shop.locale.partition("-")[0])
     form = form or of_shop
@@ -70,6 +77,10 @@ def context(
             "codes": {step: code for step, code in ((step, clean(code)) for step, code in run.codes.items()) if code},
         },
         "event": _event(run, products, shop, form),
+        "recommend": {
+            name: [_offer(product, shop) for product in recommend.get(name, ())[:MAX_RECOMMENDED]]
+            for name in RECOMMENDATIONS
+        },
         "links": {"unsubscribe": links.get("unsubscribe"), "page": links.get("page")},
         FORMATS: {**formats, "": form},
     }
@@ -341,7 +352,15 @@ def _item(item: Item, product: Product | None) -> dict[str, Any]:
         "image": _scaled(image, 320),
         "picture": _scaled(image, 1200),
         "alt": clean(product.image_alt if product else None) or title,
+        "was": None,
+        "currency": None,
     }
+
+
+def _offer(product: Product, shop: Shop) -> dict[str, Any]:
+    """Return a product of the catalogue in the shape of an item: `was` is what it cost before, if it costs less now."""
+    item = _item(Item(title=product.title, product_id=product.id, price=product.price), product)
+    return item | {"was": product.compare_at, "currency": product.currency or shop.currency}
 
 
 def _times(price: Decimal | None, quantity: int) -> Decimal | None:

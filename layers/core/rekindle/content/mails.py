@@ -44,6 +44,8 @@ class MailTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     category: Category = "marketing"
     preheader: str = ""
     """as its writer wrote it; it is part of `html` already"""
+    recommend: tuple[str, ...] = ()
+    """the lists of `recommend` that it uses, in the order in which they come first"""
 
 
 class Rendered(Struct, frozen=True):

@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import nodes
 
 from rekindle.content.brand import Brand, Social
-from rekindle.content.context import OPEN, context
+from rekindle.content.context import OPEN, RECOMMENDATIONS, context
 from rekindle.domain.errors import ContentError
-from rekindle.domain.facts import Address, Item, Order
+from rekindle.domain.facts import Address, Item, Order, Product
 from rekindle.domain.profile import Profile, Run
 from rekindle.flow.program import Shop
 
@@ -32,6 +32,14 @@ class _Anything(dict[str, Any]):
 
     def __missing__(self, key: str) -> _Anything:
         return self
+
+
+class Picks(list[Any]):
+    """The shape of a list that may well be empty: what there is to recommend. `names`: of which lists it can be."""
+
+    def __init__(self, names: frozenset[str], element: Shape) -> None:
+        super().__init__([element])
+        self.names = names
 
 
 _LOOP: Shape = dict.fromkeys(("index", "index0", "first", "last", "length", "revindex", "revindex0"))
@@ -55,10 +63,12 @@ def shape() -> dict[str, Any]:
         products={},
         links={},
         formats={},
+        recommend={one: [Product(id="x", updated_at=moment, title="x")] for one in RECOMMENDATIONS},
     )  # fmt: skip
     known: dict[str, Any] = {name: _shape(value) for name, value in full.items() if not name.startswith("_")}
     for name, part in OPEN:
         known[name][part] = _Anything()
+    known["recommend"] = {name: Picks(frozenset({name}), part[0]) for name, part in known["recommend"].items()}
     return known
 
 
@@ -75,13 +85,19 @@ def _element(shape: Shape) -> Shape:
 
 
 class Names:
-    """One walk through a template's tree. `event_fields` afterwards: the parts of `event` it uses, with their line."""
+    """One walk through a template's tree.
+
+    Afterwards `event_fields` are the parts of `event` that it uses, with their line, and `recommended` the lists of
+    `recommend`. What is recommended may be shown only where `if` has looked whether there is something.
+    """
 
     def __init__(self, file: str) -> None:
         self._file = file
+        self._sure: list[list[frozenset[str]]] = []
         self._scopes: list[dict[str, Shape]] = [dict(shape())]
         self.problems: list[ContentError] = []
         self.event_fields: dict[str, int] = {}
+        self.recommended: dict[str, int] = {}
 
     def walk(self, tree: nodes.Template) -> None:
         """Collect what is wrong in `problems`, each unknown name once a line."""
@@ -101,7 +117,12 @@ class Names:
             self._scopes[-1][_name(node.target)] = self._expression(node.node)
         elif isinstance(node, nodes.If):
             self._expression(node.test)
+            told = len(self.problems)
+            self._sure.append(self._looked_at(node.test))
+            # What is wrong with the condition itself was said a line ago.
+            del self.problems[told:]
             self._block(node.body)
+            self._sure.pop()
             self._block(list(node.elif_))
             self._block(node.else_)
         else:
@@ -114,6 +135,7 @@ class Names:
             self._problem(
                 node, "this is not a list: nothing can be repeated over it", "as in {% for item in event.items %}"
             )
+        self._must_be_sure(node, found)
         inner: dict[str, Shape] = {_name(node.target): _element(found), "loop": _LOOP}
         if node.test is not None:
             self._scopes.append(inner)
@@ -138,11 +160,39 @@ class Names:
         if isinstance(node, nodes.Filter):
             first = found[0] if found else None
             if node.name in {"first", "last"}:
+                self._must_be_sure(node, first)
                 return _element(first)
             return first if node.name in {"limit", "default"} else None
+        if isinstance(node, nodes.Or) and found and all(isinstance(one, Picks) for one in found):
+            names = frozenset[str]().union(*(one.names for one in found if isinstance(one, Picks)))
+            return Picks(names, _element(found[0]))
         if isinstance(node, (nodes.CondExpr, nodes.And, nodes.Or)):
             return next((one for one in found if one is not None), None)
         return None
+
+    # --- lists that may be empty
+
+    def _looked_at(self, test: nodes.Node) -> list[frozenset[str]]:
+        """Return what is true where this test is: of each of these sets of lists, at least one has something in it."""
+        if isinstance(test, nodes.Not):
+            return []
+        if isinstance(test, nodes.And):
+            return [*self._looked_at(test.left), *self._looked_at(test.right)]
+        if isinstance(test, nodes.Or):
+            return [one | two for one in self._looked_at(test.left) for two in self._looked_at(test.right)]
+        found = self._expression(test)
+        if isinstance(found, Picks):
+            return [found.names]
+        return [names for child in test.iter_child_nodes() for names in self._looked_at(child)]
+
+    def _must_be_sure(self, node: nodes.Node, found: Shape) -> None:
+        if not isinstance(found, Picks):
+            return
+        if not any(names <= found.names for sure in self._sure for names in sure):
+            wanted = " or ".join(f"recommend.{name}" for name in RECOMMENDATIONS if name in found.names)
+            said = "for some people there is nothing to recommend, and the words around this would stay alone"
+            hint = f"put heading and list between {{% if {wanted} %}} and {{% endif %}}, or use _layout/recommend.html"
+            self._problem(node, said, hint)
 
     def _named(self, node: nodes.Name) -> Shape:
         for scope in reversed(self._scopes):
@@ -157,6 +207,7 @@ class Names:
             return self._part(node, node.node, node.arg.value)
         self._expression(node.arg)
         base = self._expression(node.node)
+        self._must_be_sure(node, base)
         return _element(base)
 
     def _part(self, node: nodes.Node, of: nodes.Expr, key: str) -> Shape:
@@ -174,6 +225,8 @@ class Names:
             return None
         if isinstance(of, nodes.Name) and of.name == "event" and base is self._scopes[0]["event"]:
             self.event_fields.setdefault(key, node.lineno)
+        if isinstance(of, nodes.Name) and of.name == "recommend" and base is self._scopes[0]["recommend"]:
+            self.recommended.setdefault(key, node.lineno)
         found: Shape = base[key]
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -55,11 +55,13 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         links: Mapping[str, str],
         clock: Callable[[], float] | None = None,
         to_shop: bool = False,
+        recommend: Mapping[str, Sequence[Product]] = {},
     ) -> Rendered:
         """Return the mail `name` for this profile and run, in their language. `clock` is monotonic, in seconds.
 
         `products` are what the catalogue has for `context.product_ids(run)`; `links` are `unsubscribe` and `page`.
-        `to_shop`: the shop's own people read it. Raises `ContentError` for an unknown template or shop, and where
+        `to_shop`: the shop's own people read it. `recommend` is what there is to recommend, by the name of its list.
+        Raises `ContentError` for an unknown template or shop, and where
         `render` does.
         """
         shop = self.shops.get(profile.shop)
@@ -78,6 +80,7 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
             links=links,
             formats=self.formats,
             form=form_for(self.formats, template.locale, *readers),
+            recommend=recommend,
         )
         return render(template, names, clock)
 

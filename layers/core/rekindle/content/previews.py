@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formataddr
@@ -154,6 +154,7 @@ def preview(
     profile: Profile,
     run: Run,
     products: Mapping[str, Product],
+    recommend: Mapping[str, Sequence[Product]] = {},
 ) -> Preview:
     """Return the mail in this language for this person; dates and prices as their region has them, if it speaks it.
 
@@ -170,7 +171,7 @@ def preview(
 
     def built(one: MailTemplate) -> Rendered:
         alone = msgspec.structs.replace(mails, templates={name: one}, translations={})
-        return alone.build(name, profile=profile, run=run, products=products, links=LINKS)
+        return alone.build(name, profile=profile, run=run, products=products, links=LINKS, recommend=recommend)
 
     # An inbox shows what stands behind the subject as it shows that: on one line.
     peek = msgspec.structs.replace(template, subject=template.preheader, html="", text="")

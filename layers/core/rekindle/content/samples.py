@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from rekindle.content.context import RECOMMENDATIONS
 from rekindle.content.mails import Rendered
 from rekindle.content.playbook import Mails
 from rekindle.domain.errors import ContentError
@@ -61,19 +62,27 @@ class SampleRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands in `sample.json`: `event` is a fact by its `type` (`basket`, `order`, `view` …).
 
-    The catalogue adds `products`.
+    The catalogue adds `products`, of which `recommend` names some for each of its lists, by their ids.
     """
 
     profile: SamplePerson = SamplePerson()
     event: Fact | None = None
     run: SampleRun = SampleRun()
     products: dict[str, Product] = {}
+    recommend: dict[str, tuple[str, ...]] = {}
     name: str = "sample"
 
     def build(self, template: str, shop: Shop, mails: Mails, locale: str | None = None) -> Rendered:
         """Return the mail for this sample, in the sample's own locale or another one. Raises `ContentError`."""
         profile, run = self.person(shop, locale), self.trip(mails.hash)
-        return mails.build(template, profile=profile, run=run, products=self.products, links=LINKS)
+        return mails.build(
+            template, profile=profile, run=run, products=self.products, links=LINKS, recommend=self.recommended()
+        )
+
+    def recommended(self) -> dict[str, list[Product]]:
+        """Return what there is to recommend, by the name of its list."""
+        known = self.products
+        return {name: [known[one] for one in ids if one in known] for name, ids in self.recommend.items()}
 
     def person(self, shop: Shop, locale: str | None = None) -> Profile:
         """Return the sample's customer, who reads this locale or their own."""
@@ -112,7 +121,7 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def parse_sample(text: str, file: str) -> Sample:
     """Return the sample. Raises `ContentError` with the line where JSON itself is broken, else with the path."""
     try:
-        return msgspec.json.decode(text, type=Sample)
+        sample = msgspec.json.decode(text, type=Sample)
     except msgspec.ValidationError as error:
         raise ContentError(f"the sample does not fit: {error}", file=file, line=_line(str(error), text)) from error
     except RecursionError as error:
@@ -122,6 +131,21 @@ def parse_sample(text: str, file: str) -> Sample:
         line = text.encode()[: int(found.group(1))].count(b"\n") + 1 if found else None
         hint = "check commas, quotes and brackets on this line and the one above"
         raise ContentError("the sample is not valid JSON", file=file, line=line, hint=hint) from error
+    for name, ids in sample.recommend.items():
+        _recommends(name, ids, sample, file, text)
+    return sample
+
+
+def _recommends(name: str, ids: tuple[str, ...], sample: Sample, file: str, text: str) -> None:
+    line = _line("`$.recommend`", text)
+    if name not in RECOMMENDATIONS:
+        hint = f"there are {', '.join(RECOMMENDATIONS)}"
+        raise ContentError(f"the sample recommends '{name}', which is no list", file=file, line=line, hint=hint)
+    for one in ids:
+        if one not in sample.products:
+            hint = "add it there, with title, url, image and price"
+            said = f"the sample recommends the product '{one}', which is not among its products"
+            raise ContentError(said, file=file, line=line, hint=hint)
 
 
 def bare(sample: Sample) -> Sample:

@@ -302,6 +302,8 @@ class _Checked:
             self.problems.append(problem)
         for used, at in names.event_fields.items():
             self.event_fields.setdefault(used, (self._file, line or at))
+        for used, at in names.recommended.items():
+            self.problem(f"recommend.{used} is for mails alone", line or at, "leave it out of short messages")
 
 
 def _stem(file: str) -> str:

@@ -360,6 +360,11 @@ class _Look:
         except ContentError as problem:
             self._problems.append(problem)
             return
+        lacking = [name for name in template.recommend if not sample.recommend.get(name)]
+        if lacking and len(lacking) == len(template.recommend):
+            said = f"the sample has nothing to recommend, and the mail shows recommend.{lacking[0]}"
+            hint = f'name some of its products: "recommend": {{"{lacking[0]}": ["…", "…", "…"]}}'
+            self._warnings.append(ContentError(said, file=file, hint=hint))
         shops = list(mails.shops.values()) or [SAMPLE_SHOP]
         for shop in shops:
             here = msgspec.structs.replace(mails, shops={shop.id: shop})
@@ -368,6 +373,29 @@ class _Look:
                 self._rendered(template, one, shop, here)
                 if len(self._problems) > before:
                     return
+        self._headings_go(template, sample, shops[0], mails)
+
+    def _headings_go(self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails) -> None:
+        """Whatever introduces a list of recommendations must go with it, when there is nothing to recommend."""
+        offered = sample.recommended()
+        titles = {clean(product.title) for products in offered.values() for product in products}
+        if not titles:
+            return
+        here = msgspec.structs.replace(mails, shops={shop.id: shop})
+        without = msgspec.structs.replace(sample, recommend={})
+        try:
+            full, empty = (
+                _said(one.build(template.name, shop, here, template.locale).html) for one in (sample, without)
+            )
+        except ContentError:
+            # It was rendered with and without everything a moment ago; what is wrong in between is said there.
+            return
+        same = next((at for at, (one, two) in enumerate(zip(full, empty, strict=False)) if one != two), len(empty))
+        if same and same < len(full) and full[same] in titles:
+            said = f"with nothing to recommend, “{full[same - 1]}” would stand above nothing"
+            hint = "put the words that introduce the list inside its {% if recommend.… %} too"
+            file = f"emails/{template.name}/{self._body(template)}"
+            self._warnings.append(ContentError(said, file=file, hint=hint))
 
     def _rendered(self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails) -> None:
         folder = f"emails/{template.name}"
@@ -477,6 +505,10 @@ def _links(html: str) -> set[str]:
 
 def _empty_links(html: str) -> Iterable[str]:
     return ["".join(said.split()) or "a picture" for href, said in _read(html).links if not href.strip()]
+
+
+def _said(html: str) -> list[str]:
+    return [words for said in _read(html).words if (words := " ".join(said.split()))]
 
 
 def _words(html: str) -> str:

@@ -38,11 +38,11 @@ class Composer:
         self._sets: dict[str, Mails] = {}
         self._products: dict[tuple[str, str], Product | None] = {}
 
-    def prepare(self, wanted: Sequence[tuple[Profile, Run]]) -> None:
-        """Read the products that these runs' mails show, one call a shop; they are held until the next batch."""
+    def prepare(self, wanted: Sequence[tuple[Profile, Planned, Run]]) -> None:
+        """Read the products that these mails show, one call a shop; they are held until the next batch."""
         self._products.clear()
         by_shop: dict[str, dict[str, None]] = {}
-        for profile, run in wanted:
+        for profile, _, run in wanted:
             by_shop.setdefault(profile.shop, {}).update(dict.fromkeys(product_ids(run)))
         for shop, ids in by_shop.items():
             self._read_products(shop, tuple(ids))

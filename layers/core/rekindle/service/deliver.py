@@ -108,8 +108,8 @@ Ready = Callable[[str, Profile, Planned, Run], Attempt]
 class Builder(Protocol):
     """Makes mails."""
 
-    def prepare(self, wanted: Sequence[tuple[Profile, Run]]) -> None:
-        """Read, in as few calls as can be, what the mails of these runs will show."""
+    def prepare(self, wanted: Sequence[tuple[Profile, Planned, Run]]) -> None:
+        """Read, in as few calls as can be, what these planned mails will show."""
         ...
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
@@ -235,7 +235,7 @@ class Deliver:
             if planned is None or planned.channel != "email" or self._paused_for(profile.shop, planned, now):
                 continue
             if _quiet_for(planned, now) is None:
-                wanted += [(profile, run) for run in profile.runs if run.id == planned.run]
+                wanted += [(profile, planned, run) for run in profile.runs if run.id == planned.run]
         if wanted:
             self._builder.prepare(wanted)
 
