@@ -41,8 +41,9 @@ def main() -> int:
         with running() as unexpected:
             plan = run_seed(options.world, unexpected).plan
         return _replay(plan)
+    begun = time.monotonic()
     total = _run(options.seed, options.seconds, options.jobs)
-    _say(total.text())
+    _say(total.text(time.monotonic() - begun))
     for plan in total.failed[:1]:
         _say("\n" + (_violations(plan) if options.brief else explain(plan)))
     return 1 if total.failed else 0

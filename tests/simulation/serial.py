@@ -96,6 +96,8 @@ def in_commit_order(simulation: Simulation) -> dict[str, tuple[Stored, Stored]]:
             found, wanted = replace(found, created_at=None), replace(wanted, created_at=None)
         if found != wanted:
             differing[profile_id] = (found, wanted)
+    # As `Simulation.close`: or the collector would have to.
+    vars(world).clear()
     return differing
 
 

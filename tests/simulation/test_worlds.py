@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import nullcontext
 
+import pytest
+from msgspec.structs import replace
+
+from rekindle.domain.outcome import Outcome
+from rekindle.domain.profile import Profile
+from rekindle.flow.engine import advance
 from tests.simulation.faults import CALL_FAULTS, NOT_SIMULATED
 from tests.simulation.run import (
     Plan,
@@ -19,8 +25,8 @@ from tests.simulation.run import (
 )
 from tests.simulation.schedule import Choice
 from tests.simulation.shrink import shrink
-from tests.simulation.story import REFERENCES
-from tests.simulation.world import port_calls
+from tests.simulation.story import REFERENCES, SHOP, T0, Happening, books, events
+from tests.simulation.world import RememberedAdvance, port_calls
 
 #: Of the two-fault plans of a reference world, `make test` runs every so manieth; `make test-long` goes through all.
 EVERY = 997
@@ -63,6 +69,22 @@ def test_a_world_is_its_plan() -> None:
             two = run_plan(Plan.of(plan.token), unexpected, trace=True)
             assert one.plan == plan
             assert one.trace == two.trace
+
+
+def test_what_is_remembered_of_advance_is_computed_afresh_now_and_then() -> None:
+    """So a hidden state in it could not hide behind the memory."""
+    now, profile, event = T0, Profile(id="p", shop=SHOP), events(Happening(at=0, what="subscribes", who="ada"))[0]
+    ages = iter(range(100))
+
+    def impure(profile: Profile, *_: object) -> Outcome:
+        return Outcome(replace(profile, version=next(ages)), (), ())
+
+    for compute, wrong in ((advance, False), (impure, True)):
+        remembered = RememberedAdvance(compute, afresh=3)
+        first = remembered(profile, event, books()[0], now)
+        assert all(remembered(profile, event, books()[0], now) is first for _ in range(2))
+        with pytest.raises(AssertionError) if wrong else nullcontext():
+            assert remembered(profile, event, books()[0], now) is first
 
 
 def test_shrinking_leaves_only_what_is_needed() -> None:

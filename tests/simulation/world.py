@@ -1,6 +1,6 @@
 """The simulated installation: every function's service over one `memory.World`, as coroutines on a virtual clock.
 
-A worker is a greenlet. Each port call passes `Simulation.call`, where the worker may fail as `faults` says or step back
+A worker is a greenlet. Each port call passes `tapped`, where the worker may fail as `faults` says or step back
 so that others go on in between; between two port calls nothing else runs, as nothing there can be seen from outside.
 Time moves only when nobody has anything to do. Nothing here is random: `schedule` chooses.
 """
@@ -27,11 +27,14 @@ from rekindle import memory
 from rekindle.content.links import Unsubscribe
 from rekindle.domain import ids
 from rekindle.domain.errors import MailUncertainError
-from rekindle.domain.events import Delivery
-from rekindle.domain.profile import Planned, Profile, Run, decode_profile
+from rekindle.domain.events import Delivery, Event
+from rekindle.domain.outcome import Outcome
+from rekindle.domain.profile import Planned, Profile, Run, decode_profile, encode_profile
+from rekindle.flow.engine import advance
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, Fate, Queue, Received, World
 from rekindle.ports import Mail, Pending, Wake
+from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
 from rekindle.service import publish as publish_module
 from rekindle.service.accept import accept
@@ -72,9 +75,25 @@ SENDER_TRIES = 9
 _UPLOAD_PAUSE = 20
 _SES_DOWN: tuple[tuple[Fate, int], ...] = (("throttled", 100), ("not_connected", 1000), ("quota", 5000))
 _MAX_AT_ONCE = 8
+#: So many results of `advance` are remembered at once, and every so many of those used again are checked.
+_ADVANCED, _AFRESH = 20_000, 50
 _MAX_STEPS = 3_000
 _MAX_REDRIVEN = 10
 _SECOND = timedelta(seconds=1)
+
+
+#: Greenlets that have nothing to do: to make one takes as long as several port calls.
+_idle: list[greenlet] = []
+
+
+def _work_for_ever(invoke: Callable[[Worker], None], worker: Worker) -> None:
+    own = greenlet.getcurrent()
+    while True:
+        invoke(worker)
+        del worker
+        _idle.append(own)
+        assert own.parent is not None
+        invoke, worker = own.parent.switch()
 
 
 class Worker:
@@ -172,9 +191,7 @@ class Simulation:
     def run(self) -> None:
         """Run until nothing is left to do, and check what has come of it."""
         for _ in range(_MAX_STEPS):
-            if self.due or self.ready or self._waiting():
-                self._step()
-            elif not self._pass_time() and not self._redrive():
+            if not self._step() and not self._pass_time() and not self._redrive():
                 break
             if self.watch.violations:
                 break
@@ -184,32 +201,38 @@ class Simulation:
             self.watch.final()
         self._kill_all()
 
-    def _waiting(self) -> bool:
-        return bool(self.world.stream or self.stream) or any(self._visible(queue) for queue in self.queues.values())
+    def _step(self) -> bool:
+        """Let one thing happen of those that can: by default in the order of its way through the installation.
 
-    def _visible(self, queue: Queue[Any]) -> bool:
-        if not queue.messages:
-            return False
-        now = self.clock.now()
-        return any(message.visible_at <= now for message in queue.messages)
-
-    def _step(self) -> None:
-        """Let one thing happen of those that can: by default in the order of its way through the installation."""
-        while self.world.stream:
-            self.stream.append((self.world.stream.popleft(), 1))
-        takes: list[tuple[Callable[[int], None], int]] = []
+        Return whether there was any.
+        """
+        stream = self.world.stream
+        while stream:
+            self.stream.append((stream.popleft(), 1))
+        due = waiting = 0
+        visible: list[str] = []
         if len(self.workers) < _MAX_AT_ONCE or not self.ready:
-            takes = [(self._take_due, len(self.due)), (self._take_stream, len(self.stream))]
-            visible = [name for name, queue in self.queues.items() if self._visible(queue)]
-            takes.append((lambda place: self._take_queue(visible[place]), len(visible)))
+            due, waiting = len(self.due), len(self.stream)
+            now = self.clock.now()
+            for name, queue in self.queues.items():
+                for message in queue.messages:
+                    if message.visible_at <= now:
+                        visible.append(name)
+                        break
         # Who stepped back goes on last.
-        takes.append((self._go_on, len(self.ready)))
-        place = self.choices.pick(sum(many for _, many in takes))
-        for take_one, many in takes:
-            if place < many:
-                take_one(place)
-                return
-            place -= many
+        options = due + waiting + len(visible) + len(self.ready)
+        if not options:
+            return False
+        place = self.choices.pick(options)
+        if place < due:
+            self._take_due(place)
+        elif (place := place - due) < waiting:
+            self._take_stream(place)
+        elif (place := place - waiting) < len(visible):
+            self._take_queue(visible[place])
+        else:
+            self._go_on(place - len(visible))
+        return True
 
     def _take_due(self, place: int) -> None:
         happen = self.due[place]
@@ -224,8 +247,11 @@ class Simulation:
     def _pass_time(self) -> bool:
         """Move to the next moment at which anything happens; return whether there is one."""
         moments = [self.later[0][0]] if self.later else []
-        moments += [message.visible_at for queue in self.queues.values() for message in queue.messages]
-        moments += [schedule.at for schedule in self.world.schedules.values() if not schedule.fired]
+        for queue in self.queues.values():
+            if queue.messages:
+                moments += [message.visible_at for message in queue.messages]
+        if self.world.schedules:
+            moments += [schedule.at for schedule in self.world.schedules.values() if not schedule.fired]
         tick = self._next_sweep()
         moment = min(moments, default=None)
         if tick is not None and (moment is None or tick <= moment):
@@ -269,9 +295,9 @@ class Simulation:
     def start(self, function: str, body: Callable[[], None], subject: str = "") -> None:
         """Invoke a function: `body` is its handler."""
         worker = Worker(function, f"{function} {subject}".rstrip(), body, self.clock.now())
-        worker.greenlet = greenlet(self._invoke)
+        worker.greenlet = _idle.pop() if _idle else greenlet(_work_for_ever)
         self.workers.append(worker)
-        self._resume(worker, worker)
+        self._resume(worker, self._invoke, worker)
 
     def _invoke(self, worker: Worker) -> None:
         try:
@@ -310,13 +336,19 @@ class Simulation:
             worker.greenlet.throw(Crash("killed"))
             self.current = None
 
+    def close(self) -> None:
+        """Let go of everything: a world is one knot of references, which only the collector could undo, at a price."""
+        self._kill_all()
+        sandboxes = [sandbox for warm in self.warm.values() for sandbox in warm]
+        for part in (*sandboxes, *self.ports.values(), self.world, self.watch, self):
+            vars(part).clear()
+
     # --- port calls
 
-    def call(self, place: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(
+        self, choice: Choice, place: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Make a port call as it is chosen to go."""
-        choice = self.choices.at_call(place)
-        if choice is None:
-            return self.effect(place, method, args, kwargs)
         worker = self.current
         assert worker is not None
         self.exercised[place, choice.kind] += 1
@@ -334,14 +366,13 @@ class Simulation:
     def effect(self, place: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Carry a port call out, watched."""
         watch = self.watch.calls.get(place)
-        if self.trace is None:
-            return method(*args, **kwargs) if watch is None else watch(method, *args, **kwargs)
         try:
             result = method(*args, **kwargs) if watch is None else watch(method, *args, **kwargs)
         except Exception as error:
             self.tell(f"{place} → {type(error).__name__} {error}")
             raise
-        self.tell(f"{place} {_short(args)} → {_short(result)}")
+        if self.trace is not None:
+            self.tell(f"{place} {_short(args)} → {_short(result)}")
         return result
 
     def _carry_out(self, call: Call) -> Any:
@@ -674,7 +705,7 @@ class Simulation:
             verdicts = deliver.batch([(received.value, received.receives - 1) for received in batch])
             for received, verdict in zip(batch, verdicts, strict=True):
                 if isinstance(verdict, LookAgain):
-                    self.call("queues.look_again", queue.release, (received.receipt, verdict.delay), {})
+                    self._look_again(queue, received, verdict.delay)
                 elif not isinstance(verdict, Done):
                     self.watch.failed(verdict)
         except Crash:
@@ -686,6 +717,15 @@ class Simulation:
             if isinstance(verdict, Done):
                 queue.delete(received.receipt)
         self._put_back("send", deliver)
+
+    def _look_again(self, queue: Queue[Any], received: Received[Any], delay: int) -> None:
+        """As `rekindle.aws.queues.look_again`, which is no port's."""
+        place = "queues.look_again"
+        choice, args = self.choices.at_call(place), (received.receipt, delay)
+        if choice is None:
+            self.effect(place, queue.release, args, {})
+        else:
+            self.call(choice, place, queue.release, args, {})
 
     def _privacy(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
         privacy = Privacy(
@@ -843,7 +883,7 @@ _PORTS |= {"privacy": "privacy"}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:
-    """Return the port with every call through `Simulation.call`."""
+    """Return the port with every call a point at which something may go wrong."""
     kind = type(port), port.name
     if kind not in _tapped_classes:
         _tapped_classes[kind] = _tapped_class(*kind)
@@ -854,25 +894,34 @@ _tapped_classes: dict[tuple[type, str], type] = {}
 
 
 def _tapped_class(kind: type, name: str) -> type:
-    def tap(method: str) -> Callable[..., Any]:
-        place = f"{name}.{method}"
+    def tap(place: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        # As it is written, without the world's own hook.
+        bare = inspect.unwrap(function)
 
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return self.simulation.call(place, self.bound[method], args, kwargs)
+            simulation: Simulation = self.simulation
+            method = MethodType(bare, self.port)
+            choice = simulation.choices.at_call(place)
+            if choice is not None:
+                return simulation.call(choice, place, method, args, kwargs)
+            if simulation.trace is not None:
+                return simulation.effect(place, method, args, kwargs)
+            # The same in short: most calls go this way.
+            watch = simulation.watch.calls.get(place)
+            return method(*args, **kwargs) if watch is None else watch(method, *args, **kwargs)
 
         return call
 
     def init(self: Any, simulation: Simulation, port: Any) -> None:
         self.simulation = simulation
-        self.bound = {name: MethodType(function, port) for name, function in methods.items()}
+        self.port = port
 
-    # As they are written, without the world's own hook.
     methods = {
-        name: inspect.unwrap(function)
-        for name, function in inspect.getmembers(kind, inspect.isfunction)
-        if not name.startswith("_")
+        method: tap(f"{name}.{method}", function)
+        for method, function in inspect.getmembers(kind, inspect.isfunction)
+        if not method.startswith("_")
     }
-    return type(f"Tapped{kind.__name__}", (), {"__init__": init} | {method: tap(method) for method in methods})
+    return type(f"Tapped{kind.__name__}", (), {"__init__": init, **methods})
 
 
 def port_calls() -> set[str]:
@@ -929,6 +978,33 @@ def _validated(name: bytes) -> _Verdict:
     return _Verdict(_Published(next(book for book in books() if book.hash.encode() == name)))
 
 
+class RememberedAdvance:
+    """`advance`, which need not compute again what it has computed of the same profile, event, playbook and moment.
+
+    That it may be remembered is itself checked: every so many answers from memory are computed afresh, and compared.
+    """
+
+    def __init__(self, compute: Callable[..., Outcome] = advance, *, afresh: int = _AFRESH) -> None:
+        self._compute = compute
+        self._afresh = afresh
+        self._known: dict[tuple[object, ...], Outcome] = {}
+        self._again = 0
+
+    def __call__(self, profile: Profile, event: Event, playbook: Playbook, now: datetime) -> Outcome:
+        """Return the outcome."""
+        key = encode_profile(profile), _encode_event(event), playbook.hash, *playbook.pinned, now
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) == _ADVANCED:
+                self._known.clear()
+            known = self._known[key] = self._compute(profile, event, playbook, now)
+            return known
+        self._again += 1
+        if not self._again % self._afresh and self._compute(profile, event, playbook, now) != known:
+            raise AssertionError(f"advance is not pure: {event.type} at {now} for {profile.id}")
+        return known
+
+
 class _Remembering:
     """A decoder that decodes equal texts once."""
 
@@ -936,11 +1012,14 @@ class _Remembering:
         self.decode = lru_cache(maxsize=64)(decoder.decode)
 
 
+_encode_event = msgspec.json.Encoder().encode
+
 #: Module → attribute → what stands there while worlds run. All of it is pure, so nothing but time is saved.
 _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (ids, "keyed_hash", lru_cache(maxsize=100_000)(ids.keyed_hash)),
     (ids, "digest", lru_cache(maxsize=100_000)(ids.digest)),
     (memory, "decode_profile", lru_cache(maxsize=50_000)(decode_profile)),
+    (journey_module, "advance", RememberedAdvance()),
     (library_module, "_playbook", _Remembering(library_module._playbook)),
     (library_module, "_flow", _Remembering(library_module._flow)),
     (publish_module, "validate", lambda files: _validated(files["book"])),

@@ -6,7 +6,6 @@ the commit never comes, it is ignored, because the profile is the truth.
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, RingAt
-from rekindle.domain.profile import Profile
+from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.flow.engine import advance, forget_planned
 from rekindle.flow.merge import MERGED, unite
 from rekindle.ports import (
@@ -129,7 +128,7 @@ class Journey:
         if work is None:
             return
         now = self._clock.now()
-        load = functools.cache(self._state.profile)
+        load = _once(self._state.profile)
         events = self._without_private(pending, work, load)
         shares, nobody = share_out(work, events, load, self._key, now)
         shares = remembering(shares, load)
@@ -309,6 +308,18 @@ class Journey:
                 kind = "email" if effect.channel == "email" else "phone"
                 hashed = address_hash(self._key, kind, effect.address)
                 self._state.lift(profile.shop, effect.channel, hashed, effect.granted_at)
+
+
+def _once(load: Load) -> Load:
+    """Return a `load` that asks for each profile once. As `functools.cache`, which takes longer to make than to use."""
+    loaded: dict[str, Profile | Signpost | Tombstone | None] = {}
+
+    def remembered(profile_id: str) -> Profile | Signpost | Tombstone | None:
+        if profile_id not in loaded:
+            loaded[profile_id] = load(profile_id)
+        return loaded[profile_id]
+
+    return remembered
 
 
 def _merged(share: Share, merged: Profile, now: datetime) -> Iterator[Decision]:
