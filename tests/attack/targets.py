@@ -27,10 +27,13 @@ from rekindle.content import sandbox
 from rekindle.content.catalogues import read_catalogue
 from rekindle.content.links import (
     BadLinkError,
+    Track,
     Unsubscribe,
     Visit,
+    read_track,
     read_unsubscribe,
     read_visit,
+    sign_track,
     sign_unsubscribe,
     sign_visit,
 )
@@ -583,6 +586,8 @@ _PROFILE, _EVENTS = _state()
 _EVENT_LINES = b"\n".join(msgspec.json.encode(event) for event in _EVENTS)
 _TOKENS = tuple(sign_unsubscribe({name: key}, CLAIM) for name, key in LINK_KEYS.items())
 _VISITS = tuple(sign_visit({name: key}, VISIT) for name, key in LINK_KEYS.items())
+TRACK = Track("0f" * 16)
+_TRACKS = tuple(sign_track({name: key}, TRACK) for name, key in LINK_KEYS.items())
 _SPOILT = ("=", ".", "..", "k1", "k2.", "A", "-", "_", "/", "+", "%2e", "\x00", "ö", " ", "\ud800", "A" * 2_000)
 
 TARGETS: Mapping[str, Target] = {
@@ -604,6 +609,12 @@ TARGETS: Mapping[str, Target] = {
         ("content.links.read_visit",),
         hostile.edited((*_VISITS, *_TOKENS), _SPOILT) | st.text(max_size=80),
         _token(read_visit, VISIT, _VISITS),
+        200,
+    ),
+    "tokens of clicks and of pictures": Target(
+        ("content.links.read_track",),
+        hostile.edited((*_TRACKS, *_TOKENS, *_VISITS), _SPOILT) | st.text(max_size=80),
+        _token(read_track, TRACK, _TRACKS),
         200,
     ),
     "flows": Target(

@@ -18,10 +18,13 @@ from msgspec.structs import replace
 from rekindle.content import links
 from rekindle.content.links import (
     BadLinkError,
+    Track,
     Unsubscribe,
     Visit,
+    read_track,
     read_unsubscribe,
     read_visit,
+    sign_track,
     sign_unsubscribe,
     sign_visit,
 )
@@ -31,17 +34,19 @@ KEYS: Keys = {"k2": b"second" * 10, "k1": b"first" * 10}
 
 
 class Kind(NamedTuple):
-    """One purpose of a link: how it is signed and read, and a claim of it."""
+    """One purpose of a link: how it is signed and read, and a claim of it. `payload` is how that stands in the token."""
 
     sign: Callable[[Keys, Any], str]
     read: Callable[[Keys, str], Any]
     claim: Any
+    payload: Callable[[Any], bytes] = msgspec.msgpack.encode
 
 
 CLAIM = Unsubscribe(shop="tea", channel="email", address="a" * 32, message="m" * 32, profile="p" * 32)
 KINDS: Mapping[str, Kind] = {
     "unsubscribe": Kind(sign_unsubscribe, read_unsubscribe, CLAIM),
     "visit": Kind(sign_visit, read_visit, Visit(shop="tea", profile="p" * 32, until=1_772_442_000)),
+    "track": Kind(sign_track, read_track, Track("0f" * 16), lambda claim: bytes.fromhex(claim.message)),
 }
 each = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
@@ -72,11 +77,17 @@ def test_a_token_says_what_was_signed(kind: Kind) -> None:
 @each
 def test_a_token_of_another_purpose_is_refused(kind: Kind) -> None:
     """The other kinds that exist, and any that ever will: the same bytes under the key of another purpose."""
-    body = kind.sign(KEYS, kind.claim).rpartition(".")[0].encode()
-    for purpose in ("preferences", "click", "open", "opt-in", "", "rekindle link unsubscribe"):
-        if KINDS.get(purpose) is not kind:
-            forged = body + b"." + links._encode(links._mac(KEYS["k2"], purpose, body))
-            assert refused(kind, forged.decode())
+    token = kind.sign(KEYS, kind.claim)
+    text, _, mark = token.rpartition(".")
+    body, length = text.encode(), len(links._decode(mark.encode()))
+    own = next(name for name, known in KINDS.items() if known is kind)
+    made = {
+        purpose: text + "." + links._encode(links._mac(KEYS["k2"], purpose, body)[:length]).decode()
+        for purpose in (own, "preferences", "click", "open", "opt-in", "", "rekindle link unsubscribe", *KINDS)
+    }
+    assert made.pop(own) == token
+    for forged in made.values():
+        assert refused(kind, forged)
     for other in KINDS.values():
         if other is not kind:
             assert refused(kind, other.sign(KEYS, other.claim))
@@ -88,9 +99,9 @@ def test_a_claim_of_another_shop_or_person_needs_a_signature_of_its_own(kind: Ki
     name, _, mark = kind.sign(KEYS, kind.claim).split(".")
     for field in kind.claim.__struct_fields__:
         value = getattr(kind.claim, field)
-        changed = replace(kind.claim, **{field: value + 1 if isinstance(value, int) else "x" + value[1:]})
-        payload = links._encode(msgspec.msgpack.encode(changed)).decode()
-        assert changed != kind.claim
+        changed = replace(kind.claim, **{field: value + 1 if isinstance(value, int) else "f" + value[1:]})
+        payload = links._encode(kind.payload(changed)).decode()
+        assert f"{name}.{payload}.{mark}" != kind.sign(KEYS, kind.claim)
         assert refused(kind, f"{name}.{payload}.{mark}")
 
 
