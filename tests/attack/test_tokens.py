@@ -34,7 +34,7 @@ KEYS: Keys = {"k2": b"second" * 10, "k1": b"first" * 10}
 
 
 class Kind(NamedTuple):
-    """One purpose of a link: how it is signed and read, and a claim of it. `payload` is how that stands in the token."""
+    """One purpose of a link: how it is signed and read, and a claim of it. `payload` is how a claim is written."""
 
     sign: Callable[[Keys, Any], str]
     read: Callable[[Keys, str], Any]

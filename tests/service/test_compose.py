@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekindle.content.links import read_unsubscribe
+from rekindle.content.links import Track, read_track, read_unsubscribe
 from rekindle.content.mails import MailTemplate
 from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.samples import SAMPLE_SHOP
+from rekindle.domain import ids
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Person, Product, View
 from rekindle.domain.profile import Category, Planned, Profile, Run
@@ -26,6 +27,7 @@ from tests.support.build import at
 SHOP = msgspec.structs.replace(
     SAMPLE_SHOP, id="tea", name="Tea & Co", sender_name="Tea & Co", sender_email="hello@tea.example"
 )
+MESSAGE = ids.message_id("r", "s")
 TEXT = "{{ profile.first_name | default('somebody') }} · {{ event.title }} · {{ shop.name }} · {{ links.unsubscribe }}"
 
 
@@ -61,7 +63,7 @@ def build(
         not_after=at(days=1), **more,
     )  # fmt: skip
     ada = Profile(id="p", shop="tea", email=email, person=Person(locale=locale))
-    return composer.build("m", ada, planned, run)
+    return composer.build(MESSAGE, ada, planned, run)
 
 
 @pytest.fixture
@@ -116,6 +118,48 @@ def test_the_shop_is_told_at_its_own_address_and_cannot_unsubscribe_anybody(worl
 def test_a_shop_that_named_nobody_is_not_told(world: World) -> None:
     with pytest.raises(ContentError, match="nobody is named under notify"):
         build(composer(world), to="shop")
+
+
+BODY = (
+    '<a href="{{ shop.url | _link }}">x</a><a href="{{ links.unsubscribe | _link }}">y</a>'
+    "{% if _pixel %}{{ _pixel }}{% endif %}"
+)
+
+
+def tracked(world: World, **shop: Any) -> Composer:
+    """Return a composer of a mail with a link to the shop and the way out, as publish leaves them."""
+    made = composer(world, "marketing", **shop)
+    mails = decode_mails(world.files["playbooks/h1/mails.json"])
+    template = msgspec.structs.replace(mails.templates["t"], html=BODY, text="{{ shop.url | _link }}")
+    world.files["playbooks/h1/mails.json"] = msgspec.json.encode(
+        msgspec.structs.replace(mails, templates={"t": template})
+    )
+    return made
+
+
+@pytest.mark.parametrize("category", ["marketing", "transactional"])
+@pytest.mark.parametrize(
+    ("domain", "base"), [(None, "https://links.example"), ("go.tea.example", "https://go.tea.example")]
+)
+def test_links_count_on_the_shops_own_domain_and_say_which_message_they_were_in(
+    world: World, category: Category, domain: str | None, base: str
+) -> None:
+    """In every mail to a customer, as SES counted them: marketing or not."""
+    mail = build(tracked(world, link_domain=domain), category)
+    tokens = set(re.findall(rf"{base}/[co]/(k\d+\.[\w-]+\.[\w-]+)(?:/0|\.gif)", mail.html + mail.text))
+    (token,) = tokens
+    assert read_track(world.secrets.link_keys(), token) == Track(MESSAGE)
+    assert mail.targets == (SHOP.url,)
+    assert mail.text == f"{base}/c/{token}/0\n"
+    assert re.search(rf'href="{base}/u/[^"]+">y', mail.html)
+    assert f"{base}/o/{token}.gif" in mail.html
+
+
+def test_what_the_shops_own_people_do_with_a_mail_counts_for_nobody(world: World) -> None:
+    mail = build(tracked(world, notify="team@tea.example"), to="shop")
+    assert mail.targets == ()
+    assert "/c/" not in mail.html + mail.text
+    assert "/o/" not in mail.html
 
 
 def test_a_step_may_have_a_sender_of_its_own(world: World) -> None:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from jinja2 import nodes
 
-from rekindle.content import languages, markup, plaintext, sandbox
+from rekindle.content import languages, markup, numbering, plaintext, sandbox
 from rekindle.content.brand import Brand
 from rekindle.content.catalogues import (
     END_ISOLATE,
@@ -42,6 +42,11 @@ _NOT_WORDS = frozenset({"sample.json"})
 
 _FORBIDDEN = frozenset({"script", "iframe", "object", "embed", "form", "input", "button", "base", "applet", "frame"})
 _SCHEMES = ("https://", "http://", "mailto:", "tel:", "#")
+_PIXEL = (
+    f"{{% if {sandbox.PIXEL} %}}"
+    f'<img src="{{{{ {sandbox.PIXEL} }}}}" alt="" width="1" height="1" border="0" style="display:block;border:0">'
+    "{% endif %}"
+)
 _HAS_VALUE = re.compile(r"jq\d+qj")
 
 
@@ -167,12 +172,13 @@ class _Work:
         self._look_at(masked.tags)
         if body == "body.mjml":
             masked = markup.from_mjml(masked, self._path(body))
-        html = masked.restore(markup.inline(masked, self._path(body)))
+        masked = numbering.number(masked)
+        html = _with_pixel(masked.restore(markup.inline(masked, self._path(body))))
         text = plaintext.derive(masked.html, masked.originals)
         if own_text is not None:
-            text = tags_alone(self._isolated(own_text))
-        sandbox.compiled(html, self._path(body), html=True)
-        sandbox.compiled(text, self._path("body.txt" if own_text is not None else body), html=False)
+            text = tags_alone(self._isolated(numbering.number_text(own_text)))
+        sandbox.compiled(html, self._path(body), html=True, own=True)
+        sandbox.compiled(text, self._path("body.txt" if own_text is not None else body), html=False, own=True)
         return CompiledMail(
             MailTemplate(
                 name=self._name,
@@ -275,6 +281,15 @@ class _Work:
                 self.problems.append(ContentError(message, file=tag.file, line=tag.line, hint=hint))
 
 
+def _with_pixel(html: str) -> str:
+    """Return the HTML with the picture that counts who opens it, the last thing in the mail.
+
+    It has its size, or a program without pictures would draw a frame; and an empty alt text, which nobody reads out.
+    """
+    head, end, tail = html.rpartition("</body>")
+    return f"{head}{_PIXEL}{end}{tail}" if end else f"{html}{_PIXEL}"
+
+
 @lru_cache(maxsize=1_000)
 def _of_brand(source: str, brand: Brand) -> str | None:
     tree = sandbox.parse(source, "", html=False)
@@ -308,6 +323,8 @@ def _faults(tag: markup.Tag) -> list[tuple[str, str]]:
         for attribute in given
         if attribute.startswith("on")
     )
+    if given.get("data-track", "no") != "no":
+        found.append(("data-track says one thing: no", 'write data-track="no" on a link whose clicks are not counted'))
     if tag.name in {"img", "mj-image"} and "alt" not in given:
         found.append(("the picture has no alt text", 'say what it shows, or alt="" when it only decorates'))
     for attribute in ("href", "src"):

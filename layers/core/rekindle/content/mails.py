@@ -113,6 +113,6 @@ def _compiled(template: MailTemplate) -> tuple[Template, Template, Template]:
     name = template.name
     return (
         sandbox.compiled(template.subject, f"{name}/subject.txt", html=False),
-        sandbox.compiled(template.html, f"{name}/body.html", html=True),
-        sandbox.compiled(template.text, f"{name}/body.txt", html=False),
+        sandbox.compiled(template.html, f"{name}/body.html", html=True, own=True),
+        sandbox.compiled(template.text, f"{name}/body.txt", html=False, own=True),
     )

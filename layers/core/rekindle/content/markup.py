@@ -18,7 +18,7 @@ import mrml
 from rekindle.content.compose import Piece
 from rekindle.domain.errors import ContentError
 
-_COMMENT, _WORD = "<!--jq:{}-->", "jq{}qj"
+_COMMENT, WORD = "<!--jq:{}-->", "jq{}qj"
 MARK = re.compile(r"<!--jq:(\d+)-->|jq(\d+)qj")
 # <bdi> says the same, and mail programs drop it.
 _ISOLATED = '<span dir="auto" data-text="isolate">{}</span>'
@@ -32,7 +32,7 @@ _TAG_START = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)")
 _TAG_END = re.compile(r"[\"'>]")
 _ATTRIBUTE = re.compile(r"""([^\s=>"'/]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 _TBODY = re.compile(r"</?tbody>")
-_TEXT_HINT = re.compile(r' data-text="[^"]*"')
+_HINTS = re.compile(r' data-(?:text|track)="[^"]*"')
 _INDENTATION = re.compile(r"(?<![ \t])[ \t]*\r?\n\s*")
 _TOKEN = re.compile(r"<!--.*?-->|<(/?)([A-Za-z][A-Za-z0-9:-]*)(?:[^>\"']|\"[^\"]*\"|'[^']*')*?(/?)>", re.DOTALL)
 _STYLE = re.compile(r"<!--.*?-->|<(style|title)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -126,7 +126,7 @@ class Masker:
         number = len(self._originals)
         self._originals.append(piece)
         commented = piece.kind == "tag" and self._state == "text"
-        mark = (_COMMENT if commented else _WORD).format(number)
+        mark = (_COMMENT if commented else WORD).format(number)
         if self._isolate and piece.kind == "value" and self._state == "text":
             mark = _ISOLATED.format(mark)
         self._emit(mark)
@@ -250,7 +250,7 @@ def inline(masked: Masked, file: str) -> str:
     except (css_inline.InlineError, ValueError) as error:
         raise ContentError(f"the CSS cannot be used: {error}", file=file, line=1) from error
     # Parsers put a tbody into every table, and so around half of a loop. HTML lets it be left out.
-    result = _INDENTATION.sub("\n", _TEXT_HINT.sub("", _TBODY.sub("", result)))
+    result = _INDENTATION.sub("\n", _HINTS.sub("", _TBODY.sub("", result)))
     _same_structure(masked, result, file)
     return result
 

@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from rekindle.content.catalogues import END_ISOLATE, ISOLATE
 from rekindle.content.compose import Piece, tags_alone
 from rekindle.content.markup import MARK
+from rekindle.content.numbering import uncounted
 
 _PARAGRAPH = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote", "table", "section", "hr"})
 _LINE = frozenset({"div", "tr", "li", "header", "footer", "center", "article"})
@@ -135,7 +136,10 @@ class _Reader(HTMLParser):
         target = MARK.sub(self._restored, href).strip()
         if not said.strip() or not target or target.startswith("#"):
             return
-        if target.removeprefix("mailto:").removeprefix("tel:") == said.strip():
+        if uncounted(target).removeprefix("mailto:").removeprefix("tel:") == said.strip():
+            # The address itself is what is shown: once is enough, and that one is to count.
+            if uncounted(target) != target:
+                self._lines[line - 1 :] = [before + target]
             return
         self._lines[-1] = f"{self._lines[-1].rstrip()}: {target}" if self._lines[-1].strip() else target
 

@@ -13,7 +13,9 @@ from rekindle.content.context import context
 from rekindle.content.formats import Format, form_for
 from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
+from rekindle.content.sandbox import PIXEL
 from rekindle.content.texts import PushTemplate, SmsTemplate
+from rekindle.content.tracker import TRACKER, Tracker
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
 from rekindle.domain.ids import digest
@@ -56,12 +58,14 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         clock: Callable[[], float] | None = None,
         to_shop: bool = False,
         recommend: Mapping[str, Sequence[Product]] = {},
+        tracker: Tracker | None = None,
     ) -> Rendered:
         """Return the mail `name` for this profile and run, in their language. `clock` is monotonic, in seconds.
 
         `products` are what the catalogue has for `context.product_ids(run)`; `links` are `unsubscribe` and `page`.
         `to_shop`: the shop's own people read it. `recommend` is what there is to recommend, by the name of its list.
-        Raises `ContentError` for an unknown template or shop, and where
+        With a `tracker`, links count their clicks and a picture who opens the mail; the tracker then knows where they
+        lead. Raises `ContentError` for an unknown template or shop, and where
         `render` does.
         """
         shop = self.shops.get(profile.shop)
@@ -82,6 +86,8 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
             form=form_for(self.formats, template.locale, *readers),
             recommend=recommend,
         )
+        if tracker is not None:
+            names |= {TRACKER: tracker, PIXEL: tracker.pixel}
         return render(template, names, clock)
 
     def readers(self, profile: Profile, *, to_shop: bool = False) -> tuple[str, ...]:

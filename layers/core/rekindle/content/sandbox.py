@@ -17,6 +17,7 @@ from jinja2.runtime import Context, LoopContext
 
 from rekindle.content import formats
 from rekindle.content.formats import Format
+from rekindle.content.tracker import TRACKER, link
 from rekindle.domain.errors import ContentError
 from rekindle.flow.sandbox import Sandbox, is_whole
 
@@ -51,8 +52,8 @@ _CURES: dict[type[nodes.Node], tuple[str, str]] = {
         'write the file\'s name: {% include "_layout/x.html" %}',
     ),
     nodes.Extends: ("{% extends %} here", "make it the first thing in the file, with a fixed name"),
-    nodes.Block: ("{% block %} here", "blocks belong in a file that begins with {% extends %}, or in a layout"),
     nodes.FilterBlock: ("{% filter %}", "use the filter on a value: {{ name | upper }}"),
+    nodes.Block: ("{% block %} here", "blocks belong in a file that begins with {% extends %}, or in a layout"),
     nodes.AssignBlock: ("{% set %}…{% endset %}", "give the value in one line: {% set name = … %}"),
     nodes.Pow: ("**", "write the product out"),
     nodes.Slice: ("[a:b]", "use the filter limit, as in {{ event.items | limit(4) }}"),
@@ -280,7 +281,17 @@ def _concat(first: Any, *others: Any) -> str:
     return _capped("".join(_text(part) for part in (first, *others)))
 
 
-_INNER: dict[str, Callable[..., Any]] = {"_each": _each, "_ordered": _ordered, "_within": _within, "_concat": _concat}
+@pass_context
+def _link(context: Context, value: Any) -> Any:
+    return link(context.parent.get(TRACKER), value)
+
+
+_INNER: dict[str, Callable[..., Any]] = {
+    "_each": _each, "_ordered": _ordered, "_within": _within, "_concat": _concat, "_link": _link
+}  # fmt: skip
+#: What publish itself writes into a template, and nobody else may: the counted links, and the picture that counts.
+PIXEL = "_pixel"
+_OWN = frozenset({"_link", PIXEL})
 _ORDER = ("gt", "gteq", "lt", "lteq")
 
 
@@ -331,13 +342,16 @@ TEXT = _Language(escape=False)
 _BROKEN = (RecursionError, MemoryError, ValueError, SyntaxError, OverflowError)
 
 
-def parse(source: str, file: str, *, html: bool) -> nodes.Template:
-    """Return the template's tree, checked: only what the language has. Raises `ContentError` with file and line."""
+def parse(source: str, file: str, *, html: bool, own: bool = False) -> nodes.Template:
+    """Return the template's tree, checked: only what the language has. Raises `ContentError` with file and line.
+
+    `own`: publish has been at it (`rekindle.content.numbering`), so it may hold what is not for marketers to write.
+    """
     if len(source) > MAX_SOURCE:
         raise ContentError("the template is too long", file=file, hint=f"at most {MAX_SOURCE} characters")
     try:
         tree = (HTML if html else TEXT).parse(source)
-        _check(tree, file, 0)
+        _check(tree, file, 0, own=own)
     except TemplateSyntaxError as error:
         raise ContentError(
             error.message or "not a template", file=file, line=error.lineno, hint=_cure(error)
@@ -347,9 +361,9 @@ def parse(source: str, file: str, *, html: bool) -> nodes.Template:
     return tree
 
 
-def compiled(source: str, file: str, *, html: bool) -> Template:
-    """Return the template, ready to run. Raises `ContentError` with file and line."""
-    tree = parse(source, file, html=html)
+def compiled(source: str, file: str, *, html: bool, own: bool = False) -> Template:
+    """Return the template, ready to run; `own` as in `parse`. Raises `ContentError` with file and line."""
+    tree = parse(source, file, html=html, own=own)
     language = HTML if html else TEXT
     try:
         rewritten = _rewrite(tree)
@@ -393,9 +407,22 @@ def _line(template: Template, error: BaseException) -> int | None:
     return line
 
 
-def _check(node: nodes.Node, file: str, depth: int) -> None:
+def _check(node: nodes.Node, file: str, depth: int, *, own: bool) -> None:
     if depth > _MAX_DEPTH:
         raise ContentError("nested too deeply", file=file, line=node.lineno)
+    if not (own and _is_own(node)):
+        _check_one(node, file)
+    for child in node.iter_child_nodes():
+        _check(child, file, depth + 1, own=own)
+
+
+def _is_own(node: nodes.Node) -> bool:
+    if isinstance(node, nodes.FilterBlock):
+        return node.filter.name in _OWN
+    return isinstance(node, (nodes.Filter, nodes.Name)) and node.name in _OWN
+
+
+def _check_one(node: nodes.Node, file: str) -> None:
     if not isinstance(node, _ALLOWED):
         what, cure = _CURES.get(type(node), (f"'{type(node).__name__.lower()}'", "use if, for, set, with and filters"))
         raise ContentError(f"{what} cannot be used in a mail", file=file, line=node.lineno, hint=cure)
@@ -413,8 +440,6 @@ def _check(node: nodes.Node, file: str, depth: int) -> None:
         )
     if isinstance(node, nodes.Const):
         _check_constant(node, file)
-    for child in node.iter_child_nodes():
-        _check(child, file, depth + 1)
 
 
 def _check_constant(node: nodes.Const, file: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import formataddr
 
 from rekindle.content.context import product_ids
-from rekindle.content.links import Unsubscribe, sign_unsubscribe
+from rekindle.content.links import Track, Unsubscribe, sign_track, sign_unsubscribe
 from rekindle.content.playbook import Mails, decode_mails
+from rekindle.content.tracker import Tracker
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Planned, Profile, Run
@@ -61,14 +62,18 @@ class Composer:
         spoken = mails.spoken(planned.template, *mails.readers(profile, to_shop=to_shop))
         language = spoken.locale if spoken is not None else ""
         page = None if to_shop else self._unsubscribe_page(message_id, profile, to, shop, language)
+        links = {} if page is None else {"unsubscribe": page}
+        # What the shop's own people do says nothing about a customer: nobody counts it.
+        tracker = None if to_shop else self.tracker(message_id, shop, links.values())
         rendered = mails.build(
             planned.template,
             profile=profile,
             run=run,
             products=self._products_of(profile.shop, run),
-            links={} if page is None else {"unsubscribe": page},
+            links=links,
             clock=time.monotonic,
             to_shop=to_shop,
+            tracker=tracker,
         )
         headers = {MESSAGE_HEADER: message_id}
         if planned.category == "marketing" and page is not None:
@@ -85,7 +90,18 @@ class Composer:
             headers=headers,
             tags={MESSAGE_TAG: message_id, "shop": shop.id, "flow": planned.flow, "step": planned.step},
             reply_to=shop.reply_to,
+            targets=tuple(tracker.targets) if tracker is not None else (),
         )
+
+    def tracker(self, message_id: str, shop: Shop, kept: Iterable[str] = ()) -> Tracker:
+        """Return what numbers the links of a message; its `targets` belong into the message's record (`Attempt`).
+
+        `kept` are addresses that stay as they are.
+        """
+        return Tracker(self._base(shop), sign_track(self._secrets.link_keys(), Track(message_id)), kept)
+
+    def _base(self, shop: Shop) -> str:
+        return f"https://{shop.link_domain}" if shop.link_domain else self._link_base
 
     def _products_of(self, shop: str, run: Run) -> dict[str, Product]:
         wanted = product_ids(run)
@@ -107,8 +123,7 @@ class Composer:
             profile=profile.id,
             locale=language,
         )
-        base = f"https://{shop.link_domain}" if shop.link_domain else self._link_base
-        return f"{base}/u/{sign_unsubscribe(self._secrets.link_keys(), claim)}"
+        return f"{self._base(shop)}/u/{sign_unsubscribe(self._secrets.link_keys(), claim)}"
 
     def _mails(self, template: str, run: Run) -> Mails:
         """Return the newest published set if it has this template, else the one that the run is pinned to."""
