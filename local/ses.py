@@ -1,7 +1,8 @@
 """SES v2 on loopback: takes `SendEmail` as SES does, keeps every mail whole, and tells what became of it.
 
-The emulator's own SES drops headers and tags and publishes no events (LOCAL.md, 3). This one can also refuse, hang and
-lose its answer on demand. Imports the standard library and `local.clock`'s idea of time; knows nothing of Rekindle.
+The emulator's own SES drops headers and tags and publishes no events (LOCAL.md, 3). This one keeps to a sending rate
+and a daily quota, and can refuse, hang and lose its answer on demand. Imports the standard library and `local.clock`'s
+idea of time; knows nothing of Rekindle.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import contextlib
 import json
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -30,6 +32,7 @@ Kind = Literal["Send", "Delivery", "Bounce", "Complaint", "Open", "Click", "Unsu
 
 _ACCOUNT = "000000000000"
 _SEND_PATH = "/v2/email/outbound-emails"
+_ACCOUNT_PATH = "/v2/email/account"
 _HANG_SECONDS = 120.0
 _AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
 
@@ -139,11 +142,32 @@ class Attempt:
         return self.fault in _REFUSALS and self.fault != "fail"
 
 
+@dataclass
+class Limits:
+    """What the account may send: `rate` mails a second (as many again at once), `quota` in 24 hours."""
+
+    rate: float = 200.0
+    quota: float = 1_000_000.0
+    sandbox: bool = False
+    _left: float = field(default=0.0, init=False)
+    _since: float = field(default=float("-inf"), init=False)
+
+    def allows(self, now: float) -> bool:
+        """Whether a mail at this moment (seconds, monotonic) is within the rate; if so, it is counted."""
+        self._left = min(max(self.rate, 1.0), self._left + (now - self._since) * self.rate)
+        self._since = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class LocalSes:
     """The endpoint and its inbox. `plan` makes the next attempts fail in a chosen way, `weather` any that come."""
 
-    def __init__(self, clock: Clock, port: int = 0) -> None:
+    def __init__(self, clock: Clock, port: int = 0, *, limits: Limits | None = None) -> None:
         self._clock = clock
+        self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._mails: list[InboxMail] = []
         self._faults: deque[Fault | None] = deque()
@@ -270,7 +294,7 @@ class LocalSes:
         """Return status, headers and body for one request; `None` closes the connection without an answer."""
         with self._lock:
             self.attempts.append(_named(raw))
-            fault = self._faults.popleft() if self._faults else self.weather()
+            fault = (self._faults.popleft() if self._faults else self.weather()) or self._limit()
             self.history.append(Attempt(_tags(raw), fault))
         if fault == "slow":
             self._stopping.wait(self.slow_seconds)
@@ -285,6 +309,31 @@ class LocalSes:
         except (ValueError, KeyError, IndexError, TypeError) as problem:
             return 400, {"x-amzn-ErrorType": "BadRequestException"}, {"message": repr(problem)}
         return None if fault == "lose_answer" else (200, {}, {"MessageId": mail.vendor_id})
+
+    def _limit(self) -> Fault | None:
+        if self._sent_today() >= self.limits.quota:
+            return "quota"
+        return None if self.limits.allows(time.monotonic()) else "throttle"
+
+    def _sent_today(self) -> int:
+        since = self._clock.now() - timedelta(hours=24)
+        return sum(mail.at > since for mail in self._mails)
+
+    def _account(self) -> dict[str, Any]:
+        """Return what `GetAccount` answers (API reference)."""
+        with self._lock:
+            sent = self._sent_today()
+        return {
+            "DedicatedIpAutoWarmupEnabled": False,
+            "EnforcementStatus": "HEALTHY",
+            "ProductionAccessEnabled": not self.limits.sandbox,
+            "SendingEnabled": True,
+            "SendQuota": {
+                "Max24HourSend": self.limits.quota,
+                "MaxSendRate": self.limits.rate,
+                "SentLast24Hours": float(sent),
+            },
+        }
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         ses = self
@@ -303,7 +352,13 @@ class LocalSes:
                     return
                 self._reply(*answer)
 
-            def _reply(self, status: int, headers: dict[str, str], body: dict[str, str]) -> None:
+            def do_GET(self) -> None:
+                if self.path.partition("?")[0] == _ACCOUNT_PATH:
+                    self._reply(200, {}, ses._account())
+                else:
+                    self._reply(404, {"x-amzn-ErrorType": "NotFoundException"}, {"message": f"no {self.path} here"})
+
+            def _reply(self, status: int, headers: dict[str, str], body: dict[str, Any]) -> None:
                 raw = json.dumps(body).encode()
                 self.send_response(HTTPStatus(status))
                 for name, value in headers.items():

@@ -346,9 +346,10 @@ def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, ses_url:
     """Give every function what only the local run knows: the endpoints, the clock's offset, where links lead."""
     for resource in plain["Resources"].values():
         scaling = resource.get("Properties", {}).get("ScalingConfig", {})
-        if isinstance(scaling.get("MaximumConcurrency"), int):
-            # Each copy is a process here.
-            scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], _COPIES)
+        if (copies := scaling.get("MaximumConcurrency")) is not None:
+            # Each copy is a process here, and the emulator takes no number that a parameter gives: it would be a text.
+            copies = plain["Parameters"][copies["Ref"]]["Default"] if isinstance(copies, dict) else copies
+            scaling["MaximumConcurrency"] = min(copies, _COPIES)
         if resource["Type"] != "AWS::Lambda::Function":
             continue
         variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})

@@ -15,7 +15,7 @@ from typing import Any
 from local.clock import OffsetClock
 from local.emulator import Emulator, emulator
 from local.idle import IdleRunner
-from local.ses import InboxMail, LocalSes
+from local.ses import InboxMail, Limits, LocalSes
 from local.shops import SHOPS, Webhook
 from local.stack import ROOT, Shop, Stack, content_files, deploy
 from rekindle.aws.profiles import parse_profile
@@ -126,17 +126,19 @@ def world(
     content: dict[str, bytes] | None = None,
     root: Path = ROOT,
     progress: Callable[[str], None] = lambda _: None,
+    limits: Limits | None = None,
 ) -> Iterator[World]:
     """Start everything, connect the demo shops and publish `content` (default: `templates/` and the demo's shops).
 
     `start` moves the clock there first; without it the clock shows the system's time. `port` `None` takes a free one.
+    `limits` are those of the SES account.
     """
     progress("starting MiniStack")
     with emulator(port) as emulated:
         clock = OffsetClock(emulated.folder / "clock-offset")
         if start is not None:
             clock.move_to(start)
-        with LocalSes(clock).running() as ses:
+        with LocalSes(clock, limits=limits).running() as ses:
             stack = deploy(emulated, clock_file=clock.file, ses_url=ses.url, root=root, progress=progress)
             ses.connect(stack.put_aws_event)
             progress("connecting the demo shops")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
+import time
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -15,30 +16,36 @@ from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.counters import DynamoCounters
-from rekindle.aws.mailer import SesMailer
+from rekindle.aws.mailer import SesAccount, SesMailer
 from rekindle.aws.outbox import DynamoOutbox
-from rekindle.aws.queues import SqsSendQueues, look_again
+from rekindle.aws.queues import SqsSendQueues, look_again, opened
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
-from rekindle.ports import Parcel
+from rekindle.ports import Allowance, Parcel
 from rekindle.service.compose import Composer
 from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.guard import Guard, Herald
 from rekindle.service.library import Library
+from rekindle.service.pace import Pacer, Staff
 from rekindle.settings import LEASE_LIFE_SECONDS, Send
 
 settings = Send.read(os.environ)
-logger = Logger()
-metrics = Metrics()
-clients = Clients()
-clock = clock_for(settings.clock_offset_file)
-keys = CachedSecrets(clients, settings.secrets_prefix)
-blobs = S3Blobs(clients, settings.content_bucket)
-tables = Tables.of(settings)
+logger, metrics, clients = Logger(), Metrics(), Clients()
+clock, keys = clock_for(settings.clock_offset_file), CachedSecrets(clients, settings.secrets_prefix)
+blobs, tables = S3Blobs(clients, settings.content_bucket), Tables.of(settings)
 outbox, counters = DynamoOutbox(clients, tables), DynamoCounters(clients, tables)
-library = Library(blobs, clock)
-mailer = SesMailer(clients, configuration_set=settings.configuration_set)
-parcels = msgspec.json.Decoder(Parcel)
+library, mailer = Library(blobs, clock), SesMailer(clients, configuration_set=settings.configuration_set)
+
+
+def noted(allowance: Allowance) -> None:
+    """Tell how much the account may send."""
+    metrics.add_metric("MailRateAllowed", MetricUnit.CountPerSecond, allowance.rate)
+    metrics.add_metric("MailQuotaUsed", MetricUnit.Percent, allowance.percent_used)
+
+
+staff = Staff(settings.marketing_senders, settings.transactional_senders, settings.transactional_share / 100)
+account, chance = SesAccount(clients), random.SystemRandom().random
+pacer = Pacer(account=account, staff=staff, monotonic=time.monotonic, wait=time.sleep, chance=chance, noted=noted)
 deliver = Deliver(
     outbox=outbox,
     queues=SqsSendQueues(
@@ -52,21 +59,16 @@ deliver = Deliver(
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     guard=Guard(counters=counters, clock=clock),
     herald=Herald(counters=counters, mailer=mailer, library=library, clock=clock),
+    pacer=pacer,
 )
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Deliver each parcel by itself; what must be looked at again, or failed, comes back."""
-    failed, records, batch = [], [], []
-    for record in event["Records"]:
-        try:
-            batch.append((parcels.decode(record["body"]), int(record["attributes"]["ApproximateReceiveCount"]) - 1))
-            records.append(record)
-        except (ValueError, RecursionError):
-            logger.warning("no parcel, the queue parks it in the end", extra={"sqs_message": record["messageId"]})
-            failed.append({"itemIdentifier": record["messageId"]})
-    for record, (parcel, _), verdict in zip(records, batch, deliver.batch(batch), strict=True):
+    received = opened(event["Records"], Parcel)
+    failed = [{"itemIdentifier": message_id} for message_id in received.unreadable]
+    for (record, parcel, _), verdict in zip(received.messages, deliver.batch(received.values), strict=True):
         if isinstance(verdict, Done):
             logger.info(verdict.how, extra={"message_id": parcel.message_id})
             metrics.add_metric(f"Mail{verdict.how.title()}", MetricUnit.Count, 1)

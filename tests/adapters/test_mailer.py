@@ -6,10 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -19,12 +20,14 @@ from botocore.exceptions import (
 from msgspec.structs import replace
 
 from local.emulator import free_port
+from local.ses import Limits, LocalSes
 from rekindle.aws.clients import Clients
+from rekindle.aws.clock import SystemClock
 from rekindle.aws.counting import CallCounter
-from rekindle.aws.mailer import SesMailer
+from rekindle.aws.mailer import SesAccount, SesMailer
 from rekindle.domain.errors import MailRefusedError, MailRejectedError, MailUncertainError
 from rekindle.memory import Fate, World
-from rekindle.ports import Mail
+from rekindle.ports import Allowance, Mail
 from tests.support.faults import answering
 from tests.support.worlds import START, session
 
@@ -359,3 +362,73 @@ def test_in_ram_the_channel_does_what_it_is_told_once(fate: Fate, error: type[Ex
     world.mailer.send(MAIL)
     assert len(world.inbox) == sent + 1
     assert [chosen for _, chosen in world.attempts] == [fate, "accept"]
+
+
+# --- what the account may send ---------------------------------------------------------------------------------------
+
+
+class Said(NamedTuple):
+    """What SES answers (API reference, GetAccount), and what that is."""
+
+    answer: dict[str, Any]
+    means: Allowance
+
+
+ACCOUNTS = {
+    "production": Said(
+        {
+            "ProductionAccessEnabled": True,
+            "SendQuota": {"Max24HourSend": 50_000.0, "MaxSendRate": 14.0, "SentLast24Hours": 1_200.0},
+        },
+        Allowance(rate=14.0, quota=50_000.0, sent=1_200.0),
+    ),
+    "sandbox": Said(
+        {
+            "ProductionAccessEnabled": False,
+            "SendQuota": {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 0.0},
+        },
+        Allowance(rate=1.0, quota=200.0, trial=True),
+    ),
+    "no quota": Said(
+        {
+            "ProductionAccessEnabled": True,
+            "SendQuota": {"Max24HourSend": -1.0, "MaxSendRate": 900.0, "SentLast24Hours": 3e6},
+        },
+        Allowance(rate=900.0, quota=None, sent=3e6),
+    ),
+}
+
+
+@pytest.mark.parametrize("said", ACCOUNTS.values(), ids=ACCOUNTS)
+def test_the_accounts_rate_and_quota_are_read_as_ses_gives_them(ses: Ses, said: Said) -> None:
+    with answering(ses.clients.ses, "GetAccount", [(200, said.answer)]):
+        assert SesAccount(ses.clients).allowance() == said.means
+    world = World()
+    world.allowance = said.means
+    assert world.account.allowance() == said.means
+
+
+def test_an_account_that_does_not_answer_is_asked_once_and_raises(ses: Ses) -> None:
+    fault = answering(ses.clients.ses, "GetAccount", [(403, {"Error": {"Code": "AccessDeniedException"}})])
+    with fault, pytest.raises(ClientError):
+        SesAccount(ses.clients).allowance()
+
+
+def test_the_emulators_and_the_local_runs_own_ses_answer_in_that_shape(ministack: Clients) -> None:
+    assert SesAccount(ministack).allowance() == Allowance(rate=14.0, quota=50_000.0)
+    with LocalSes(SystemClock(), limits=Limits(rate=3, quota=90, sandbox=True)).running() as local:
+        account = SesAccount(Clients(session(), endpoint_url=local.url))
+        assert account.allowance() == Allowance(rate=3.0, quota=90.0, trial=True)
+
+
+def test_the_local_ses_keeps_to_its_rate_and_its_quota() -> None:
+    with LocalSes(SystemClock(), limits=Limits(rate=0.001, quota=2)).running() as local:
+        mailer = SesMailer(Clients(session(), endpoint_url=local.url), configuration_set="rekindle")
+        mailer.send(MAIL)
+        with pytest.raises(MailRefusedError, match="throttled"):
+            mailer.send(MAIL)
+        local.limits = Limits(rate=100, quota=2)
+        mailer.send(MAIL)
+        with pytest.raises(MailRefusedError, match="quota"):
+            mailer.send(MAIL)
+        assert SesAccount(mailer._clients).allowance().sent == 2

@@ -188,6 +188,7 @@ RIGHTS: dict[str, set[str]] = {
         "s3:ListBucket ContentBucket",
         "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/address-key-??????",
         "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/link-keys-??????",
+        "ses:GetAccount *",
         "ses:SendEmail configuration-set/${ConfigurationSet}",
         "ses:SendEmail identity/*",
         "sqs:ChangeMessageVisibility MarketingQueue",

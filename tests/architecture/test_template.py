@@ -24,7 +24,7 @@ DEAD = sorted(name for name in QUEUES if name.endswith("DeadQueue"))
 FOURTEEN_DAYS = 14 * 24 * 3600
 
 #: The only actions that may be granted on everything, each with AWS's reason.
-TAKES_NO_RESOURCE = {"dynamodb:ListStreams"}
+TAKES_NO_RESOURCE = {"dynamodb:ListStreams", "ses:GetAccount"}
 
 #: Identities are made by hand in the account, one for each shop: there is no name to write down.
 ANY_OF_OURS = {("ses:SendEmail", "identity/*")}

@@ -61,6 +61,9 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "SCHEDULER_ROLE_ARN": "arn:aws:iam::000000000000:role/scheduler",
             "CONFIGURATION_SET": "rekindle-test",
             "LINK_BASE": "https://links.example",
+            "MARKETING_SENDERS": "2",
+            "TRANSACTIONAL_SENDERS": "2",
+            "TRANSACTIONAL_SHARE": "20",
         }
         environment |= {
             f"{table.upper()}_TABLE": getattr(made.installation.tables, table)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.profile import Profile, Signpost, Tombstone, encode_profile
 from rekindle.memory import Queue, Queued
-from rekindle.ports import Alias, Commit, Message, Pause, Tally
+from rekindle.ports import Alias, Allowance, Commit, Message, Pause, Tally
 from rekindle.service.audit import KINDS, LATE, STANDING, Audit, Finding
 from rekindle.service.campaigns import Started
 from rekindle.service.fanout import Progress
@@ -56,6 +56,7 @@ def audit(plant: Plant) -> Audit:
         fanout=world.fanout,
         blobs=world.blobs,
         clock=world.clock,
+        account=world.account,
         lease_life=LEASE_LIFE,
     )
 
@@ -212,6 +213,25 @@ def paused(plant: Plant) -> str:
     return "tea"
 
 
+def sandbox(plant: Plant) -> str:
+    plant.world.allowance = Allowance(rate=1, quota=200, sent=190, trial=True)
+    return "1 mails a second"
+
+
+def quota(plant: Plant) -> str:
+    plant.world.allowance = Allowance(rate=14, quota=50_000, sent=40_000)
+    return "40,000 of 50,000"
+
+
+def silent_account(plant: Plant) -> str:
+    def hook(name: str, _: str) -> None:
+        if name == "account.allowance":
+            raise PermissionError
+
+    plant.world.hook = hook
+    return "PermissionError"
+
+
 WRONG: dict[str, tuple[str, Callable[[Plant], str]]] = {
     "overdue": ("overdue", overdue),
     "pending": ("pending", pending),
@@ -233,6 +253,9 @@ WRONG: dict[str, tuple[str, Callable[[Plant], str]]] = {
     "letter": ("dead letters", letter),
     "miscounted": ("counters", miscounted),
     "paused": ("paused", paused),
+    "sandbox": ("sandbox", sandbox),
+    "quota": ("quota", quota),
+    "silent account": ("account", silent_account),
 }
 #: What mending leads to, at once or when the queue's workers have run.
 MENDED = {"overdue", "pending", "leased", "unsent", "pass"}

@@ -43,6 +43,7 @@ from rekindle.ports import (
     OPEN_STATES,
     QUARANTINE,
     SHOP_STORES,
+    Allowance,
     Attempted,
     Commit,
     DeadLetter,
@@ -317,6 +318,8 @@ class World:
         self.fates: deque[Fate] = deque()
         """what the mailer does next; afterwards what `decide_fate` says"""
         self.decide_fate: Callable[[Mail], Fate] = lambda _mail: "accept"
+        self.allowance = Allowance(rate=14.0, quota=50_000.0)
+        """what the mail channel says that the account may send"""
 
         self.intake = MemoryIntake(self)
         self.state = MemoryState(self)
@@ -324,6 +327,7 @@ class World:
         self.queues = MemorySendQueues(self)
         self.outbox = MemoryOutbox(self)
         self.mailer = MemoryMailer(self)
+        self.account = MemoryAccount(self)
         self.blobs = MemoryBlobs(self, "blobs", self.files)
         self.raw = MemoryBlobs(self, "raw", self.raw_files)
         self.publish_queue = MemoryPublishQueue(self)
@@ -856,6 +860,17 @@ class MemoryMailer(_Port):
                 raise MailRejectedError("rejected")
             case _:
                 raise MailRefusedError(fate)
+
+
+class MemoryAccount(_Port):
+    """`ports.SendingAccount`: `World.allowance`."""
+
+    name = "account"
+
+    @_call
+    def allowance(self) -> Allowance:
+        """Return what the world says."""
+        return self.world.allowance
 
 
 class MemoryBlobs(_Port):

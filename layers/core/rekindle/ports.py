@@ -490,6 +490,31 @@ class Mailer(Protocol):
         ...
 
 
+class Allowance(Struct, frozen=True, kw_only=True):
+    """What the account may send, as the channel says: mails a second, and in 24 hours (`None`: as many as it likes).
+
+    `sent` is how many it sent in the last 24 hours. A `trial` account may write to addresses of its own alone.
+    """
+
+    rate: float
+    quota: float | None = None
+    sent: float = 0.0
+    trial: bool = False
+
+    @property
+    def percent_used(self) -> float:
+        """How much of the quota the last 24 hours have used."""
+        return 100 * self.sent / self.quota if self.quota else 0.0
+
+
+class SendingAccount(Protocol):
+    """The account that mails are sent from."""
+
+    def allowance(self) -> Allowance:
+        """Return what it may send now, in one call. Raises what the infrastructure raises."""
+        ...
+
+
 # --- the reputation guard ---------------------------------------------------------------------------------------------
 
 

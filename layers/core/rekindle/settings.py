@@ -75,6 +75,11 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     configuration_set: str
     link_base: str
     secrets_prefix: str
+    marketing_senders: int
+    """how many workers take marketing mails from their queue at once"""
+    transactional_senders: int
+    transactional_share: int
+    """per cent of the account's rate that are transactional mails' alone"""
 
     def queue_url(self, category: str) -> str:
         """Return the queue that messages of this category come from."""

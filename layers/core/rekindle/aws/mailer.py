@@ -1,4 +1,4 @@
-"""The mail channel: SES v2, one attempt a call, and an exact answer to what became of it (DESIGN §6)."""
+"""The mail channel: SES v2, one attempt a call, and an exact answer to what became of it (DESIGN §6); its account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from botocore.exceptions import (
 
 from rekindle.aws.items import code_of
 from rekindle.domain.errors import MailRefusedError, MailRejectedError, MailUncertainError
-from rekindle.ports import Mail
+from rekindle.ports import Allowance, Mail
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
@@ -103,6 +103,25 @@ class SesMailer:
         if mail.reply_to:
             request["ReplyToAddresses"] = [_mailbox(mail.reply_to)]
         return request
+
+
+class SesAccount:
+    """`ports.SendingAccount`: what SES says of this account in this region (API reference, GetAccount)."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def allowance(self) -> Allowance:
+        """Return rate and quota as SES has them now; a quota of -1 is none."""
+        answer = self._clients.ses.get_account()
+        quota = answer.get("SendQuota", {})
+        most = quota.get("Max24HourSend", 0.0)
+        return Allowance(
+            rate=quota.get("MaxSendRate", 0.0),
+            quota=None if most < 0 else most,
+            sent=quota.get("SentLast24Hours", 0.0),
+            trial=not answer.get("ProductionAccessEnabled", True),
+        )
 
 
 def _headers(headers: Mapping[str, str]) -> list[dict[str, str]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from rekindle.domain.errors import NotQueuedError
 from rekindle.domain.profile import Category
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
 
     from rekindle.aws.clients import Clients
 
+T = TypeVar("T")
+
 #: SendMessageBatch takes so many.
 _BATCH = 10
+
+_log = logging.getLogger(__name__)
 
 
 class SqsSendQueues:
@@ -69,6 +75,35 @@ class SqsPublishQueue:
         """Put it on the queue."""
         body = msgspec.json.encode(look).decode()
         self._clients.sqs.send_message(QueueUrl=self._queue_url, MessageBody=body, MessageGroupId="content")
+
+
+class Opened(Struct, Generic[T], frozen=True):
+    """A batch as it was received."""
+
+    messages: list[tuple[dict[str, Any], T, int]]
+    """each record with what it says and how often it had been received before"""
+    unreadable: list[str]
+    """SQS's ids of records that are no message of ours: the queue parks them in the end"""
+
+    @property
+    def values(self) -> list[tuple[T, int]]:
+        """What the messages say, each with how often it had been received before."""
+        return [(said, looks) for _, said, looks in self.messages]
+
+
+def opened(records: Sequence[dict[str, Any]], kind: type[T]) -> Opened[T]:
+    """Return what a batch of an SQS event source (`event["Records"]`) says."""
+    decoder = msgspec.json.Decoder(kind)
+    found = Opened[T]([], [])
+    for record in records:
+        try:
+            said = decoder.decode(record["body"])
+        except (ValueError, RecursionError):
+            _log.warning("not a message of ours, the queue parks it", extra={"sqs_message": record["messageId"]})
+            found.unreadable.append(record["messageId"])
+        else:
+            found.messages.append((record, said, int(record["attributes"]["ApproximateReceiveCount"]) - 1))
+    return found
 
 
 def look_again(clients: Clients, url: str, receipt: str, delay: int) -> None:

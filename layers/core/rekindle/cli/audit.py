@@ -17,6 +17,7 @@ from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.dead_letters import SqsDeadLetters, dead_letter_queues
+from rekindle.aws.mailer import SesAccount
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.queues import SqsFanoutQueue, SqsSendQueues
 from rekindle.aws.stack import Stack, explained, read_stack
@@ -40,9 +41,9 @@ def audit(*, stack: str, shop: str, repair: bool, machine: bool) -> int:
 
     It looks for deadlines that passed, events that were not applied, messages without an outcome or without a record,
     contact points and signposts that lead nowhere, missing files, parts of passes and campaigns that stand still, dead
-    letters, counters that are off, and paused shops. It reads all profiles and messages: some minutes for a million.
-    Exit status 0: clean; 1: something was found, mended or not; 2: it cannot be done. Account, region and endpoint come
-    from the environment, as for the AWS CLI.
+    letters, counters that are off, paused shops, and an account that SES keeps in its sandbox or near its quota. It
+    reads all profiles and messages: some minutes for a million. Exit status 0: clean; 1: something was found, mended or
+    not; 2: it cannot be done. Account, region and endpoint come from the environment, as for the AWS CLI.
     """
     with explained():
         clients = Clients()
@@ -92,6 +93,7 @@ def _audit_of(clients: Clients, stack: Stack) -> Audit:
         fanout=SqsFanoutQueue(clients, queue_url=stack.output("FanoutQueueUrl")),
         blobs=S3Blobs(clients, stack.output("ContentBucketName")),
         clock=clock_for(os.environ.get("CLOCK_OFFSET_FILE")),
+        account=SesAccount(clients),
         lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     )
 

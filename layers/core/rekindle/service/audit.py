@@ -26,6 +26,7 @@ from rekindle.ports import (
     Outbox,
     Parcel,
     Pending,
+    SendingAccount,
     SendQueues,
     State,
     Survey,
@@ -53,6 +54,8 @@ _FORGOTTEN = timedelta(days=14)
 _CAMPAIGNS = timedelta(days=7)
 #: Over how many whole hours counters are compared with the messages.
 _COUNTED = timedelta(days=7)
+#: So much of the quota of 24 hours, in per cent, is worth a word.
+_NEAR = 80
 #: Counts are no ledger: so far apart they may be.
 _TOLERANCE = 0.02
 _TOLERATED = 5
@@ -180,6 +183,24 @@ KINDS: Mapping[str, Kind] = {
             "Too many bounces or complaints: see docs/operating.md, Marketing paused.",
             "When the cause is gone: rekindle reputation --shop <shop> --resume.",
         ),
+        Kind(
+            "sandbox",
+            "account that is in the sandbox of SES",
+            "SES takes mails to verified addresses only, one a second and 200 a day: customers get none.",
+            "Ask for production access in the SES console, in this region.",
+        ),
+        Kind(
+            "quota",
+            "account that has sent most of what SES takes in 24 hours",
+            "Near the quota marketing waits, so that transactional mails still go out.",
+            "Ask for a higher quota in the SES console (docs/operating.md, Mail quota).",
+        ),
+        Kind(
+            "account",
+            "account that does not say what it may send",
+            "send does not know SES's rate either, and goes by what it knew last, or by 14 mails a second.",
+            "Look whether its role, and yours, may call ses:GetAccount.",
+        ),
     )
 }
 
@@ -234,6 +255,7 @@ class Audit:
         fanout: FanoutQueue,
         blobs: Blobs,
         clock: Clock,
+        account: SendingAccount,
         lease_life: timedelta,
     ) -> None:
         """Take the ports. `lease_life` is how long a lease may be open."""
@@ -248,6 +270,7 @@ class Audit:
         self._fanout = fanout
         self._blobs = blobs
         self._clock = clock
+        self._account = account
         self._lease_life = lease_life
         self._library = Library(blobs, clock)
 
@@ -261,6 +284,7 @@ class Audit:
         self._campaigns(notes, shop)
         tell("queues", 0, 0)
         self._letters(notes)
+        self._allowance(notes)
         self._pending(notes, shop, repair=repair)
         self._open_messages(notes, shop, repair=repair)
         paused = self._paused(notes, shop)
@@ -369,6 +393,17 @@ class Audit:
             if repair:
                 lost = replace(message, state="unknown", why="the worker that held the lease never came back", at=now)
                 notes.mended("leased", int(self._outbox.progress(lost, ("leased",))))
+
+    def _allowance(self, notes: _Notes) -> None:
+        try:
+            found = self._account.allowance()
+        except Exception as error:  # noqa: BLE001 - everything else is looked at all the same
+            notes.add("account", type(error).__name__)
+            return
+        if found.trial:
+            notes.add("sandbox", f"{found.rate:g} mails a second")
+        elif found.percent_used >= _NEAR:
+            notes.add("quota", f"{found.sent:,.0f} of {found.quota:,.0f}")
 
     def _paused(self, notes: _Notes, shop: str) -> frozenset[str]:
         paused = frozenset(pause.shop for pause in self._counters.pauses() if pause.active)

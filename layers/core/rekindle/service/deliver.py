@@ -39,6 +39,7 @@ from rekindle.ports import (
     SendQueues,
 )
 from rekindle.service.guard import Guard, Herald, rest
+from rekindle.service.pace import Pacer
 from rekindle.service.people import address_hash, follow
 
 #: Message state only moves forward: what each state may be reached from. A lease is taken from nothing or `reopened`.
@@ -84,9 +85,13 @@ Verdict = Done | LookAgain
 
 
 class _HoldBack(Struct, frozen=True):
-    """Manners or the guard forbid the message for `delay` seconds or more: the parcel is to be queued anew."""
+    """The message may not go for `delay` seconds or more (manners, guard, pace): the parcel is to be queued anew."""
 
     delay: int
+
+
+#: A message that its profile holds as planned, with its run; and why it must not go, if anything forbids it.
+_Verified = tuple[Profile, Planned, Run, str | None]
 
 
 class Attempt(Struct, frozen=True):
@@ -133,10 +138,12 @@ class Deliver:
         lease_life: timedelta,
         guard: Guard | None = None,
         herald: Herald | None = None,
+        pacer: Pacer | None = None,
     ) -> None:
         """Take the ports. `lease_life` is how long a lease may be open: twice the function's time-out.
 
-        Without a `guard` nothing is counted and nobody is paused; without a `herald` no shop is told that it is.
+        Without a `guard` nothing is counted and nobody is paused; without a `herald` no shop is told that it is;
+        without a `pacer` mails go as fast as they can.
         """
         self._outbox = outbox
         self._queues = queues
@@ -150,12 +157,16 @@ class Deliver:
         self._lease_life = lease_life
         self._guard = guard
         self._herald = herald
+        self._pacer = pacer
 
     def batch(self, parcels: Sequence[tuple[Parcel, int]]) -> list[Verdict | Exception]:
         """Deliver parcels, each with how often it was received before; return what became of each, in order.
 
-        One parcel's failure never touches another: it stands in the list as the exception that it was.
+        One parcel's failure never touches another: it stands in the list as the exception that it was. With a pacer it
+        takes as long as the mails may take; what the batch has no time left for is queued anew.
         """
+        if self._pacer is not None:
+            self._pacer.begin()
         pairs = [(parcel.message_id, parcel.profile_id) for parcel, _ in parcels if not parcel.paused]
         messages, profiles = self._outbox.read(pairs)
         self._prepare(parcels, messages, profiles)
@@ -170,7 +181,10 @@ class Deliver:
                 _log.exception("not delivered", extra={"message_id": parcel.message_id})
                 found.append(error)
         self._count(parcels, found, profiles)
-        return self._hold_back(parcels, found)
+        said = self._hold_back(parcels, found)
+        if self._pacer is not None:
+            self._pacer.end()
+        return said
 
     def _count(
         self,
@@ -247,11 +261,11 @@ class Deliver:
         found = profiles.get(parcel.profile_id)
         profile = self._follow(found) if found is not None else None
         for _ in range(_VERIFICATIONS):
-            now = self._clock.now()
-            verdict = self._verify(parcel, profile, looks, now)
+            verdict = self._in_turn(parcel, profile, looks)
             if not isinstance(verdict, tuple):
                 return verdict
             profile, planned, run, why = verdict
+            now = self._clock.now()
             if why:
                 return self._skip(parcel, profile, planned, why, now)
             try:
@@ -289,9 +303,23 @@ class Deliver:
 
     # --- 2. what the profile says
 
+    def _in_turn(self, parcel: Parcel, profile: Profile | None, looks: int) -> Verdict | _HoldBack | _Verified:
+        """Verify the message; where it may go, wait for its turn and verify it again: a few seconds may have passed."""
+        now = self._clock.now()
+        verdict = self._verify(parcel, profile, looks, now)
+        if self._pacer is None or not isinstance(verdict, tuple):
+            return verdict
+        _, planned, _, why = verdict
+        if why is not None or planned.channel != "email":
+            return verdict
+        later = self._pacer.turn(planned.category, now - planned.planned_at)
+        if later is not None:
+            return _HoldBack(_at_most(later, planned.not_after - now))
+        return self._verify(parcel, profile, looks, self._clock.now())
+
     def _verify(
         self, parcel: Parcel, profile: Profile | None, looks: int, now: datetime
-    ) -> Verdict | _HoldBack | tuple[Profile, Planned, Run, str | None]:
+    ) -> Verdict | _HoldBack | _Verified:
         moved = profile is not None and profile.id != parcel.profile_id
         if profile is None or (not moved and profile.version < parcel.version):
             waited = now - parcel.since if parcel.since else timedelta(0)
@@ -315,8 +343,7 @@ class Deliver:
             return None
         if self._guard.pause_of(shop) is None:
             return None
-        left = planned.not_after - now
-        return min(rest(now - planned.planned_at), max(1, math.ceil(left.total_seconds())))
+        return _at_most(rest(now - planned.planned_at), planned.not_after - now)
 
     def _refusal(self, profile: Profile, planned: Planned, run: Run, now: datetime) -> str | None:
         """Return why this planned message must not go, if anything forbids it by now."""
@@ -371,9 +398,14 @@ class Deliver:
         return Attempt(mail.to, partial(self._mailer.send, mail), mail.targets)
 
     def _attempt(self, parcel: Parcel, taken: Message, attempt: Attempt) -> Verdict:
+        pacer = self._pacer if taken.channel == "email" else None
+        if pacer is not None:
+            pacer.goes(parcel.category)
         try:
             vendor_id = attempt.make()
         except MailRefusedError as refused:
+            if pacer is not None:
+                pacer.refused(parcel.category, refused.reason)
             # Reopened before it is queued again: in the other order another worker could find the lease and stop.
             reopened = replace(taken, state="reopened", why=refused.reason, at=self._clock.now())
             if self._outbox.record(reopened, token=taken.token):
@@ -422,6 +454,11 @@ def _quiet_for(planned: Planned, now: datetime) -> int | None:
     # Rounded up, or it would come a moment too early. What is too late by then is to be recorded when it is.
     rest = min(planned.quiet_until, planned.not_after) - now
     return min(math.ceil(rest.total_seconds()), MAX_DELAY)
+
+
+def _at_most(seconds: int, left: timedelta) -> int:
+    """Return this delay, or what is left until the message is too late if that is less: when it is, is recorded."""
+    return min(seconds, max(1, math.ceil(left.total_seconds())))
 
 
 def _counts(planned: Planned) -> bool:
