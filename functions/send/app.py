@@ -58,7 +58,7 @@ deliver = Deliver(
     new_token=lambda: secrets.token_hex(16),
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     guard=Guard(counters=counters, clock=clock),
-    herald=Herald(counters=counters, mailer=mailer, library=library, clock=clock),
+    herald=Herald(counters=counters, library=library, clock=clock),
     pacer=pacer,
 )
 

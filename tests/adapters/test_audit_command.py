@@ -192,6 +192,7 @@ def test_rates_are_shown_and_the_shops_word_resumes(live: Live, capsys: pytest.C
     said = run(live, capsys, 0, "reputation")
     assert "24 hours: 1,000 mails, 60 hard bounces (6.0%, limit 5%)" in said
     assert "paused since" in said
+    assert "the shop has not been told yet" in said
     assert "not paused" in run(live, capsys, 0, "reputation", "--shop", SHOP, "--resume")
     (told,) = json.loads(run(live, capsys, 0, "reputation", "--json"))
     assert (told["pause"], told["rates"]["7 days"]["sent"]) == (None, 0)

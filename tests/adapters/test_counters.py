@@ -44,23 +44,31 @@ def test_a_pause_is_begun_by_one(ports: Ports) -> None:
     assert ports.counters.pauses() == [replace(PAUSE, shop="coffee"), PAUSE]
 
 
-def test_of_several_who_tell_one_does_and_may_take_it_back(ports: Ports) -> None:
+def test_that_nothing_is_left_to_say_is_noted_once_and_of_the_newest_pause(ports: Ports) -> None:
     ports.counters.pause(PAUSE)
-    assert [ports.counters.tell(PAUSE, START) for _ in range(3)] == [True, False, False]
+    assert [ports.counters.told(PAUSE, START + timedelta(minutes=more)) for more in range(3)] == [True, True, True]
     assert ports.counters.pauses() == [replace(PAUSE, told_at=START)]
-    assert ports.counters.tell(PAUSE, None)
-    assert ports.counters.tell(PAUSE, START)
-    assert not ports.counters.tell(replace(PAUSE, since=START + timedelta(hours=1)), START)
-    assert not ports.counters.tell(replace(PAUSE, shop="nobody"), START)
+    assert not ports.counters.told(replace(PAUSE, since=START + timedelta(hours=1)), START)
+    assert not ports.counters.told(replace(PAUSE, shop="nobody"), START)
+    assert ports.counters.pauses() == [replace(PAUSE, told_at=START)]
+
+
+def test_who_writes_the_same_again_is_told_that_it_is_written(ports: Ports) -> None:
+    """So a call whose answer was lost, and which tries again by itself, does not take itself for somebody else."""
+    over = replace(PAUSE, resumed_at=START + timedelta(days=1))
+    assert [ports.counters.pause(PAUSE) for _ in range(2)] == [True, True]
+    assert [ports.counters.resume(over) for _ in range(2)] == [True, True]
+    assert not ports.counters.resume(replace(over, resumed_at=START + timedelta(days=2)))
+    assert ports.counters.pauses() == [over]
 
 
 def test_a_pause_is_ended_by_one_and_another_may_begin(ports: Ports) -> None:
     ports.counters.pause(PAUSE)
-    ports.counters.tell(PAUSE, START)
+    ports.counters.told(PAUSE, START)
     later = START + timedelta(days=1)
     over = replace(PAUSE, resumed_at=later, less=Tally(sent=7, bounced=2))
     assert not ports.counters.resume(replace(over, since=later))
-    assert [ports.counters.resume(over) for _ in range(2)] == [True, False]
+    assert ports.counters.resume(over)
     (stored,) = ports.counters.pauses()
     assert stored == replace(over, told_at=START)
     assert not stored.active

@@ -16,7 +16,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import AnswerLostError, PendingGoneError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Tombstone
-from rekindle.ports import Alias, Commit, Parcel, PrivacyTask, ShardTask, Wake
+from rekindle.ports import Alias, Commit, Lease, Parcel, Pause, PrivacyTask, ShardTask, Tally, Wake
 from tests.support.faults import (
     Loss,
     failing,
@@ -291,6 +291,32 @@ def test_a_throttled_queue_is_asked_again_within_the_call(ports: AwsPorts, put: 
 # --- what else writes, and what reads
 
 
+def a_pause(shop: str = "tea", *, over: bool = False) -> Pause:
+    """Return a pause, in force or `over`."""
+    return Pause(shop=shop, since=START, why="3 complaints", resumed_at=START + timedelta(days=1) if over else None)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_pause_and_its_end_are_known_for_ones_own_after_a_lost_answer(ports: AwsPorts, loss: Loss) -> None:
+    """The call itself tries again, and finds what it has written: that is not somebody else's."""
+    with lose(ports, "PutItem", loss, 1) as lost:
+        assert ports.counters.pause(a_pause()) is True
+    assert lost.count == 1
+    with lose(ports, "UpdateItem", loss, 1) as lost:
+        assert ports.counters.resume(a_pause(over=True)) is True
+    assert lost.count == 1
+    assert ports.counters.pauses() == [a_pause(over=True)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_lease_of_a_word_to_a_shop_survives_a_loss(ports: AwsPorts, loss: Loss) -> None:
+    word = Lease(message=a_message(profile_id="", to="shop"))
+    with lose(ports, "TransactWriteItems", loss, ALL), pytest.raises(AnswerLostError):
+        ports.outbox.lease(word)
+    assert ports.outbox.lease(word) == "taken"
+    assert ports.outbox.lease(Lease(message=a_message(profile_id="", to="shop", token="t2"))) == "held"
+
+
 WRITES: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
     "a lifted suppression": ("UpdateItem", lambda ports: ports.state.lift("tea", "email", "a1", START)),
     "a shared address": ("UpdateItem", lambda ports: ports.state.share_address("tea#email#1", "c1")),
@@ -300,6 +326,9 @@ WRITES: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
     "an alias": ("UpdateItem", lambda ports: ports.vault.point("tea#email#9", ANNA)),
     "a refusal": ("PutItem", lambda ports: ports.vault.suppress(a_refusal())),
     "a tombstone": ("PutItem", lambda ports: ports.vault.bury(ANNA, Tombstone(erased_at=START, shop="tea"), 1)),
+    "a pause": ("PutItem", lambda ports: ports.counters.pause(a_pause())),
+    "that nothing is left to say": ("UpdateItem", lambda ports: ports.counters.told(a_pause("coffee"), START)),
+    "a word that ends a pause": ("UpdateItem", lambda ports: ports.counters.resume(a_pause("coffee", over=True))),
     "a stripped delivery": ("UpdateItem", lambda ports: ports.vault.strip(D1, START)),
 }
 """Every single write beside the transactions, each with the operation that carries it."""
@@ -315,6 +344,8 @@ READS: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
     "what a batch of parcels needs": ("BatchGetItem", lambda ports: ports.outbox.read([(MAIL, ANNA)])),
     "open messages": ("Query", lambda ports: ports.outbox.open_messages(START, 10)),
     "everybody": ("Scan", lambda ports: ports.everybody.profile_ids(0, 1)),
+    "pauses": ("Query", lambda ports: ports.counters.pauses()),
+    "counts": ("Query", lambda ports: ports.counters.tallies("coffee", START)),
     "owners": ("BatchGetItem", lambda ports: ports.vault.owners(["tea#email#1"])),
     "a delivery": ("GetItem", lambda ports: ports.vault.delivery(D1)),
 }
@@ -325,6 +356,8 @@ def filled(ports: AwsPorts) -> AwsPorts:
     """Return an installation with one of everything that `WRITES` and `READS` are about."""
     ports.intake.accept(a_delivery())
     leased(ports)
+    ports.counters.pause(a_pause("coffee"))
+    ports.counters.count("coffee", START, Tally(sent=1))
     return ports
 
 

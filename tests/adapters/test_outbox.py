@@ -12,7 +12,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Signpost
-from rekindle.ports import Commit
+from rekindle.ports import Commit, Lease
 from tests.support.faults import refuse_transactions
 from tests.support.things import ANNA, MAIL, a_delivery, a_lease, a_message, a_profile, a_refusal
 from tests.support.worlds import START, AwsPorts, Ports
@@ -72,6 +72,19 @@ def test_the_lease_of_a_new_message_is_taken(outbox: Any) -> None:
 def test_asking_again_with_the_same_token_finds_the_lease_taken(outbox: Any) -> None:
     leased(outbox)
     leased(outbox)
+
+
+def test_a_lease_that_is_about_no_profile_asks_for_none(ports: Ports) -> None:
+    """The guard's word to a shop."""
+    word = a_message(profile_id="", to="shop")
+    assert [ports.outbox.lease(Lease(message=word)) for _ in range(2)] == ["taken", "taken"]
+    assert ports.outbox.lease(Lease(message=replace(word, token="t2"))) == "held"
+    assert ports.outbox.message(MAIL) == word
+    assert ports.outbox.record(replace(word, state="reopened", at=LATER), token="t1")
+    ports.intake.accept(a_delivery(), (a_refusal(covers="everything"),))
+    again = Lease(message=replace(word, token="t3"), covers=("everything",))
+    assert ports.outbox.lease(again) == "suppressed"
+    assert ports.outbox.lease(replace(again, covers=())) == "taken"
 
 
 def test_another_token_finds_it_held(outbox: Any) -> None:

@@ -210,7 +210,7 @@ def miscounted(plant: Plant) -> str:
 
 def paused(plant: Plant) -> str:
     plant.world.counters.pause(Pause(shop="tea", since=T0, why="bounces"))
-    return "tea"
+    return "tea: the shop has not been told yet"
 
 
 def sandbox(plant: Plant) -> str:

@@ -12,10 +12,10 @@ from rekindle.domain.events import Who
 from rekindle.domain.profile import encode_profile
 from rekindle.flow.program import Playbook
 from rekindle.memory import World
-from rekindle.ports import Message, Tally
+from rekindle.ports import Message, Pause, Tally
 from rekindle.service.deliver import Done
 from rekindle.service.feedback import take
-from rekindle.service.guard import RESTS, Guard, Limits, NotPausedError, Rates, announce, rest, resume
+from rekindle.service.guard import RESTS, Guard, Limits, NotPausedError, Rates, announce, rest, resume, told_of
 from rekindle.service.notices import Notice
 from tests.support.build import T0, at, checkout, consent, flow_of, order, playbook
 from tests.support.plant import Plant
@@ -331,18 +331,74 @@ def test_what_ses_refused_for_now_is_said_five_minutes_later(plant: Plant, fate:
     assert notices(plant) == [("owner@tea.example", at(minutes=5))]
 
 
+def word(plant: Plant) -> Message:
+    """Return the record of the mail about the pause."""
+    (message,) = plant.world.messages.values()
+    assert (message.to, message.shop, message.profile_id) == ("shop", "tea", "")
+    return message
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("call", ["counters.pauses", "counters.tell", "mailer.send"])
-def test_killed_while_it_tells_send_says_it_at_most_once(plant: Plant, call: str, moment: Any) -> None:
+@pytest.mark.parametrize("call", ["counters.pauses", "outbox.lease", "mailer.send", "outbox.record", "counters.told"])
+def test_killed_while_it_tells_send_says_it_once_or_lists_it(plant: Plant, call: str, moment: Any) -> None:
     paused(plant)
     announce(counters=plant.world.counters, queues=plant.world.queues, clock=plant.world.clock)
     plant.crash_at(call, moment)
     plant.settle()
     plant.world.hook = None
-    plant.until(at(minutes=10))
-    plant.sweep()
-    assert len(notices(plant)) <= 1
+    for minutes in (5, 10, 15):
+        plant.until(at(minutes=minutes))
+        plant.sweep()
+    said, record = notices(plant), word(plant)
+    if (call, moment) in {("outbox.lease", "after"), ("mailer.send", "before")}:
+        assert (said, record.state) == ([], "unknown")
+    elif (call, moment) in {("mailer.send", "after"), ("outbox.record", "before")}:
+        assert (len(said), record.state) == (1, "unknown")
+    else:
+        assert (len(said), record.state) == (1, "sent")
+    assert plant.world.pauses["tea"].told_at is not None
     assert plant.world.send_queues["transactional"].messages == []
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_lease_whose_answer_was_lost_is_known_for_its_own(plant: Plant, *, carried_out: bool) -> None:
+    """Else nobody would say it: who took the lease would take itself for somebody else."""
+    paused(plant)
+    plant.lose_answer_of("outbox.lease", carried_out=carried_out)
+    plant.sweep()
+    assert len(notices(plant)) == 1
+    assert word(plant).state == "sent"
+
+
+def test_a_word_that_ses_may_have_taken_is_listed_and_not_said_again(plant: Plant) -> None:
+    paused(plant)
+    plant.world.fates.append("answer_lost")
+    for minutes in (0, 5, 10):
+        plant.until(at(minutes=minutes))
+        swept = plant.sweep()
+    assert len(notices(plant)) == 1
+    assert word(plant).state == "unknown"
+    assert swept.unknown == 1
+
+
+def test_what_ses_tells_of_the_word_settles_it_and_nothing_else(plant: Plant) -> None:
+    paused(plant)
+    plant.world.fates.append("answer_lost")
+    plant.sweep()
+    tallies = dict(plant.world.tallies)
+    assert tell(plant, "delivered", word(plant)) == "delivered"
+    assert word(plant).state == "delivered"
+    assert tell(plant, "bounced", word(plant)) == "bounced"
+    assert (word(plant).state, plant.world.tallies, plant.world.deliveries) == ("bounced", tallies, {})
+
+
+def test_the_word_about_an_earlier_pause_is_not_said_any_more(plant: Plant) -> None:
+    paused(plant)
+    world = plant.world
+    announce(counters=world.counters, queues=world.queues, clock=world.clock)
+    resume("tea", counters=world.counters, clock=world.clock)
+    plant.settle()
+    assert (notices(plant), world.messages) == ([], {})
 
 
 def test_a_shop_that_names_nobody_is_told_as_soon_as_it_does() -> None:
@@ -363,6 +419,27 @@ def test_how_many_are_paused_is_what_the_alarm_watches(plant: Plant) -> None:
     assert announce(counters=world.counters, queues=world.queues, clock=world.clock) == 1
     resume("tea", counters=world.counters, clock=world.clock)
     assert announce(counters=world.counters, queues=world.queues, clock=world.clock) == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, "the shop has not been told yet"),
+        ("reopened", "the shop has not been told yet"),
+        ("leased", "the shop is being told"),
+        ("sent", "the shop was told"),
+        ("delivered", "the shop was told"),
+        ("unknown", "the shop may not have been told"),
+        ("failed", "the shop could not be told: not verified"),
+        ("bounced", "the shop could not be told: bounced"),
+    ],
+)
+def test_what_became_of_the_word_is_said_in_plain_words(state: Any, said: str) -> None:
+    pause = Pause(shop="tea", since=T0, why="bounces")
+    why = "not verified" if state == "failed" else None
+    record = Message(id="m", shop="tea", state=state, why=why) if state else None
+    assert told_of(pause, record) == said
+    assert told_of(replace(pause, told_at=T0), None) == "the shop was told", "before there were records of it"
 
 
 # --- how it goes on --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from rekindle.domain import ids
+from rekindle.domain.errors import AnswerLostError
 from rekindle.domain.events import Delivery, Event
 from rekindle.domain.profile import Planned, Profile, Run
 from rekindle.flow.program import Playbook
@@ -95,7 +96,7 @@ class Plant:
             new_token=lambda: f"token-{next(self._tokens)}",
             lease_life=LEASE_LIFE,
             guard=self.guard,
-            herald=Herald(counters=world.counters, mailer=world.mailer, library=library, clock=world.clock),
+            herald=Herald(counters=world.counters, library=library, clock=world.clock),
         )
 
     # --- from outside
@@ -205,6 +206,16 @@ class Plant:
         def hook(name: str, when: str) -> None:
             if (name, when) == (call, moment) and next(left) > 0:
                 raise Crash(f"{moment} {call}")
+
+        self.world.hook = hook
+
+    def lose_answer_of(self, call: str, *, carried_out: bool) -> None:
+        """Let the answer of the next call of this port be lost, of a request that was carried out or was not."""
+        left = itertools.count(1, -1)
+
+        def hook(name: str, when: str) -> None:
+            if (name, when) == (call, "after" if carried_out else "before") and next(left) > 0:
+                raise AnswerLostError(call)
 
         self.world.hook = hook
 

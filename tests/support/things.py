@@ -67,7 +67,8 @@ def a_message(state: Any = "leased", message_id: str = MAIL, **more: Any) -> Mes
     """Return a message to the address `a1`, under the token `t1` while it is leased."""
     more.setdefault("token", "t1")
     more.setdefault("leased_at", START)
-    return Message(id=message_id, profile_id=ANNA, shop="tea", state=state, address="a1", **more)
+    more.setdefault("profile_id", ANNA)
+    return Message(id=message_id, shop="tea", state=state, address="a1", **more)
 
 
 def a_lease(token: str = "t1", version: int = 1, covers: tuple[str, ...] = ("everything", "marketing")) -> Lease:

@@ -768,9 +768,10 @@ class MemoryOutbox(_Port):
             return "taken" if own else "held"
         if any(self.world.suppressed(wanted.shop, wanted.channel, wanted.address, c) for c in lease.covers):
             return "suppressed"
-        profile = self.world.profile(lease.profile_id)
-        if not isinstance(profile, Profile) or profile.version != lease.profile_version:
-            return "profile_changed"
+        if lease.profile_id:
+            profile = self.world.profile(lease.profile_id)
+            if not isinstance(profile, Profile) or profile.version != lease.profile_version:
+                return "profile_changed"
         self.world.messages[wanted.id] = wanted
         return "taken"
 
@@ -1190,28 +1191,30 @@ class MemoryCounters(_Port):
 
     @_call
     def pause(self, pause: Pause) -> bool:
-        """Write it, unless one is in force."""
+        """Write it, unless another is in force."""
         known = self.world.pauses.get(pause.shop)
         if known is not None and known.active:
-            return False
+            return (known.since, known.why) == (pause.since, pause.why)
         self.world.pauses[pause.shop] = pause
         return True
 
     @_call
-    def tell(self, pause: Pause, at: datetime | None) -> bool:
-        """Note that the shop is told, or that it was not."""
+    def told(self, pause: Pause, at: datetime) -> bool:
+        """Note that nothing is left to say."""
         known = self.world.pauses.get(pause.shop)
-        if known is None or known.since != pause.since or (at is not None and known.told_at is not None):
+        if known is None or known.since != pause.since:
             return False
-        self.world.pauses[pause.shop] = structs.replace(known, told_at=at)
+        self.world.pauses[pause.shop] = structs.replace(known, told_at=known.told_at or at)
         return True
 
     @_call
     def resume(self, pause: Pause) -> bool:
         """Write that it is over."""
         known = self.world.pauses.get(pause.shop)
-        if known is None or known.since != pause.since or not known.active:
+        if known is None or known.since != pause.since:
             return False
+        if not known.active:
+            return known.resumed_at == pause.resumed_at
         self.world.pauses[pause.shop] = structs.replace(known, resumed_at=pause.resumed_at, less=pause.less)
         return True
 

@@ -373,7 +373,8 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The record of one message. Its state only moves forward (`rekindle.service.deliver.FORWARD`)."""
 
     id: str
-    profile_id: str
+    profile_id: str = ""
+    """empty: the guard's word to a shop, which is about nobody"""
     shop: str
     state: MessageState
     token: str = ""
@@ -411,9 +412,10 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     message: Message
     """as it will be written, state `leased`, with a fresh token"""
-    profile_id: str
-    profile_version: int
-    covers: tuple[str, ...]
+    profile_id: str = ""
+    """empty: it is about no profile, so none has to be as it was verified"""
+    profile_version: int = 0
+    covers: tuple[str, ...] = ()
     """what kinds of suppression forbid it: `everything`, and `marketing` for a marketing message"""
 
 
@@ -533,6 +535,7 @@ class Pause(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime
     why: str
     told_at: datetime | None = None
+    """since when nothing is left to say of it: the record of the one mail about it shows what became of that"""
     resumed_at: datetime | None = None
     less: Tally = Tally()
     """what had been counted in the hour of `resumed_at` by then: rates begin anew after it"""
@@ -559,18 +562,21 @@ class Counters(Protocol):
         ...
 
     def pause(self, pause: Pause) -> bool:
-        """Write it, unless one is in force; return whether it was written."""
+        """Write it, unless another is in force; return whether it was written. Writing it again is true again."""
         ...
 
-    def tell(self, pause: Pause, at: datetime | None) -> bool:
-        """Note that the shop is told of this pause now; with `None`, that it was not after all. Return whether it was.
+    def told(self, pause: Pause, at: datetime) -> bool:
+        """Note that nothing is left to say of this pause, since `at` or earlier; return whether it is the newest.
 
-        Of several who want to tell, one gets true.
+        It gives nobody the right to say anything: that is the lease of the message about it.
         """
         ...
 
     def resume(self, pause: Pause) -> bool:
-        """Write that this pause, in force until now, is over (`resumed_at`, `less`); return whether it was written."""
+        """Write that this pause, in force until now, is over (`resumed_at`, `less`); return whether it was written.
+
+        Writing it again is true again.
+        """
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ _KEPT = timedelta(days=35)
 _COUNTS = ("sent", "bounced", "complained")
 #: The pauses stand together, so that all are read at once. No shop is called this: a count's key has a `#`.
 _PAUSES = "pauses"
+#: What stands for the pause of a shop that never had one.
+_NONE = Pause(shop="", since=datetime.min.replace(tzinfo=UTC), why="")
 
 
 class DynamoCounters:
@@ -65,62 +67,66 @@ class DynamoCounters:
 
     def pause(self, pause: Pause) -> bool:
         """Put it over what is over."""
-        try:
-            with answered():
-                self._clients.dynamodb.put_item(
-                    TableName=self._table,
-                    Item={
-                        "key": text(_PAUSES),
-                        "at": text(pause.shop),
-                        "since": text(stamp(pause.since)),
-                        "why": text(pause.why),
-                    },
-                    ConditionExpression="attribute_not_exists(#since) OR attribute_exists(#resumed_at)",
-                    ExpressionAttributeNames=names("since", "resumed_at"),
-                )
-        except ClientError as error:
-            return _refused(error)
-        return True
+        stored = self._write(
+            self._clients.dynamodb.put_item,
+            Item={
+                "key": text(_PAUSES),
+                "at": text(pause.shop),
+                "since": text(stamp(pause.since)),
+                "why": text(pause.why),
+            },
+            ConditionExpression="attribute_not_exists(#since) OR attribute_exists(#resumed_at)",
+            ExpressionAttributeNames=names("since", "resumed_at"),
+        )
+        # The very pause that was to be written: an earlier try of this call, whose answer was lost, has written it.
+        return stored is None or (stored.active and (stored.since, stored.why) == (pause.since, pause.why))
 
-    def tell(self, pause: Pause, at: datetime | None) -> bool:
-        """Note it, on condition that nobody has."""
-        if at is None:
-            return self._update(pause, "REMOVE #told_at", "", names("told_at"), {})
+    def told(self, pause: Pause, at: datetime) -> bool:
+        """Note it; what was noted first stays."""
         said = {":at": text(stamp(at))}
-        return self._update(pause, "SET #told_at = :at", "attribute_not_exists(#told_at)", names("told_at"), said)
+        change = "SET #told_at = if_not_exists(#told_at, :at)"
+        return self._update(pause, change, "#since = :since", names("told_at"), said) is None
 
     def resume(self, pause: Pause) -> bool:
         """Write that it is over, on condition that it is not."""
         if pause.resumed_at is None:
             raise ValueError("a pause that is over says since when")
-        return self._update(
+        stored = self._update(
             pause,
             "SET #resumed_at = :at, #sent = :sent, #bounced = :bounced, #complained = :complained",
-            "attribute_not_exists(#resumed_at)",
+            "#since = :since AND attribute_not_exists(#resumed_at)",
             names("resumed_at", *_COUNTS),
             {
                 ":at": text(stamp(pause.resumed_at)),
                 **{f":{name}": number(getattr(pause.less, name)) for name in _COUNTS},
             },
         )
+        return stored is None or (stored.since, stored.resumed_at) == (pause.since, pause.resumed_at)
 
     def _update(
-        self, pause: Pause, update: str, condition: str, attributes: Mapping[str, str], values: Mapping[str, Any]
-    ) -> bool:
-        """Update this very pause on this condition; return whether it was."""
+        self, pause: Pause, change: str, condition: str, attributes: Mapping[str, str], values: Mapping[str, Any]
+    ) -> Pause | None:
+        """Update the shop's pause on this condition, as `_write` does."""
+        return self._write(
+            self._clients.dynamodb.update_item,
+            Key={"key": text(_PAUSES), "at": text(pause.shop)},
+            UpdateExpression=change,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={**names("since"), **attributes},
+            ExpressionAttributeValues={":since": text(stamp(pause.since)), **values},
+        )
+
+    def _write(self, operation: Callable[..., Any], **request: Any) -> Pause | None:
+        """Return `None` when the condition held, else the pause as it is stored (of no time, where there is none)."""
         try:
             with answered():
-                self._clients.dynamodb.update_item(
-                    TableName=self._table,
-                    Key={"key": text(_PAUSES), "at": text(pause.shop)},
-                    UpdateExpression=update,
-                    ConditionExpression=" AND ".join(filter(None, ("#since = :since", condition))),
-                    ExpressionAttributeNames={**names("since"), **attributes},
-                    ExpressionAttributeValues={":since": text(stamp(pause.since)), **values},
-                )
+                operation(TableName=self._table, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
         except ClientError as error:
-            return _refused(error)
-        return True
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            failed: Any = error.response
+            return _pause(failed["Item"]) if failed.get("Item") else _NONE
+        return None
 
     def _query(self, **request: Any) -> list[Item]:
         found: list[Item] = []
@@ -149,10 +155,3 @@ def _pause(item: Mapping[str, Any]) -> Pause:
     return Pause(
         shop=item["at"]["S"], since=moment(item["since"]["S"]), why=item["why"]["S"], less=_tally(item), **times
     )
-
-
-def _refused(error: ClientError) -> bool:
-    """Return false for a condition that does not hold; raise anything else."""
-    if code_of(error) != "ConditionalCheckFailedException":
-        raise error
-    return False

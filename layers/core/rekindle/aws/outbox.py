@@ -82,7 +82,7 @@ class DynamoOutbox:
         wanted.check()
         writes = [
             self._take(wanted),
-            self._unchanged(lease),
+            *([self._unchanged(lease)] if lease.profile_id else ()),
             *(
                 {
                     "ConditionCheck": suppression_items.absent(
@@ -94,7 +94,7 @@ class DynamoOutbox:
         ]
         for _ in tries(_TRIES):
             reasons = transact(self._clients.dynamodb, writes)
-            answer: LeaseAnswer | None = "taken" if reasons is None else _read(reasons, wanted)
+            answer: LeaseAnswer | None = "taken" if reasons is None else _read(reasons, lease)
             if answer is not None:
                 return answer
         raise ConflictError(f"message {wanted.id}: others kept writing the same items")
@@ -192,14 +192,15 @@ class DynamoOutbox:
         return None
 
 
-def _read(reasons: Sequence[Reason], wanted: Message) -> LeaseAnswer | None:
+def _read(reasons: Sequence[Reason], lease: Lease) -> LeaseAnswer | None:
     """Return what the failed conditions of a lease mean, by their place; `None`: only a conflict, so try again."""
-    message, profile, *suppressions = reasons
+    message, *others = reasons
     if message.code == FAILED:
         stored = parse_message(message.item or {})
-        return "taken" if stored.state == "leased" and stored.token == wanted.token else "held"
+        return "taken" if stored.state == "leased" and stored.token == lease.message.token else "held"
     if message.code == CONFLICT:
         return None
+    profile, suppressions = (others[:1], others[1:]) if lease.profile_id else ([], others)
     if any(suppression.code == FAILED for suppression in suppressions):
         return "suppressed"
-    return "profile_changed" if profile.code == FAILED else None
+    return "profile_changed" if any(one.code == FAILED for one in profile) else None

@@ -13,10 +13,11 @@ from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.counters import DynamoCounters
+from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json
-from rekindle.ports import Pause
-from rekindle.service.guard import Guard, Limits, Rates, resume
+from rekindle.ports import Outbox, Pause
+from rekindle.service.guard import Guard, Limits, Rates, resume, told_of, word_of
 from rekindle.service.library import Library
 
 
@@ -24,6 +25,8 @@ class _Standing(Struct, frozen=True):
     shop: str
     rates: tuple[Rates, ...]
     pause: Pause | None
+    word: str
+    """what became of the mail that tells the shop of it"""
 
 
 @click.command()
@@ -50,15 +53,19 @@ def reputation(*, stack: str, shop: str | None, resumes: bool, machine: bool) ->
             raise click.ClickException(f"no shop {shop} is published")
         if resumes and shop is not None:
             resume(shop, counters=counters, clock=clock)
-        guard = Guard(counters=counters, clock=clock)
-        found = [
-            _Standing(name, guard.rates(name), guard.pause_of(name)) for name in ([shop] if shop else sorted(shops))
-        ]
+        guard, outbox = Guard(counters=counters, clock=clock), DynamoOutbox(clients, deployed.tables)
+        found = [_standing(name, guard, outbox) for name in ([shop] if shop else sorted(shops))]
     if machine:
         click.echo(as_json([_as_data(standing) for standing in found]).encode())
         return
     for standing in found:
         click.echo(_told(standing))
+
+
+def _standing(shop: str, guard: Guard, outbox: Outbox) -> _Standing:
+    pause = guard.pause_of(shop)
+    word = told_of(pause, outbox.message(word_of(pause))) if pause is not None else ""
+    return _Standing(shop, guard.rates(shop), pause, word)
 
 
 def _told(standing: _Standing) -> str:
@@ -73,6 +80,8 @@ def _told(standing: _Standing) -> str:
         )
     pause = standing.pause
     lines.append(f"  paused since {pause.since:%Y-%m-%d %H:%M} UTC: {pause.why}" if pause else "  not paused")
+    if standing.word:
+        lines.append(f"  {standing.word}")
     return "\n".join(lines)
 
 
@@ -88,4 +97,5 @@ def _as_data(standing: _Standing) -> dict[str, Any]:
             for rates in standing.rates
         },
         "pause": msgspec.to_builtins(standing.pause) if standing.pause else None,
+        "word": standing.word or None,
     }

@@ -37,6 +37,7 @@ from rekindle.ports import (
 from rekindle.service.campaigns import Started
 from rekindle.service.fanout import SHARDS, SLICE_SECONDS, last_pass, progress_of
 from rekindle.service.graves import trail
+from rekindle.service.guard import told_of, word_of
 from rekindle.service.library import POINTER, Library
 from rekindle.service.passes import SETTLED_AFTER, Passes
 from rekindle.service.people import MOVABLE
@@ -406,11 +407,11 @@ class Audit:
             notes.add("quota", f"{found.sent:,.0f} of {found.quota:,.0f}")
 
     def _paused(self, notes: _Notes, shop: str) -> frozenset[str]:
-        paused = frozenset(pause.shop for pause in self._counters.pauses() if pause.active)
-        for name in sorted(paused):
+        paused = {pause.shop: pause for pause in self._counters.pauses() if pause.active}
+        for name, pause in sorted(paused.items()):
             if not shop or name == shop:
-                notes.add("paused", name)
-        return paused
+                notes.add("paused", f"{name}: {told_of(pause, self._outbox.message(word_of(pause)))}")
+        return frozenset(paused)
 
     # --- everybody
 

@@ -59,6 +59,8 @@ LOOKS = (2, 5, 10, 20, 40, 80, 160, 300)
 #: Seconds that a refused message rests: SES's rate recovers within seconds, a quota or a pause within hours.
 REST = {"throttled": 15, "not_connected": 30, "quota": 900, "paused": 900, "not_allowed": 900}
 _VERIFICATIONS = 3
+#: What the record of a word to a shop names as its template.
+PAUSED = "paused"
 #: Runs that ended so take what they planned for the person with them; one that simply reached its end does not.
 _TAKES_BACK = frozenset({"converted", "exited"})
 
@@ -167,16 +169,17 @@ class Deliver:
         """
         if self._pacer is not None:
             self._pacer.begin()
-        pairs = [(parcel.message_id, parcel.profile_id) for parcel, _ in parcels if not parcel.paused]
+        pairs = [(parcel.message_id, parcel.profile_id) for parcel, _ in parcels]
         messages, profiles = self._outbox.read(pairs)
         self._prepare(parcels, messages, profiles)
         found: list[Verdict | _HoldBack | Exception] = []
         for parcel, looks in parcels:
             try:
+                message = messages.get(parcel.message_id)
                 if parcel.paused:
-                    found.append(self._tell(parcel.paused))
+                    found.append(self._word(parcel, looks, message))
                 else:
-                    found.append(self._one(parcel, looks, messages.get(parcel.message_id), profiles))
+                    found.append(self._one(parcel, looks, message, profiles))
             except Exception as error:  # noqa: BLE001 - handed to the caller, who lets the queue bring it again
                 _log.exception("not delivered", extra={"message_id": parcel.message_id})
                 found.append(error)
@@ -206,9 +209,6 @@ class Deliver:
                 if planned is None or _counts(planned):
                     sent[profile.shop] += 1
         self._guard.sent(sent)
-
-    def _tell(self, shop: str) -> Verdict:
-        return Done(self._herald.tell(shop) if self._herald is not None else "dropped")
 
     def _hold_back(
         self, parcels: Sequence[tuple[Parcel, int]], found: Sequence[Verdict | _HoldBack | Exception]
@@ -279,7 +279,10 @@ class Deliver:
                 leased_at=now,
                 targets=attempt.targets,
             )
-            answer = self._take(taken, profile, planned)
+            covers = ("everything", "marketing") if planned.category == "marketing" else ("everything",)
+            answer = self._take(
+                Lease(message=taken, profile_id=profile.id, profile_version=profile.version, covers=covers)
+            )
             if answer == "taken":
                 return self._attempt(parcel, taken, attempt)
             if answer == "suppressed":
@@ -379,9 +382,7 @@ class Deliver:
 
     # --- 3. the lease
 
-    def _take(self, taken: Message, profile: Profile, planned: Planned) -> LeaseAnswer | str:
-        covers = ("everything", "marketing") if planned.category == "marketing" else ("everything",)
-        lease = Lease(message=taken, profile_id=profile.id, profile_version=profile.version, covers=covers)
+    def _take(self, lease: Lease) -> LeaseAnswer | str:
         try:
             return self._outbox.lease(lease)
         except AnswerLostError:
@@ -408,7 +409,8 @@ class Deliver:
                 pacer.refused(parcel.category, refused.reason)
             # Reopened before it is queued again: in the other order another worker could find the lease and stop.
             reopened = replace(taken, state="reopened", why=refused.reason, at=self._clock.now())
-            if self._outbox.record(reopened, token=taken.token):
+            # A word to a shop comes again by itself, with the next `announce`.
+            if self._outbox.record(reopened, token=taken.token) and not parcel.paused:
                 self._queues.enqueue([parcel], REST[refused.reason])
             return Done("reopened")
         except MailRejectedError as rejected:
@@ -428,6 +430,48 @@ class Deliver:
         # Not written means that a delivery notice came first and knows more.
         self._outbox.record(closed, token=message.token)
         return Done(state)
+
+    # --- the guard's word to a shop
+
+    def _word(self, parcel: Parcel, looks: int, message: Message | None) -> Verdict:
+        """Tell a shop that it is paused: under a lease and with a record as any message, but about no profile."""
+        herald = self._herald
+        pause = herald.pause(parcel) if herald is not None else None
+        if herald is None or pause is None:
+            return Done("done")
+        if message is not None and message.state != "reopened":
+            verdict = self._seen_before(message, looks)
+        else:
+            mail = herald.mail(pause)
+            if mail is None:
+                return Done("done")
+            verdict = self._say(parcel, mail, looks)
+        if not isinstance(verdict, Done) or verdict.how == "reopened":
+            return verdict
+        herald.told(pause)
+        if verdict.how in ("failed", "unknown"):
+            _log.error("the shop may not have been told", extra={"shop": pause.shop, "message_id": parcel.message_id})
+        return Done("told") if verdict.how == "sent" else verdict
+
+    def _say(self, parcel: Parcel, mail: Mail, looks: int) -> Verdict:
+        now = self._clock.now()
+        taken = Message(
+            id=parcel.message_id,
+            shop=parcel.paused,
+            state="leased",
+            token=self._new_token(),
+            leased_at=now,
+            to="shop",
+            address=address_hash(self._key, "email", mail.to),
+            template=PAUSED,
+        )
+        # What customers' addresses forbid does not matter here: this is about the shop's own.
+        answer = self._take(Lease(message=taken))
+        if answer == "lost":
+            return self._give_up(taken, looks)
+        if answer != "taken":
+            return LookAgain(_step(looks))
+        return self._attempt(parcel, taken, Attempt(mail.to, partial(self._mailer.send, mail)))
 
     def _settled(self, parcel: Parcel, profile: Profile, planned: Planned) -> Message:
         """Return the record of a message that was never made ready: the shop's own address is not known then."""

@@ -21,9 +21,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain import ids
-from rekindle.domain.errors import MailRefusedError, MailRejectedError, MailUncertainError, RekindleError
+from rekindle.domain.errors import RekindleError
 from rekindle.flow.program import Shop
-from rekindle.ports import Clock, Counters, Mail, Mailer, Parcel, Pause, SendQueues, Tally
+from rekindle.ports import Clock, Counters, Mail, Message, Parcel, Pause, SendQueues, Tally
 from rekindle.service.library import Library
 from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
 
@@ -171,12 +171,12 @@ def resume(shop: str, *, counters: Counters, clock: Clock) -> Pause:
 def announce(*, counters: Counters, queues: SendQueues, clock: Clock) -> int:
     """Have every shop told that is paused and does not know it yet; return how many are paused.
 
-    Called every five minutes: so a word that was lost is said again, and once it is said, no more.
+    Called every five minutes, so a word that came to nothing is taken up again, until its record shows an outcome.
     """
     paused = [pause for pause in counters.pauses() if pause.active]
     parcels = [
         Parcel(
-            message_id=_message_id(pause),
+            message_id=word_of(pause),
             profile_id="",
             version=0,
             category="transactional",
@@ -192,37 +192,34 @@ def announce(*, counters: Counters, queues: SendQueues, clock: Clock) -> int:
 
 
 class Herald:
-    """Tells shops that their marketing is paused: one mail a pause, to the address under `notify` in their file."""
+    """Knows what a shop is to be told: one mail a pause, to the address under `notify` in its file.
 
-    def __init__(self, *, counters: Counters, mailer: Mailer, library: Library, clock: Clock) -> None:
+    `Deliver` sends it as it sends any message: leased, attempted once, recorded.
+    """
+
+    def __init__(self, *, counters: Counters, library: Library, clock: Clock) -> None:
         self._counters = counters
-        self._mailer = mailer
         self._library = library
         self._clock = clock
 
-    def tell(self, shop: str) -> str:
-        """Tell this shop, unless it was told or goes on again; return `told`, `failed` or `done` (nothing to say).
+    def pause(self, parcel: Parcel) -> Pause | None:
+        """Return the pause that this parcel is about, if it is in force and something is left to say of it."""
+        pause = next((pause for pause in self._counters.pauses() if pause.shop == parcel.paused), None)
+        if pause is None or not pause.active or pause.told_at is not None or word_of(pause) != parcel.message_id:
+            return None
+        return pause
 
-        What SES refused for now is said at the next `announce`.
+    def mail(self, pause: Pause) -> Mail | None:
+        """Return the mail about it; `None` where the shop's file names nobody.
+
+        Then the alarm tells whoever runs this, and the shop is told as soon as its file says where.
         """
-        pause = next((pause for pause in self._counters.pauses() if pause.shop == shop), None)
-        known = self._library.newest().shops.get(shop)
-        if pause is None or not pause.active or pause.told_at is not None:
-            return "done"
-        if known is None or known.notify is None:
-            # The alarm tells whoever runs this. The shop is told as soon as its file says where.
-            return "done"
-        if not self._counters.tell(pause, self._clock.now()):
-            return "done"
-        try:
-            self._mailer.send(notice(pause, known, known.notify))
-        except MailRefusedError:
-            self._counters.tell(pause, None)
-            return "failed"
-        except (MailRejectedError, MailUncertainError):
-            _log.exception("the shop may not have been told", extra={"shop": shop})
-            return "failed"
-        return "told"
+        shop = self._library.newest().shops.get(pause.shop)
+        return notice(pause, shop, shop.notify) if shop is not None and shop.notify is not None else None
+
+    def told(self, pause: Pause) -> None:
+        """Note that the mail about it is settled, so that it is not announced any more."""
+        self._counters.told(pause, self._clock.now())
 
 
 def notice(pause: Pause, shop: Shop, to: str) -> Mail:
@@ -233,7 +230,7 @@ def notice(pause: Pause, shop: Shop, to: str) -> Mail:
         _WHAT_GOES_ON,
         _WHAT_TO_DO,
     )
-    message = _message_id(pause)
+    message = word_of(pause)
     return Mail(
         message_id=message,
         sender=formataddr((shop.sender_name, shop.sender_email)),
@@ -246,13 +243,30 @@ def notice(pause: Pause, shop: Shop, to: str) -> Mail:
     )
 
 
+def word_of(pause: Pause) -> str:
+    """Return the id of the one message that tells the shop of this pause."""
+    return ids.digest("pause", pause.shop, pause.since.isoformat())
+
+
+def told_of(pause: Pause, record: Message | None) -> str:
+    """Return for people what became of the word to the shop; `record` is that of its message."""
+    if record is None or record.state == "reopened":
+        # A pause of before there were records of this was told when it said so.
+        return "the shop was told" if record is None and pause.told_at else "the shop has not been told yet"
+    match record.state:
+        case "sent" | "delivered":
+            return "the shop was told"
+        case "leased":
+            return "the shop is being told"
+        case "unknown":
+            return "the shop may not have been told"
+        case _:
+            return f"the shop could not be told: {record.why or record.state}"
+
+
 def rest(waited: timedelta) -> int:
     """Return for how many seconds a mail of a paused shop rests next that has waited so long."""
     return max((rest for rest in RESTS if rest <= waited.total_seconds()), default=RESTS[0])
-
-
-def _message_id(pause: Pause) -> str:
-    return ids.digest("pause", pause.shop, pause.since.isoformat())
 
 
 def _hour(moment: datetime) -> datetime:
