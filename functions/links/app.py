@@ -14,9 +14,10 @@ from rekindle.aws.clock import clock_for
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
-from rekindle.content import pages
 from rekindle.content.links import BadLinkError, read_unsubscribe
-from rekindle.service.library import Library
+from rekindle.content.pages import layout, texts
+from rekindle.content.pages import unsubscribe as page
+from rekindle.service.pages import PageLibrary
 from rekindle.service.unsubscribe import unsubscribe
 from rekindle.settings import Links
 
@@ -27,7 +28,7 @@ clients = Clients()
 clock = clock_for(settings.clock_offset_file)
 secrets = CachedSecrets(clients, settings.secrets_prefix)
 intake = DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket)
-library = Library(S3Blobs(clients, settings.content_bucket), clock)
+library = PageLibrary(S3Blobs(clients, settings.content_bucket), clock)
 
 
 @metrics.log_metrics
@@ -38,15 +39,15 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         claim = read_unsubscribe(secrets.link_keys(), event["pathParameters"]["token"])
     except BadLinkError as refused:
         metrics.add_metric("LinkRefused", MetricUnit.Count, 1)
-        return pages.answer(refused.status, pages.bad_link(pages.language("", accept)))
-    shop = library.newest().shops.get(claim.shop)
-    name = shop.name if shop else None
-    spoken = pages.language(claim.locale, accept)
+        return layout.answer(refused.status, layout.bad_link(texts.language(accept)))
+    published = library.newest()
+    look = layout.look_of(published.brand, published.shops.get(claim.shop))
+    spoken = texts.language(accept, claim.locale)
     if event["requestContext"]["http"]["method"] != "POST":
         metrics.add_metric("PageShown", MetricUnit.Count, 1)
-        return pages.answer(200, pages.ask(name, spoken))
+        return layout.answer(200, page.ask(spoken, look))
     source = "page" if "page=1" in (event.get("rawQueryString") or "") else "one-click"
     unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
     logger.info("unsubscribed", extra={"shop": claim.shop, "message_id": claim.message, "source": source})
     metrics.add_metric("Unsubscribed", MetricUnit.Count, 1)
-    return pages.answer(200, pages.done(name, spoken))
+    return layout.answer(200, page.done(spoken, look))

@@ -13,7 +13,8 @@ import pytest
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.memory import World
 from rekindle.ports import ShopSecrets
-from rekindle.service.library import POINTER, Library
+from rekindle.service.library import POINTER
+from rekindle.service.pages import PageLibrary
 from rekindle.service.webhook import Webhooks
 from rekindle.settings import Feedback, Links, Webhook
 from tests.attack.targets import DOMAINS, LINK_KEYS, SECRET
@@ -45,7 +46,7 @@ class Doors:
         vars(self.webhook)["webhooks"] = Webhooks(intake=world.intake, secrets=world.secrets, clock=world.clock)
         for app in (self.links, self.feedback):
             vars(app).update(intake=world.intake, clock=world.clock)
-        vars(self.links).update(secrets=world.secrets, library=Library(world.blobs, world.clock))
+        vars(self.links).update(secrets=world.secrets, library=PageLibrary(world.blobs, world.clock))
         vars(self.feedback).update(outbox=world.outbox, address_key=world.secret_address_key)
         return world
 

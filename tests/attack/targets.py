@@ -27,16 +27,21 @@ from rekindle.content import sandbox
 from rekindle.content.catalogues import read_catalogue
 from rekindle.content.links import (
     BadLinkError,
+    Preferences,
     Track,
     Unsubscribe,
     Visit,
+    read_preferences,
     read_track,
     read_unsubscribe,
     read_visit,
+    sign_preferences,
     sign_track,
     sign_unsubscribe,
     sign_visit,
 )
+from rekindle.content.pages.forms import MAX_VALUE, FormError, read_form
+from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import decode_mails
 from rekindle.content.samples import parse_sample
 from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms
@@ -286,6 +291,7 @@ LINK_KEYS = {"k2": b"the second key", "k1": b"the first key"}
 CLAIM = Unsubscribe(shop="tea", channel="email", address="f" * 32, message="m" * 32, profile="p" * 32)
 
 
+PAGE_CLAIM = Preferences(shop="tea", channel="email", address="f" * 32, message="m" * 32, profile="p" * 32)
 VISIT = Visit(shop="tea", profile="p" * 32, until=1_772_442_000)
 
 
@@ -301,6 +307,29 @@ def _token(read: Callable[..., Any], claim: object, ours: tuple[str, ...]) -> Ca
         assert found == claim
 
     return attack
+
+
+_FORM = "application/x-www-form-urlencoded"
+_FORMS = (
+    "&", "=", "%", "%0", "%00", "%0d%0a", "%ff%fe", "%ED%A0%80", "%u0041", "+", ";", "ö", "\x00", "\ud800", "&on" * 300,
+    "a=b&" * 300, "x" * 40_000, "%E2%80%AE", "[]", "on[]=1", "__proto__=1", "<script>", "=" * 500, "QQ==",
+)  # fmt: skip
+
+
+def _form(sent: tuple[str, bool, str]) -> None:
+    """A form is refused with a 4xx, or a few short lines of what can be shown."""
+    try:
+        posted = read_form(sent[0], encoded=sent[1], content_type=sent[2])
+    except FormError as refused:
+        posted, status = None, refused.status
+    if posted is None:
+        assert status in {400, 413, 415}
+        return
+    assert sent[2].startswith(_FORM)
+    for name in ("on", "was", "frequency", "day", "", "x"):
+        for value in (posted.one(name), *posted.all(name)):
+            assert len(value) <= MAX_VALUE
+            assert value.isprintable()
 
 
 def _refused_or_read(parse: Callable[..., Any], file: str) -> Callable[[str], None]:
@@ -589,6 +618,7 @@ _VISITS = tuple(sign_visit({name: key}, VISIT) for name, key in LINK_KEYS.items(
 TRACK = Track("0f" * 16)
 _TRACKS = tuple(sign_track({name: key}, TRACK) for name, key in LINK_KEYS.items())
 _SPOILT = ("=", ".", "..", "k1", "k2.", "A", "-", "_", "/", "+", "%2e", "\x00", "ö", " ", "\ud800", "A" * 2_000)
+_PAGE_TOKENS = tuple(sign_preferences({name: key}, PAGE_CLAIM) for name, key in LINK_KEYS.items())
 
 TARGETS: Mapping[str, Target] = {
     "webhooks of Shopify": Target(
@@ -615,6 +645,22 @@ TARGETS: Mapping[str, Target] = {
         ("content.links.read_track",),
         hostile.edited((*_TRACKS, *_TOKENS, *_VISITS), _SPOILT) | st.text(max_size=80),
         _token(read_track, TRACK, _TRACKS),
+        200,
+    ),
+    "preference tokens": Target(
+        ("content.links.read_preferences",),
+        hostile.edited((*_PAGE_TOKENS, *_TOKENS), _SPOILT) | st.text(max_size=80),
+        _token(read_preferences, PAGE_CLAIM, _PAGE_TOKENS),
+        200,
+    ),
+    "posted forms": Target(
+        ("content.pages.forms.read_form",),
+        st.tuples(
+            hostile.edited(("on=email&on=topic.news&was=email&frequency=weekly&day=3&month=2&year=&act=",), _FORMS),
+            st.booleans(),
+            st.sampled_from([_FORM, f"{_FORM}; charset=utf-16", "", "text/plain", "multipart/form-data; boundary=x"]),
+        ),
+        _form,
         200,
     ),
     "flows": Target(
@@ -668,6 +714,11 @@ TARGETS: Mapping[str, Target] = {
     "stored events": _stored(decode_events, "domain.events.decode_events", _EVENTS),
     "stored mails": _stored(
         decode_mails, "content.playbook.decode_mails", {"templates": {}, "shops": {}, "brand": {}, "formats": {}}
+    ),
+    "stored settings of pages": _stored(
+        decode_settings,
+        "content.pages.settings.decode_settings",
+        {"hash": "h", "brand": {}, "shops": {}, "topics": [{"name": "news", "title": {"": "News"}}], "languages": {}},
     ),
     "stored receipts": _stored(
         decode_receipt,

@@ -18,12 +18,15 @@ from msgspec.structs import replace
 from rekindle.content import links
 from rekindle.content.links import (
     BadLinkError,
+    Preferences,
     Track,
     Unsubscribe,
     Visit,
+    read_preferences,
     read_track,
     read_unsubscribe,
     read_visit,
+    sign_preferences,
     sign_track,
     sign_unsubscribe,
     sign_visit,
@@ -43,10 +46,12 @@ class Kind(NamedTuple):
 
 
 CLAIM = Unsubscribe(shop="tea", channel="email", address="a" * 32, message="m" * 32, profile="p" * 32)
+PREFERENCES = Preferences(shop="tea", channel="email", address="a" * 32, message="m" * 32, profile="p" * 32)
 KINDS: Mapping[str, Kind] = {
     "unsubscribe": Kind(sign_unsubscribe, read_unsubscribe, CLAIM),
     "visit": Kind(sign_visit, read_visit, Visit(shop="tea", profile="p" * 32, until=1_772_442_000)),
     "track": Kind(sign_track, read_track, Track("0f" * 16), lambda claim: bytes.fromhex(claim.message)),
+    "preferences": Kind(sign_preferences, read_preferences, PREFERENCES),
 }
 each = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 

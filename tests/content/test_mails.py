@@ -16,6 +16,7 @@ import pytest
 from rekindle.content import locales
 from rekindle.content.brand import Brand, Social
 from rekindle.content.mails import MAX_SUBJECT, MailTemplate, Rendered, one_line, render, tidy
+from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import Mails, PublishedSet, decode_mails, published_set
 from rekindle.content.samples import SAMPLE_SHOP, Sample, SamplePerson, bare, parse_sample
 from rekindle.content.validate import sample_file, validate
@@ -350,10 +351,11 @@ def test_the_hash_is_of_the_content_and_of_nothing_else() -> None:
 
 
 def test_the_set_is_written_as_it_is_read(published: PublishedSet) -> None:
-    """Flows for journey, mails for send, and each flow once more under its version, for the runs pinned to it."""
+    """Flows for journey, mails for send, looks for pages; each flow once more under its version, for pinned runs."""
     files = published.files()
     assert decode_mails(files[f"playbooks/{published.hash}/mails.json"]) == published.mails
-    assert set(files) == {f"playbooks/{published.hash}/{half}.json" for half in ("flows", "mails")} | {
+    assert decode_settings(files[f"playbooks/{published.hash}/pages.json"]) == published.pages
+    assert set(files) == {f"playbooks/{published.hash}/{part}.json" for part in ("flows", "mails", "pages")} | {
         f"flows/{flow.version}.json" for flow in published.playbook.flows.values()
     }
     assert isinstance(published.mails, Mails)

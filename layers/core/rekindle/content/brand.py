@@ -71,6 +71,24 @@ class Brand(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return _plain(self)
 
 
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two hex colours, 1 to 21 (WCAG 2.2, 1.4.3)."""
+    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def legible(ground: str, *colors: str, least: float = 4.5) -> str:
+    """Return the first of these colours that can be read on that ground; the last where none can."""
+    return next((color for color in colors if contrast(color, ground) >= least), colors[-1])
+
+
+def _luminance(color: str) -> float:
+    digits = color[1:] if len(color) > 4 else "".join(digit * 2 for digit in color[1:])  # noqa: PLR2004  # "#abc" is short
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)  # noqa: PLR2004  # sRGB
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 @lru_cache(maxsize=8)
 def _plain(brand: Brand) -> dict[str, Any]:
     return {

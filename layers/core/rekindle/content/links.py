@@ -70,6 +70,10 @@ VISIT_PARAMETER = "rk_visit"
 VISIT_LIFE = 2 * 3600
 
 
+class Preferences(Unsubscribe, frozen=True, array_like=True):
+    """Whose preference page this opens: the one of `profile`. The link was sent to `address`, a keyed hash."""
+
+
 def sign_unsubscribe(keys: Mapping[str, bytes], claim: Unsubscribe) -> str:
     """Return the token, at most a few hundred URL-safe characters, signed with the current (first) key."""
     return _sign(keys, "unsubscribe", claim)
@@ -102,6 +106,16 @@ def sign_track(keys: Mapping[str, bytes], claim: Track) -> str:
 def read_track(keys: Mapping[str, bytes], token: str) -> Track:
     """Return which message a token is of. Raises `BadLinkError` as `read_unsubscribe` does."""
     return Track(_verified(keys, "track", token, _SHORT_SIGNATURE).hex())
+
+
+def sign_preferences(keys: Mapping[str, bytes], claim: Preferences) -> str:
+    """Return the token, as `sign_unsubscribe` does."""
+    return _sign(keys, "preferences", claim)
+
+
+def read_preferences(keys: Mapping[str, bytes], token: str) -> Preferences:
+    """Return what the token claims. Raises `BadLinkError` as `read_unsubscribe` does."""
+    return _read(keys, "preferences", token, Preferences)
 
 
 def _sign(keys: Mapping[str, bytes], purpose: str, claim: Struct) -> str:

@@ -42,6 +42,13 @@ def name(code: str) -> str:
     return _known(code).get_display_name("en") or code
 
 
+def own_name(code: str) -> str:
+    """Return the language's name in itself, as in "Français". Raises `ValueError` for an unknown one."""
+    locale = _known(code)
+    name = locale.languages.get(str(locale)) or locale.get_display_name() or code
+    return name[:1].upper() + name[1:]
+
+
 @lru_cache(maxsize=64)
 def plural_rules(code: str) -> tuple[tuple[str, str], ...]:
     """Return form → when it holds, as a condition on the whole number `count`; what none holds for is `other`.

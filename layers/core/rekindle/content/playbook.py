@@ -13,6 +13,7 @@ from rekindle.content.context import context
 from rekindle.content.formats import Format, form_for
 from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
+from rekindle.content.pages.settings import PageSettings, Topic
 from rekindle.content.sandbox import PIXEL
 from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.content.tracker import TRACKER, Tracker
@@ -107,11 +108,12 @@ def decode_mails(raw: bytes) -> Mails:
 
 
 class PublishedSet(Struct, frozen=True, kw_only=True):
-    """A valid set of content under its hash, the two ways that it is read."""
+    """A valid set of content under its hash, the three ways that it is read."""
 
     hash: str
     playbook: Playbook
     mails: Mails
+    pages: PageSettings
 
     def files(self) -> dict[str, bytes]:
         """Return key → content of every file that must stand before the pointer may name this set."""
@@ -121,6 +123,7 @@ class PublishedSet(Struct, frozen=True, kw_only=True):
             **pinned,
             f"{where}/flows.json": _encoder.encode(self.playbook),
             f"{where}/mails.json": _encoder.encode(self.mails),
+            f"{where}/pages.json": _encoder.encode(self.pages),
         }
 
 
@@ -136,11 +139,17 @@ def published_set(
     sms: Mapping[str, SmsTemplate] | None = None,
     push: Mapping[str, PushTemplate] | None = None,
     translations: Mapping[str, Mapping[str, MailTemplate]] | None = None,
+    topics: Sequence[Topic] = (),
+    spoken_names: Mapping[str, str] | None = None,
 ) -> PublishedSet:
-    """Return the set under the hash of all that it holds: equal content, equal hash, in any order."""
+    """Return the set under the hash of all that it holds: equal content, equal hash, in any order.
+
+    `spoken_names` are the languages in which shops write, each with its own name. Topics are shown in their order.
+    """
     all_flows, all_shops, all_templates = _sorted(flows), _sorted(shops), _sorted(templates)
     all_segments, all_sms, all_push = _sorted(segments or {}), _sorted(sms or {}), _sorted(push or {})
     spoken = {name: _sorted(others) for name, others in _sorted(translations or {}).items() if others}
+    all_topics, names = tuple(topics), _sorted(spoken_names or {})
     parts = (
         all_flows,
         all_shops,
@@ -152,6 +161,8 @@ def published_set(
         all_sms,
         all_push,
         spoken,
+        all_topics,
+        names,
     )
     whole = digest("playbook", *(_encoder.encode(part) for part in parts))
     return PublishedSet(
@@ -167,6 +178,7 @@ def published_set(
             sms=all_sms,
             push=all_push,
         ),
+        pages=PageSettings(hash=whole, brand=brand, shops=all_shops, topics=all_topics, languages=names),
     )
 
 

@@ -14,7 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rekindle.content import locales, sandbox
-from rekindle.content.brand import DARK, LIGHT, Brand, Colors, Social
+from rekindle.content.brand import DARK, LIGHT, Brand, Colors, Social, contrast
 from rekindle.content.context import web
 from rekindle.content.names import Names
 from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE, MAX_SMS, PushTemplate, SmsTemplate
@@ -365,19 +365,6 @@ def _problem(found: Any, positions: Positions, file: str) -> ContentError:
 
 def _palette(default: Colors, given: _Palette) -> Colors:
     return msgspec.structs.replace(default, **given.model_dump(exclude_none=True))
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two hex colours, 1 to 21 (WCAG 2.2, 1.4.3)."""
-    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
-
-
-def _luminance(color: str) -> float:
-    digits = color[1:] if len(color) > 4 else "".join(digit * 2 for digit in color[1:])  # noqa: PLR2004  # "#abc" is short
-    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)  # noqa: PLR2004  # sRGB
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _faint(palette: Colors, key: str, positions: Positions, file: str) -> tuple[ContentError, ...]:

@@ -99,6 +99,7 @@ class _Look:
             brand=brand,
             formats=formats,
             translations={name: mail.translations for name, mail in mails.items()},
+            spoken_names=names_of_languages(shops),
         )
         for mail in mails.values():
             for template in (mail.template, *mail.translations.values()):
@@ -446,6 +447,12 @@ def formats_for(mails: Mapping[str, CompiledMail], shops: Mapping[str, Shop]) ->
     found = {code: locales.freeze(code) for code in sorted({"en", *(shop.locale for shop in shops.values())})}
     spoken = {one.locale for mail in mails.values() for one in (mail.template, *mail.translations.values())}
     return found | {code: locales.freeze_language(code) for code in sorted({languages.base(tag) for tag in spoken})}
+
+
+def names_of_languages(shops: Mapping[str, Shop]) -> dict[str, str]:
+    """Return the languages in which these shops write, each with its own name."""
+    spoken = {languages.base(locale) for shop in shops.values() for locale in shop.languages}
+    return {tag: locales.own_name(tag) for tag in sorted(spoken)}
 
 
 _TEMPLATES = {
