@@ -53,7 +53,7 @@ fmt: .venv/ready ## format, and mend what can be mended without thinking
 	$(BIN)/ruff check --fix .
 
 audit: .venv-audit/ready ## look every locked dependency up among the known weaknesses (needs the network)
-	for name in layer publish campaign dev sam; do \
+	for name in layer publish campaign send dev sam; do \
 		.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$name.txt || exit 1; done
 
 bench: .venv/ready .venv-sam/ready out/bench/bare/ready ## measure DESIGN's budgets on the built artifact, into out/bench.json

@@ -28,7 +28,7 @@ from typing import Any, Literal, Protocol
 from local.emulator import HOST, REGION
 
 Fault = Literal["throttle", "quota", "paused", "reject", "fail", "hang", "lose_answer", "slow"]
-Kind = Literal["Send", "Delivery", "Bounce", "Complaint", "Open", "Click", "Unsubscribe"]
+Kind = Literal["Send", "Delivery", "Bounce", "Complaint", "Open", "Click", "Unsubscribe", "Reply"]
 
 _ACCOUNT = "000000000000"
 _SEND_PATH = "/v2/email/outbound-emails"

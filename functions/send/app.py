@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import secrets
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +14,7 @@ from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.counters import DynamoCounters
-from rekindle.aws.mailer import SesAccount, SesMailer
+from rekindle.aws.mailer import SesMailer
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.queues import SqsSendQueues, look_again, opened
 from rekindle.aws.secrets import CachedSecrets
@@ -26,8 +24,8 @@ from rekindle.service.compose import Composer
 from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.guard import Guard, Herald
 from rekindle.service.library import Library
-from rekindle.service.pace import Pacer, Staff
 from rekindle.settings import LEASE_LIFE_SECONDS, Send
+from rekindle.wiring import channels, pacer
 
 settings = Send.read(os.environ)
 logger, metrics, clients = Logger(), Metrics(), Clients()
@@ -43,23 +41,22 @@ def noted(allowance: Allowance) -> None:
     metrics.add_metric("MailQuotaUsed", MetricUnit.Percent, allowance.percent_used)
 
 
-staff = Staff(settings.marketing_senders, settings.transactional_senders, settings.transactional_share / 100)
-account, chance = SesAccount(clients), random.SystemRandom().random
-pacer = Pacer(account=account, staff=staff, monotonic=time.monotonic, wait=time.sleep, chance=chance, noted=noted)
+composer = Composer(library=library, blobs=blobs, outbox=outbox, secrets=keys, link_base=settings.link_base)
 deliver = Deliver(
     outbox=outbox,
     queues=SqsSendQueues(
         clients, transactional_url=settings.transactional_queue_url, marketing_url=settings.marketing_queue_url
     ),
     mailer=mailer,
-    builder=Composer(library=library, blobs=blobs, outbox=outbox, secrets=keys, link_base=settings.link_base),
+    builder=composer,
     clock=clock,
     address_key=keys.address_key(),
     new_token=lambda: secrets.token_hex(16),
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     guard=Guard(counters=counters, clock=clock),
     herald=Herald(counters=counters, library=library, clock=clock),
-    pacer=pacer,
+    pacer=pacer(settings=settings, clients=clients, noted=noted),
+    channels=channels(settings=settings, clients=clients, tables=tables, keys=keys, composer=composer, clock=clock),
 )
 
 

@@ -35,7 +35,9 @@ def functions() -> dict[str, dict[str, Any]]:
 
 
 def named(value: Any) -> str:
-    """Return the logical name that a `Ref` or a `Fn::GetAtt` is about."""
+    """Return the logical name that a `Ref` or a `Fn::GetAtt` is about; what a parameter switches on counts as on."""
+    if "Fn::If" in value:
+        return named(value["Fn::If"][1])
     if "Ref" in value:
         return str(value["Ref"])
     target = value["Fn::GetAtt"]
@@ -53,7 +55,9 @@ def queue_sources() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def statements(role: str) -> Iterator[dict[str, Any]]:
     """Yield every statement of a role's policies, actions and resources as lists."""
     for policy in resources("AWS::IAM::Role")[role].get("Policies", []):
-        for statement in policy["PolicyDocument"]["Statement"]:
+        for given in policy["PolicyDocument"]["Statement"]:
+            # What a parameter switches on counts as on.
+            statement = given["Fn::If"][1] if "Fn::If" in given else given
             yield {**statement, "Action": _listed(statement["Action"]), "Resource": _listed(statement["Resource"])}
 
 

@@ -35,7 +35,7 @@ def test_every_dependency_runs_one_way() -> None:
 
 def test_the_parts_of_the_core_are_those_of_the_design() -> None:
     allowed = {"domain", "flow", "shops", "content", "service", "aws", "outside", "cli"}
-    allowed |= {"ports.py", "memory.py", "settings.py", "__init__.py", "py.typed"}
+    allowed |= {"ports.py", "memory.py", "settings.py", "wiring.py", "__init__.py", "py.typed"}
     found = {path.name for path in (ROOT / "layers/core/rekindle").iterdir() if path.name != "__pycache__"}
     assert found <= allowed
 

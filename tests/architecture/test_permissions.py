@@ -178,7 +178,10 @@ RIGHTS: dict[str, set[str]] = {
         "dynamodb:BatchGetItem ProfilesTable",
         "dynamodb:ConditionCheckItem ProfilesTable",
         "dynamodb:ConditionCheckItem SuppressionsTable",
+        "dynamodb:PutItem DeliveriesTable",
         "dynamodb:PutItem MessagesTable",
+        "dynamodb:PutItem PendingTable",
+        "dynamodb:PutItem SuppressionsTable",
         "dynamodb:Query CountersTable",
         "dynamodb:UpdateItem CountersTable",
         "dynamodb:UpdateItem MessagesTable",
@@ -191,6 +194,9 @@ RIGHTS: dict[str, set[str]] = {
         "ses:GetAccount *",
         "ses:SendEmail configuration-set/${ConfigurationSet}",
         "ses:SendEmail identity/*",
+        "sms-voice:SendTextMessage phone-number/*",
+        "sms-voice:SendTextMessage pool/*",
+        "sms-voice:SendTextMessage sender-id/*",
         "sqs:ChangeMessageVisibility MarketingQueue",
         "sqs:ChangeMessageVisibility TransactionalQueue",
         "sqs:DeleteMessage MarketingQueue",
@@ -235,7 +241,7 @@ def shortened(resource: Any) -> str:
         return resource
     if "Fn::Sub" in resource:
         text = re.sub(
-            r"^arn:\$\{AWS::Partition\}:(\w+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:", "", resource["Fn::Sub"]
+            r"^arn:\$\{AWS::Partition\}:([\w-]+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:", "", resource["Fn::Sub"]
         )
         return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
     if "Fn::GetAtt" in resource:
@@ -276,7 +282,7 @@ def test_only_the_service_that_it_is_for_may_take_a_role(role: str) -> None:
 #: Who else may put something in: resource policies, each with the one sender that it names.
 SENDERS = {
     "FeedbackDeadQueuePolicy": {"events.amazonaws.com"},
-    "FeedbackTopicPolicy": {"ses.amazonaws.com"},
+    "FeedbackTopicPolicy": {"ses.amazonaws.com", "sms-voice.amazonaws.com"},
     "PublishQueuePolicy": {"events.amazonaws.com"},
 }
 

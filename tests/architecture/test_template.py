@@ -26,8 +26,13 @@ FOURTEEN_DAYS = 14 * 24 * 3600
 #: The only actions that may be granted on everything, each with AWS's reason.
 TAKES_NO_RESOURCE = {"dynamodb:ListStreams", "ses:GetAccount"}
 
-#: Identities are made by hand in the account, one for each shop: there is no name to write down.
-ANY_OF_OURS = {("ses:SendEmail", "identity/*")}
+#: Identities and numbers are got by hand in the account, for each shop: there is no name to write down.
+ANY_OF_OURS = {
+    ("ses:SendEmail", "identity/*"),
+    ("sms-voice:SendTextMessage", "phone-number/*"),
+    ("sms-voice:SendTextMessage", "pool/*"),
+    ("sms-voice:SendTextMessage", "sender-id/*"),
+}
 
 
 # --- queues ----------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_everything_is_published_in_its_place() -> None:
         sms_hello="Hi {{ profile.first_name | default('there') }}\n",
         push_hello="title: Hi\nbody: '{{ event.item_count }} things'\nurl: https://acme.example",
         shops_acme=SHOP + "flows: {hello: on}\nnotify: team@acme.example\nvalues: {line: 500, words: [a, b]}\n"
-        "shipping_days: 3\nchannels: [push, sms]\n",
+        "shipping_days: 3\nchannels: [push, sms]\nsms: {sender: '+447700900000'}\n",
     )
     assert (verdict.problems, verdict.warnings) == ((), ())
     found = verdict.published

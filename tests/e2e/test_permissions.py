@@ -79,7 +79,7 @@ def for_the_emulator(folder: Path) -> Path:
         elif resource["Type"] == "AWS::IAM::Role":
             for policy in properties["Policies"]:
                 for statement in policy["PolicyDocument"]["Statement"]:
-                    _translate(statement)
+                    _translate(statement["Fn::If"][1] if "Fn::If" in statement else statement)
     (folder / "template.yaml").write_text(json.dumps(template, default=str), encoding="utf-8")
     for shared in ("functions", "layers", "templates"):
         (folder / shared).symlink_to(ROOT / shared)

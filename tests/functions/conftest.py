@@ -60,6 +60,7 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "SCHEDULE_GROUP": made.installation.schedule_group,
             "SCHEDULER_ROLE_ARN": "arn:aws:iam::000000000000:role/scheduler",
             "CONFIGURATION_SET": "rekindle-test",
+            "SMS_CONFIGURATION_SET": "rekindle-test-sms",
             "LINK_BASE": "https://links.example",
             "MARKETING_SENDERS": "2",
             "TRANSACTIONAL_SENDERS": "2",

@@ -78,6 +78,7 @@ flows:
 values:
   line: 5
 channels: [sms, push]
+sms: {sender: '+447700900000'}
 """,
 }
 

@@ -14,14 +14,16 @@ from rekindle.content.links import Track, read_track, read_unsubscribe
 from rekindle.content.mails import MailTemplate
 from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.samples import SAMPLE_SHOP
+from rekindle.content.texts import SmsTemplate
 from rekindle.domain import ids
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Person, Product, View
 from rekindle.domain.profile import Category, Planned, Profile, Run
 from rekindle.memory import World
-from rekindle.ports import Mail
+from rekindle.ports import Mail, TextMessage
 from rekindle.service.compose import Composer, sender_of
 from rekindle.service.library import POINTER, Library
+from rekindle.service.people import address_hash
 from tests.support.build import at
 
 SHOP = msgspec.structs.replace(
@@ -218,3 +220,60 @@ def test_no_text_becomes_a_header_of_its_own(name: str, rest: str) -> None:
         assert found.isascii()
         assert found.isprintable()
         assert found.count("<") == 1
+
+
+# --- text messages ---------------------------------------------------------------------------------------------------
+
+
+def text(
+    world: World,
+    category: Category = "marketing",
+    locale: str | None = None,
+    sms: dict[str, SmsTemplate] | None = None,
+    **shop: Any,
+) -> TextMessage:
+    """Return the text message `t` to Ada's phone, an hour before it is too late."""
+    made = composer(world, category, **({"sms_sender": "pool-1"} | shop))
+    template = SmsTemplate(name="t", text="{{ shop.name }}: {{ event.title }}. {{ links.unsubscribe }}", locale="en")
+    mails = decode_mails(world.files["playbooks/h1/mails.json"])
+    arabic = {"t": {"ar": SmsTemplate(name="t", text="{{ shop.name }}: أهلا", locale="ar")}}
+    spoken = msgspec.structs.replace(mails, sms=sms or {"t": template}, sms_translations=arabic)
+    world.files["playbooks/h1/mails.json"] = msgspec.json.encode(spoken)
+    run = Run(
+        id="r", flow="f", version="v", playbook="h1", entered_at=at(), expires_at=at(days=1),
+        trigger=View(id="101", at=at(), title="Pot"), event_type="product.viewed",
+    )  # fmt: skip
+    planned = Planned(
+        run="r", step="s", flow="f", template="t", channel="sms", category=category, planned_at=at(),
+        not_after=at(hours=1),
+    )  # fmt: skip
+    profile = Profile(id="p", shop="tea", phone="+447700900123", person=Person(locale=locale))
+    return made.text(ids.digest("message"), profile, planned, run, at())
+
+
+def test_a_text_goes_from_the_shops_number_as_long_as_it_is_worth_it() -> None:
+    world = World()
+    found = text(world)
+    assert (found.to, found.sender, found.shop, found.marketing) == ("+447700900123", "pool-1", "tea", True)
+    assert found.seconds == 3_600
+    assert found.body.startswith("Tea & Co: Pot. https://links.example/u/")
+
+
+def test_the_link_in_a_text_acts_on_texts_alone() -> None:
+    world = World()
+    token = text(world).body.rpartition("/")[2]
+    claim = read_unsubscribe(world.secrets.link_keys(), token)
+    hashed = address_hash(world.secrets.address_key(), "phone", "+447700900123")
+    assert (claim.channel, claim.address, claim.profile) == ("sms", hashed, "p")
+
+
+def test_a_text_is_in_its_readers_language_where_it_is_written_in_it() -> None:
+    assert text(World(), locale="ar-EG").body == "Tea & Co: أهلا"
+    assert text(World(), locale="fr").body.startswith("Tea & Co: Pot.")
+
+
+def test_a_text_that_no_number_could_send_is_not_made() -> None:
+    with pytest.raises(ContentError, match="under sms"):
+        text(World(), sms_sender="")
+    with pytest.raises(ContentError, match="no text message"):
+        text(World(), sms={"other": SmsTemplate(name="other", text="x")})

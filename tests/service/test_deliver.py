@@ -260,6 +260,8 @@ def known() -> Plant:
 @pytest.mark.parametrize("category", ["marketing", "transactional"])
 @pytest.mark.parametrize("channel", ["sms", "push", "audience"])
 def test_a_channel_that_is_not_connected_is_said_to_be_so(known: Plant, channel: Channel, category: str) -> None:
+    known.connected = frozenset()
+    known.restart()
     plan(known, m=planned_now(known, channel=channel, category=category))
     message = deliver(known, "m")
     assert (message.state, message.why, message.channel) == ("skipped", f"{channel} is not connected", channel)

@@ -12,13 +12,13 @@ import msgspec
 from rekindle.domain import ids
 from rekindle.domain.errors import AnswerLostError
 from rekindle.domain.events import Delivery, Event
-from rekindle.domain.profile import Planned, Profile, Run
+from rekindle.domain.profile import Channel, Planned, Profile, Run
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, World
-from rekindle.ports import Mail
+from rekindle.ports import Mail, TextMessage
 from rekindle.service.accept import accept
 from rekindle.service.campaigns import Campaigns
-from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.deliver import Deliver, Done, LookAgain, Ready
 from rekindle.service.fanout import Fanout
 from rekindle.service.guard import Guard, Herald, announce
 from rekindle.service.journey import Journey
@@ -27,6 +27,7 @@ from rekindle.service.passes import Passes
 from rekindle.service.people import alias_key
 from rekindle.service.privacy import Privacy
 from rekindle.service.sweep import Swept, sweep
+from rekindle.service.texting import Texting
 from tests.support.build import T0
 
 LEASE_LIFE = timedelta(minutes=2)
@@ -42,6 +43,8 @@ class Plant:
     def __init__(self, book: Playbook, start: datetime = T0) -> None:
         self.world = World(start)
         self.swept: list[Swept] = []
+        self.connected: frozenset[Channel] = frozenset({"sms"})
+        """what this installation can send beside mails, from the next restart on"""
         self._tokens = itertools.count(1)
         self.publish(book)
         self.restart()
@@ -86,6 +89,15 @@ class Plant:
             clock=world.clock,
         )
         self.guard = Guard(counters=world.counters, clock=world.clock)
+        channels: dict[Channel, Ready] = {
+            "sms": Texting(
+                texter=world.texter,
+                builder=PlainTexts(),
+                intake=world.intake,
+                clock=world.clock,
+                address_key=world.secret_address_key,
+            )
+        }
         self.deliver = Deliver(
             outbox=world.outbox,
             queues=world.queues,
@@ -97,6 +109,7 @@ class Plant:
             lease_life=LEASE_LIFE,
             guard=self.guard,
             herald=Herald(counters=world.counters, library=library, clock=world.clock),
+            channels={channel: ready for channel, ready in channels.items() if channel in self.connected},
         )
 
     # --- from outside
@@ -199,6 +212,10 @@ class Plant:
         """Return (to, template, when) of every mail that left."""
         return [(sent.mail.to, sent.mail.subject, sent.at) for sent in self.world.inbox]
 
+    def texts(self) -> list[tuple[str, str, datetime]]:
+        """Return (to, template, when) of every text message that left."""
+        return [(sent.text.to, sent.text.body, sent.at) for sent in self.world.texts]
+
     def crash_at(self, call: str, moment: Literal["before", "after"], *, times: int = 1) -> None:
         """Pull the plug at the next `times` calls of this port, before or after they take effect."""
         left = itertools.count(times, -1)
@@ -239,4 +256,21 @@ class PlainMails:
             headers={},
             tags={},
             targets=TARGETS,
+        )
+
+
+class PlainTexts:
+    """A builder whose text messages say which template was meant, and nothing else."""
+
+    def text(self, message_id: str, profile: Profile, planned: Planned, run: Run, now: datetime) -> TextMessage:
+        """Return a text whose body is the template's name."""
+        del run
+        return TextMessage(
+            message_id=message_id,
+            shop=profile.shop,
+            to=profile.phone or "",
+            sender="+447700900999",
+            body=planned.template,
+            marketing=planned.category == "marketing",
+            seconds=int((planned.not_after - now).total_seconds()),
         )

@@ -24,6 +24,7 @@ from msgspec import Struct, structs
 
 from rekindle.domain import ids
 from rekindle.domain.errors import (
+    AddressGoneError,
     ConflictError,
     MailRefusedError,
     MailRejectedError,
@@ -68,6 +69,7 @@ from rekindle.ports import (
     ShopSecrets,
     SurveyPage,
     Tally,
+    TextMessage,
     Wake,
     Work,
 )
@@ -77,7 +79,7 @@ _PAGE = 3
 
 Moment = Literal["before", "after"]
 Hook = Callable[[str, Moment], None]
-Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost"]
+Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost", "gone"]
 Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask, ShardTask)
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -245,6 +247,14 @@ class Sent(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class SentText(Struct, frozen=True, kw_only=True):
+    """A text message that left the house."""
+
+    text: TextMessage
+    vendor_id: str
+    at: datetime
+
+
 class SuppressionRecord(Struct, frozen=True, kw_only=True):
     """Refusals of one address under one cover: the latest, if any, and when it was last lifted, if ever."""
 
@@ -321,6 +331,13 @@ class World:
         self.allowance = Allowance(rate=14.0, quota=50_000.0)
         """what the mail channel says that the account may send"""
 
+        self.texts: list[SentText] = []
+        self.text_attempts: list[tuple[TextMessage, Fate]] = []
+        """every call of the texter, also those that sent nothing"""
+        self.text_fates: deque[Fate] = deque()
+        """what the texter does next; afterwards what `decide_text_fate` says"""
+        self.decide_text_fate: Callable[[TextMessage], Fate] = lambda _text: "accept"
+
         self.intake = MemoryIntake(self)
         self.state = MemoryState(self)
         self.alarms = MemoryAlarms(self)
@@ -328,6 +345,7 @@ class World:
         self.outbox = MemoryOutbox(self)
         self.mailer = MemoryMailer(self)
         self.account = MemoryAccount(self)
+        self.texter = MemoryTexter(self)
         self.blobs = MemoryBlobs(self, "blobs", self.files)
         self.raw = MemoryBlobs(self, "raw", self.raw_files)
         self.publish_queue = MemoryPublishQueue(self)
@@ -855,12 +873,43 @@ class MemoryMailer(_Port):
                 if fate == "answer_lost":
                     raise MailUncertainError("the mail went out and the answer was lost")
                 return vendor_id
-            case "hang":
-                raise MailUncertainError("no answer came; nothing was sent")
-            case "reject":
-                raise MailRejectedError("rejected")
             case _:
-                raise MailRefusedError(fate)
+                raise _failure(fate)
+
+
+class MemoryTexter(_Port):
+    """`ports.Texter`. What becomes of a text is decided by `World.text_fates` and `World.decide_text_fate`."""
+
+    name = "texter"
+
+    @_call
+    def send(self, text: TextMessage) -> str:
+        """Make the one attempt."""
+        world = self.world
+        fate = world.text_fates.popleft() if world.text_fates else world.decide_text_fate(text)
+        world.text_attempts.append((text, fate))
+        match fate:
+            case "accept" | "answer_lost":
+                vendor_id = f"text-{len(world.texts) + 1}"
+                world.texts.append(SentText(text=text, vendor_id=vendor_id, at=world.clock.now()))
+                if fate == "answer_lost":
+                    raise MailUncertainError("the text went out and the answer was lost")
+                return vendor_id
+            case _:
+                raise _failure(fate)
+
+
+def _failure(fate: Fate) -> MailRefusedError | MailRejectedError | MailUncertainError:
+    """Return how a channel says that nothing was sent."""
+    match fate:
+        case "hang":
+            return MailUncertainError("no answer came; nothing was sent")
+        case "reject":
+            return MailRejectedError("rejected")
+        case "gone":
+            return AddressGoneError("opted out, or no more")
+        case _:
+            return MailRefusedError(fate)
 
 
 class MemoryAccount(_Port):

@@ -517,6 +517,33 @@ class SendingAccount(Protocol):
         ...
 
 
+class TextMessage(Struct, frozen=True, kw_only=True):
+    """A text message, ready to go. `seconds`: after so long it is no longer worth delivering."""
+
+    message_id: str
+    shop: str
+    to: str
+    """E.164"""
+    sender: str
+    """the origination identity: a number, a pool or a sender id of the account"""
+    body: str
+    marketing: bool
+    seconds: int
+    targets: tuple[str, ...] = ()
+    """where its links lead, by index (`Message.targets`)"""
+
+
+class Texter(Protocol):
+    """The SMS channel. Exactly one attempt a call, no retries of its own."""
+
+    def send(self, text: TextMessage) -> str:
+        """Return the vendor's id.
+
+        Raises `AddressGoneError` where the number has opted out at the carrier, else as `Mailer.send` does.
+        """
+        ...
+
+
 # --- the reputation guard ---------------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,8 @@ class Journey(Settings, frozen=True, kw_only=True, rename="upper"):
 class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/send."""
 
+    deliveries_table: str
+    pending_table: str
     profiles_table: str
     messages_table: str
     suppressions_table: str
@@ -73,6 +75,8 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     marketing_queue_url: str
     transactional_queue_url: str
     configuration_set: str
+    sms_configuration_set: str
+    """empty where the stack has no SMS"""
     link_base: str
     secrets_prefix: str
     marketing_senders: int

@@ -14,6 +14,7 @@ from botocore.session import Session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_pinpoint_sms_voice_v2 import PinpointSMSVoiceV2Client
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -24,7 +25,7 @@ _CONNECT_SECONDS = 1.0
 _READ_SECONDS = 3.0
 _ATTEMPTS = 3
 
-#: S3 carries bodies; SES may take its time, and to hang up on it makes a mail `unknown`.
+#: S3 carries bodies; SES and the phone networks may take their time, and to hang up on them makes a message `unknown`.
 _LONG_READ_SECONDS = 10.0
 
 
@@ -67,6 +68,12 @@ class Clients:
     def ses(self) -> SESV2Client:
         """SES v2, exactly one attempt a call: it has no idempotency token, so a retry could be a second mail."""
         return cast("SESV2Client", self._client("sesv2", read_seconds=_LONG_READ_SECONDS, attempts=1))
+
+    @cached_property
+    def sms(self) -> PinpointSMSVoiceV2Client:
+        """AWS End User Messaging, exactly one attempt a call: it has no idempotency token either."""
+        client = self._client("pinpoint-sms-voice-v2", read_seconds=_LONG_READ_SECONDS, attempts=1)
+        return cast("PinpointSMSVoiceV2Client", client)
 
     def _client(self, service: str, *, read_seconds: float = _READ_SECONDS, attempts: int = _ATTEMPTS) -> object:
         config = Config(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, NotRequired, Protocol, TypedDict, TypeVar, Unpack
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +15,7 @@ from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
 from rekindle.content.pages.settings import PageSettings, Topic
 from rekindle.content.sandbox import PIXEL
-from rekindle.content.texts import PushTemplate, SmsTemplate
+from rekindle.content.texts import PushTemplate, SmsTemplate, render_sms
 from rekindle.content.tracker import TRACKER, Tracker
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
@@ -24,6 +24,35 @@ from rekindle.domain.profile import Profile, Run
 from rekindle.flow.program import Flow, Manners, Playbook, Segment, Shop
 
 T = TypeVar("T")
+
+
+class _Written(Protocol):
+    """What is written in one language."""
+
+    @property
+    def locale(self) -> str: ...
+
+
+L = TypeVar("L", bound=_Written)
+
+
+class _About(TypedDict):
+    """What a message is about: `products` are what the catalogue has for `context.product_ids(run)`.
+
+    `links` are `unsubscribe` and `page`. `recommend` is what there is to recommend, by the name of its list.
+    """
+
+    profile: Profile
+    run: Run
+    products: Mapping[str, Product]
+    links: Mapping[str, str]
+    recommend: NotRequired[Mapping[str, Sequence[Product]]]
+
+
+class Telling(_About):
+    """What a message is about, and what numbers its links."""
+
+    tracker: NotRequired[Tracker | None]
 
 
 class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,63 +68,67 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
     formats: dict[str, Format] = {}
     sms: dict[str, SmsTemplate] = {}
     push: dict[str, PushTemplate] = {}
+    sms_translations: dict[str, dict[str, SmsTemplate]] = {}
+    push_translations: dict[str, dict[str, PushTemplate]] = {}
 
     def spoken(self, name: str, *readers: str | None) -> MailTemplate | None:
         """Return the mail in the language of the first of these locales that it is written in, with their fallbacks."""
-        template, others = self.templates.get(name), self.translations.get(name)
-        if template is None or not others:
-            return template
-        found = pick({template.locale, *others}, *readers)
-        return others.get(found, template) if found is not None else template
+        return _spoken(self.templates.get(name), self.translations.get(name), readers)
+
+    def spoken_text(self, name: str, *readers: str | None) -> SmsTemplate | None:
+        """Return the text message, chosen as `spoken` does."""
+        return _spoken(self.sms.get(name), self.sms_translations.get(name), readers)
 
     def build(
         self,
         name: str,
         *,
-        profile: Profile,
-        run: Run,
-        products: Mapping[str, Product],
-        links: Mapping[str, str],
         clock: Callable[[], float] | None = None,
         to_shop: bool = False,
-        recommend: Mapping[str, Sequence[Product]] = {},
-        tracker: Tracker | None = None,
+        **telling: Unpack[Telling],
     ) -> Rendered:
         """Return the mail `name` for this profile and run, in their language. `clock` is monotonic, in seconds.
 
-        `products` are what the catalogue has for `context.product_ids(run)`; `links` are `unsubscribe` and `page`.
-        `to_shop`: the shop's own people read it. `recommend` is what there is to recommend, by the name of its list.
-        With a `tracker`, links count their clicks and a picture who opens the mail; the tracker then knows where they
-        lead. Raises `ContentError` for an unknown template or shop, and where
+        `to_shop`: the shop's own people read it. With a `tracker`, links count their clicks and a picture who opens the
+        mail; the tracker then knows where they lead. Raises `ContentError` for an unknown template or shop, and where
         `render` does.
         """
-        shop = self.shops.get(profile.shop)
-        readers = self.readers(profile, to_shop=to_shop)
+        readers = self.readers(telling["profile"], to_shop=to_shop)
         template = self.spoken(name, *readers)
-        if template is None or shop is None:
-            raise ContentError(
-                f"the playbook {self.hash} has no {'mail' if template is None else 'shop'} for this", file=name
-            )
-        names = context(
-            shop=shop,
-            brand=self.brand,
-            profile=profile,
-            run=run,
-            products=products,
-            links=links,
-            formats=self.formats,
-            form=form_for(self.formats, template.locale, *readers),
-            recommend=recommend,
-        )
-        if tracker is not None:
-            names |= {TRACKER: tracker, PIXEL: tracker.pixel}
-        return render(template, names, clock)
+        if template is None:
+            raise ContentError(f"the playbook {self.hash} has no mail for this", file=name)
+        return render(template, self._names(template.locale, readers, **telling), clock)
+
+    def text(self, name: str, *, clock: Callable[[], float] | None = None, **telling: Unpack[Telling]) -> str:
+        """Return what the text message `name` says to this profile, in their language. Raises as `build` does."""
+        readers = self.readers(telling["profile"])
+        template = self.spoken_text(name, *readers)
+        if template is None:
+            raise ContentError(f"the playbook {self.hash} has no text message for this", file=name)
+        return render_sms(template, self._names(template.locale, readers, **telling), clock)
+
+    def _names(
+        self, locale: str, readers: Sequence[str], *, tracker: Tracker | None = None, **about: Unpack[_About]
+    ) -> dict[str, Any]:
+        shop = self.shops.get(about["profile"].shop)
+        if shop is None:
+            raise ContentError(f"the playbook {self.hash} has no shop for this", file=about["profile"].shop)
+        form = form_for(self.formats, locale, *readers)
+        names = context(shop=shop, brand=self.brand, formats=self.formats, form=form, **about)
+        return names if tracker is None else names | {TRACKER: tracker, PIXEL: tracker.pixel}
 
     def readers(self, profile: Profile, *, to_shop: bool = False) -> tuple[str, ...]:
         """Return the locales that a mail about this profile is to be in, the best first."""
         shop = self.shops.get(profile.shop)
         wanted = (None if to_shop else profile.person.locale, shop.locale if shop is not None else None)
         return tuple(locale for locale in wanted if locale)
+
+
+def _spoken(template: L | None, others: Mapping[str, L] | None, readers: Sequence[str | None]) -> L | None:
+    if template is None or not others:
+        return template
+    found = pick({template.locale, *others}, *readers)
+    return others.get(found, template) if found is not None else template
 
 
 _mails = msgspec.json.Decoder(Mails)

@@ -25,6 +25,12 @@ from rekindle.flow.yaml_source import Positions, load
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
 _FONT = re.compile(r"[\w ,'\-]+\Z")
+#: What SendTextMessage takes for OriginationIdentity; a name has at most 11 letters and digits.
+_ORIGIN = re.compile(
+    r"(?:\+[1-9]\d{6,14}|\d{3,8}|(?:pool|phone|sender)-[A-Za-z0-9]+|arn:[A-Za-z0-9:/_+-]+"
+    r"|(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{1,11})\Z"
+)
+_PHONE = re.compile(r"(?:\+[1-9]\d{6,14}|\d{3,8})\Z")
 _HOST = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z")
 
 
@@ -88,6 +94,18 @@ def _font(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    if not _ORIGIN.match(value):
+        raise ValueError("no such sender: write a number as +447700900000, a pool-… or phone-… id, its ARN, or a name")
+    return value
+
+
+def _phone(value: str) -> str:
+    if not _PHONE.match(value):
+        raise ValueError("this is no number: write it whole, with + and the country, as in +447700900000")
+    return value
+
+
 def _switch(value: Any) -> Any:
     return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
 
@@ -116,6 +134,16 @@ class _Sender(_Model):
     name: Line = Field(description="Who mails come from.")
     email: Email = Field(description="An address of a domain that is verified in SES.")
     reply_to: Email | None = Field(None, description="Where answers go.")
+
+
+class _Sms(_Model):
+    sender: Annotated[str, AfterValidator(_origin)] = Field(
+        description="Who texts come from: a number, pool or sender id of AWS End User Messaging.",
+        examples=["+447700900000", "pool-0a1b2c3d4e5f"],
+    )
+    numbers: list[Annotated[str, AfterValidator(_phone)]] = Field(
+        [], description="The numbers to which customers' answers come, STOP among them.", examples=[["+447700900000"]]
+    )
 
 
 class ShopFile(_Model):
@@ -151,6 +179,7 @@ class ShopFile(_Model):
     channels: list[Literal["email", "sms", "push", "audience"]] = Field(
         [], description="What is connected, beside email."
     )
+    sms: _Sms | None = Field(None, description="How text messages go out: needed once sms is among the channels.")
 
 
 class _Palette(_Model):
@@ -198,10 +227,12 @@ class _BrandFile(_Model):
 def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError, ...]]:
     """Return the shop of `shops/<id>.yaml`, or what is wrong with it."""
     name = file.rpartition("/")[2].rpartition(".")[0]
-    found, problems, _ = _read(ShopFile, text, file)
+    found, problems, positions = _read(ShopFile, text, file)
     if not _ID.match(name):
         hint = "a shop's id is lower-case letters, digits and hyphens: rename the file"
         problems = (*problems, ContentError(f"“{name}” cannot be a shop's id", file=file, line=1, hint=hint))
+    if found is not None:
+        problems = (*problems, *_unconnected(found, positions, file))
     if found is None or problems:
         return None, problems
     return Shop(
@@ -224,7 +255,25 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         shipping_days=found.shipping_days,
         values={key: tuple(value) if isinstance(value, list) else value for key, value in sorted(found.values.items())},
         channels=tuple(channel for channel in _CHANNELS if channel == "email" or channel in found.channels),
+        sms_sender=found.sms.sender if found.sms else "",
+        sms_numbers=_answered_at(found.sms) if found.sms else (),
     ), ()
+
+
+def _answered_at(sms: _Sms) -> tuple[str, ...]:
+    """Return where answers come: the numbers that are named, and the sender where it is a number itself."""
+    own = [sms.sender] if _PHONE.match(sms.sender) else []
+    return tuple(dict.fromkeys((*own, *sms.numbers)))
+
+
+def _unconnected(found: ShopFile, positions: Positions, file: str) -> tuple[ContentError, ...]:
+    """Return what the channels lack that this shop says it is connected to."""
+    problems = []
+    for channel, given, hint in (("sms", found.sms, "add sms: with sender: and the number that texts come from"),):
+        if channel in found.channels and not given:
+            said = f"the shop is connected to {channel}, and its file does not say how"
+            problems.append(ContentError(said, file=file, line=positions.line(("channels",)), hint=hint))
+    return tuple(problems)
 
 
 class Text(NamedTuple, Generic[T]):

@@ -78,16 +78,22 @@ class NotQueuedError(RekindleError):
 class MailRefusedError(RekindleError):
     """The channel did not take the message and surely did not send it; trying later may help.
 
-    `reason` is one of `throttled`, `quota`, `paused`, `not_allowed`, `not_connected`.
+    `reason` is one of `throttled`, `quota`, `paused`, `not_allowed`, `not_connected`. `after` is how many seconds the
+    channel asks to be left alone for, where it says so.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, after: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.after = after
 
 
 class MailRejectedError(RekindleError):
     """The channel will never take this message (a 4xx that is not about rate or quota)."""
+
+
+class AddressGoneError(MailRejectedError):
+    """The channel will never take anything for this address again: it has opted out there, or is no more."""
 
 
 class MailUncertainError(RekindleError):

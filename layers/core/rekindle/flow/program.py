@@ -372,6 +372,10 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """what this shop is connected to"""
     locales: tuple[str, ...] = ()
     """which languages this shop writes mails in; its own alone where it is empty"""
+    sms_sender: str = ""
+    """the origination identity of text messages: a number, a pool or a sender id"""
+    sms_numbers: tuple[str, ...] = ()
+    """the numbers (E.164) to which customers' answers come"""
 
     @property
     def languages(self) -> tuple[str, ...]:

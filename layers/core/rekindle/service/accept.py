@@ -10,9 +10,7 @@ from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import INNER_EVENTS, Delivery, Event, Suppression
 from rekindle.domain.facts import Consent, Engagement
 from rekindle.ports import Intake
-from rekindle.service.people import address_hash, alias_keys
-
-_KIND = {"email": "email", "sms": "phone"}
+from rekindle.service.people import ADDRESS_KINDS, address_hash, alias_keys
 
 
 def accept(delivery: Delivery, intake: Intake, key: bytes) -> bool:
@@ -44,10 +42,10 @@ def suppression(event: Event, key: bytes) -> Suppression | None:
         covers, reason = "everything", "bounced"
     else:
         return None
-    kind = _KIND.get(data.channel)
+    kind = ADDRESS_KINDS[data.channel]
     hashed = data.address_key
-    if hashed is None and kind is not None:
-        own = event.who.email if kind == "email" else event.who.phone
+    if hashed is None:
+        own = {"email": event.who.email, "phone": event.who.phone}.get(kind)
         address = (data.address if isinstance(data, Consent) else None) or own
         hashed = address_hash(key, kind, address) if address else None
     if hashed is None:

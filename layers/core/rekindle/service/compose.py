@@ -1,10 +1,11 @@
-"""Making one mail ready to go: the newest template of its name, its links, its headers, its tags."""
+"""Making one message ready to go: the newest template of its name, its links; of a mail its headers and tags too."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from email.utils import formataddr
 
 from rekindle.content.context import product_ids
@@ -13,12 +14,12 @@ from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.tracker import Tracker
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
-from rekindle.domain.profile import Planned, Profile, Run
+from rekindle.domain.profile import Channel, Planned, Profile, Run
 from rekindle.flow.program import Shop
-from rekindle.ports import Blobs, Mail, Outbox, Secrets
+from rekindle.ports import Blobs, Mail, Outbox, Secrets, TextMessage
 from rekindle.service.library import Library
 from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
-from rekindle.service.people import address_hash
+from rekindle.service.people import ADDRESS_KINDS, address_hash
 
 _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _SENDER = re.compile(rf'(?:"?([^"<>@]*?)"?\s*<({_ADDRESS})>|({_ADDRESS}))\Z', re.ASCII)
@@ -50,7 +51,7 @@ class Composer:
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
         """Return the mail for this planned message. Raises `ContentError` when it cannot be made."""
-        mails = self._mails(planned.template, run)
+        mails = self._published(run, lambda mails: planned.template in mails.templates)
         shop = mails.shops.get(profile.shop)
         if shop is None:
             raise ContentError(f"shops/{profile.shop}.yaml is not published")
@@ -103,6 +104,40 @@ class Composer:
     def _base(self, shop: Shop) -> str:
         return f"https://{shop.link_domain}" if shop.link_domain else self._link_base
 
+    def text(self, message_id: str, profile: Profile, planned: Planned, run: Run, now: datetime) -> TextMessage:
+        """Return the text message that is planned. Raises `ContentError` when it cannot be made."""
+        mails = self._published(run, lambda mails: planned.template in mails.sms)
+        shop = mails.shops.get(profile.shop)
+        if shop is None:
+            raise ContentError(f"shops/{profile.shop}.yaml is not published")
+        sender = planned.sender or shop.sms_sender
+        if not sender or profile.phone is None:
+            raise ContentError(f"shops/{shop.id}.yaml does not say under sms what texts are sent from")
+        spoken = mails.spoken_text(planned.template, *mails.readers(profile))
+        page = self._unsubscribe_page(
+            message_id, profile, profile.phone, shop, spoken.locale if spoken is not None else "", channel="sms"
+        )
+        tracker = self.tracker(message_id, shop, (page,))
+        body = mails.text(
+            planned.template,
+            profile=profile,
+            run=run,
+            products=self._products_of(profile.shop, run),
+            links={"unsubscribe": page},
+            tracker=tracker,
+            clock=time.monotonic,
+        )
+        return TextMessage(
+            message_id=message_id,
+            shop=shop.id,
+            to=profile.phone,
+            sender=sender,
+            body=body,
+            marketing=planned.category == "marketing",
+            seconds=max(0, int((planned.not_after - now).total_seconds())),
+            targets=tuple(tracker.targets),
+        )
+
     def _products_of(self, shop: str, run: Run) -> dict[str, Product]:
         wanted = product_ids(run)
         missing = tuple(product for product in wanted if (shop, product) not in self._products)
@@ -114,24 +149,26 @@ class Composer:
         found = self._outbox.products(shop, ids) if ids else {}
         self._products.update({(shop, product): found.get(product) for product in ids})
 
-    def _unsubscribe_page(self, message_id: str, profile: Profile, email: str, shop: Shop, language: str) -> str:
+    def _unsubscribe_page(
+        self, message_id: str, profile: Profile, address: str, shop: Shop, language: str, *, channel: Channel = "email"
+    ) -> str:
         claim = Unsubscribe(
             shop=profile.shop,
-            channel="email",
-            address=address_hash(self._secrets.address_key(), "email", email),
+            channel=channel,
+            address=address_hash(self._secrets.address_key(), ADDRESS_KINDS[channel], address),
             message=message_id,
             profile=profile.id,
             locale=language,
         )
         return f"{self._base(shop)}/u/{sign_unsubscribe(self._secrets.link_keys(), claim)}"
 
-    def _mails(self, template: str, run: Run) -> Mails:
-        """Return the newest published set if it has this template, else the one that the run is pinned to."""
+    def _published(self, run: Run, has: Callable[[Mails], bool]) -> Mails:
+        """Return the newest published set if it has what is wanted, else the one that the run is pinned to."""
         newest = self._library.hash()
         if newest is None:
             raise ContentError("nothing is published")
         mails = self._set(newest)
-        return mails if template in mails.templates or run.playbook == newest else self._set(run.playbook)
+        return mails if has(mails) or run.playbook == newest else self._set(run.playbook)
 
     def _set(self, wanted: str) -> Mails:
         if wanted not in self._sets:

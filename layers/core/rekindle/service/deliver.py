@@ -40,7 +40,7 @@ from rekindle.ports import (
 )
 from rekindle.service.guard import Guard, Herald, rest
 from rekindle.service.pace import Pacer
-from rekindle.service.people import address_hash, follow
+from rekindle.service.people import ADDRESS_KINDS, address_hash, follow
 
 #: Message state only moves forward: what each state may be reached from. A lease is taken from nothing or `reopened`.
 FORWARD: Mapping[MessageState, tuple[MessageState, ...]] = {
@@ -141,18 +141,19 @@ class Deliver:
         guard: Guard | None = None,
         herald: Herald | None = None,
         pacer: Pacer | None = None,
+        channels: Mapping[Channel, Ready] | None = None,
     ) -> None:
         """Take the ports. `lease_life` is how long a lease may be open: twice the function's time-out.
 
         Without a `guard` nothing is counted and nobody is paused; without a `herald` no shop is told that it is;
-        without a `pacer` mails go as fast as they can.
+        without a `pacer` mails go as fast as they can. `channels` is what can be sent beside mails.
         """
         self._outbox = outbox
         self._queues = queues
         self._mailer = mailer
         self._builder = builder
         #: What this installation can send. Messages of every other channel are skipped.
-        self._channels: Mapping[Channel, Ready] = {"email": self._mail}
+        self._channels: Mapping[Channel, Ready] = {"email": self._mail, **(channels or {})}
         self._clock = clock
         self._key = address_key
         self._new_token = new_token
@@ -246,7 +247,7 @@ class Deliver:
             if not isinstance(profile, Profile) or parcel.message_id in messages:
                 continue
             planned = profile.planned.get(parcel.message_id)
-            if planned is None or planned.channel != "email" or self._paused_for(profile.shop, planned, now):
+            if planned is None or planned.channel not in self._channels or self._paused_for(profile.shop, planned, now):
                 continue
             if _quiet_for(planned, now) is None:
                 wanted += [(profile, planned, run) for run in profile.runs if run.id == planned.run]
@@ -411,7 +412,7 @@ class Deliver:
             reopened = replace(taken, state="reopened", why=refused.reason, at=self._clock.now())
             # A word to a shop comes again by itself, with the next `announce`.
             if self._outbox.record(reopened, token=taken.token) and not parcel.paused:
-                self._queues.enqueue([parcel], REST[refused.reason])
+                self._queues.enqueue([parcel], min(refused.after or REST[refused.reason], MAX_DELAY))
             return Done("reopened")
         except MailRejectedError as rejected:
             return self._close(taken, "failed", str(rejected))
@@ -479,8 +480,7 @@ class Deliver:
         return _record(parcel, profile, planned, self._hashed(planned, address))
 
     def _hashed(self, planned: Planned, address: str | None) -> str:
-        kind = "email" if planned.channel == "email" else "phone"
-        return address_hash(self._key, kind, address) if address else ""
+        return address_hash(self._key, ADDRESS_KINDS[planned.channel], address) if address else ""
 
     def _skip(self, parcel: Parcel, profile: Profile, planned: Planned, why: str, now: datetime) -> Verdict:
         record = replace(self._settled(parcel, profile, planned), state="skipped", why=why, at=now)

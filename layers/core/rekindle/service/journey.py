@@ -38,7 +38,7 @@ from rekindle.ports import (
 from rekindle.service.graves import buried, remembering
 from rekindle.service.library import Library
 from rekindle.service.memories import filled, missing
-from rekindle.service.people import Load, Share, address_hash, follow, share_out, shared_addresses
+from rekindle.service.people import ADDRESS_KINDS, Load, Share, address_hash, follow, share_out, shared_addresses
 
 #: How often a lost race is run again before the wake queue takes over.
 RACES = 4
@@ -280,8 +280,7 @@ class Journey:
         data = event.data
         if isinstance(data, (Consent, Engagement)) and data.address is None and data.address_key is not None:
             address = profile.address(data.channel)
-            kind = "email" if data.channel == "email" else "phone"
-            if address and address_hash(self._key, kind, address) == data.address_key:
+            if address and address_hash(self._key, ADDRESS_KINDS[data.channel], address) == data.address_key:
                 return replace(event, data=replace(data, address=address))
         return event
 
@@ -305,8 +304,7 @@ class Journey:
             self._queues.enqueue(parcels)
         for effect in effects:
             if isinstance(effect, LiftSuppression):
-                kind = "email" if effect.channel == "email" else "phone"
-                hashed = address_hash(self._key, kind, effect.address)
+                hashed = address_hash(self._key, ADDRESS_KINDS[effect.channel], effect.address)
                 self._state.lift(profile.shop, effect.channel, hashed, effect.granted_at)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -16,6 +16,9 @@ from rekindle.ports import Alias, Work
 
 #: These prove nothing about who a person is: they follow the stronger contact point that they are seen with.
 MOVABLE = frozenset({"phone", "checkout_token", "cart_token", "browser_id"})
+
+#: Channel → the kind under which its addresses are hashed (`address_hash`).
+ADDRESS_KINDS: Mapping[str, str] = {"email": "email", "sms": "phone", "push": "push", "audience": "audience"}
 
 #: Merges chain rarely, and never in a circle; a longer chain is a defect that must not hang a worker.
 _MAX_SIGNPOSTS = 10

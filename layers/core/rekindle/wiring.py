@@ -1,0 +1,74 @@
+"""What several adapters and services make up together, for `functions/send`: its pace, and the channels beside email.
+
+Each channel is put together at its first message, so that who sends mails alone imports nothing of the others.
+"""
+
+from __future__ import annotations
+
+import random  # noqa: TID251 - to fall out of step with other workers
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from rekindle.aws.mailer import SesAccount
+from rekindle.domain.profile import Channel
+from rekindle.service.pace import Pacer, Staff
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+    from rekindle.aws.secrets import CachedSecrets
+    from rekindle.aws.tables import Tables
+    from rekindle.domain.profile import Planned, Profile, Run
+    from rekindle.ports import Allowance, Clock, Intake
+    from rekindle.service.compose import Composer
+    from rekindle.service.deliver import Attempt, Ready
+    from rekindle.settings import Send
+
+
+def pacer(*, settings: Send, clients: Clients, noted: Callable[[Allowance], None]) -> Pacer:
+    """Return what keeps all workers together within the account's rate. `noted` is told of each reading of it."""
+    return Pacer(
+        account=SesAccount(clients),
+        staff=Staff(settings.marketing_senders, settings.transactional_senders, settings.transactional_share / 100),
+        monotonic=time.monotonic,
+        wait=time.sleep,
+        chance=random.SystemRandom().random,
+        noted=noted,
+    )
+
+
+def channels(
+    *, settings: Send, clients: Clients, tables: Tables, keys: CachedSecrets, composer: Composer, clock: Clock
+) -> dict[Channel, Ready]:
+    """Return what this installation can send beside mails."""
+
+    @cache
+    def intake() -> Intake:
+        from rekindle.aws.intake import DynamoIntake
+
+        # What is accepted here (an address that is gone) has no body that could go into a bucket.
+        return DynamoIntake(clients, tables, raw_bucket="")
+
+    def sms() -> Ready:
+        from rekindle.aws.texter import AwsTexter
+        from rekindle.service.texting import Texting
+
+        return Texting(
+            texter=AwsTexter(clients, configuration_set=settings.sms_configuration_set),
+            builder=composer,
+            intake=intake(),
+            clock=clock,
+            address_key=keys.address_key(),
+        )
+
+    return {"sms": _at_first_use(sms)}
+
+
+def _at_first_use(make: Callable[[], Ready]) -> Ready:
+    made = cache(make)
+
+    def ready(message_id: str, profile: Profile, planned: Planned, run: Run) -> Attempt:
+        return made()(message_id, profile, planned, run)
+
+    return ready
