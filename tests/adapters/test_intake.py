@@ -246,3 +246,11 @@ def test_a_throttled_acceptance_is_no_repeat_and_no_success(moto_ports: AwsPorts
     with refuse_transactions(moto_ports.clients, ["ThrottlingError", "None"], times=9), pytest.raises(error):
         moto_ports.intake.accept(a_delivery())
     assert moto_ports.intake.accept(a_delivery()) is True
+
+
+def test_what_nobody_signed_is_kept_for_as_long_as_a_visitor_is_remembered(moto_ports: AwsPorts) -> None:
+    seen = [replace(event, signed=False) for event in a_delivery().events]
+    moto_ports.intake.accept(replace(a_delivery(), events=tuple(seen)))
+    item = moto_ports.item("deliveries", a_delivery().id)
+    assert item is not None
+    assert item["expires"] == {"N": str(int((START + timedelta(days=90)).timestamp()))}

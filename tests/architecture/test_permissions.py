@@ -32,6 +32,17 @@ RIGHTS: dict[str, set[str]] = {
         "sqs:SendMessage FanoutQueue",
         "sqs:SendMessage WakeQueue",
     },
+    "CollectRole": {
+        "dynamodb:PutItem DeliveriesTable",
+        "dynamodb:PutItem PendingTable",
+        "logs:CreateLogStream CollectLog",
+        "logs:PutLogEvents CollectLog",
+        "s3:GetObject ContentBucket/playbooks/*",
+        "s3:ListBucket ContentBucket",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/address-key-??????",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/link-keys-??????",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/shops/*",
+    },
     "FeedbackRole": {
         "dynamodb:GetItem MessagesTable",
         "dynamodb:PutItem CountersTable",

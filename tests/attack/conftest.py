@@ -11,18 +11,22 @@ import msgspec
 import pytest
 
 from rekindle.aws.secrets import CachedSecrets
+from rekindle.content.sites import site_of
 from rekindle.memory import World
 from rekindle.ports import ShopSecrets
+from rekindle.service.collect import Collector
 from rekindle.service.library import POINTER
 from rekindle.service.pages import PageLibrary
+from rekindle.service.sites import Sites
 from rekindle.service.webhook import Webhooks
-from rekindle.settings import Feedback, Links, Webhook
+from rekindle.settings import Collect, Feedback, Links, Webhook
 from tests.attack.targets import DOMAINS, LINK_KEYS, SECRET
 from tests.functions.conftest import load, ports
 from tests.support.build import CART, CONFIRMATION, ROOT, T0, playbook
 
 __all__ = ["load", "ports"]
 
+_APPS = ("webhook", "links", "feedback", "collect")
 _BOOK = playbook(CART, CONFIRMATION)
 _PLAYBOOK = msgspec.json.encode(_BOOK)
 
@@ -31,7 +35,7 @@ class Doors:
     """The functions that anybody, or SES, can call, over one world."""
 
     def __init__(self, apps: dict[str, ModuleType]) -> None:
-        self.webhook, self.links, self.feedback = (apps[name] for name in ("webhook", "links", "feedback"))
+        self.webhook, self.links, self.feedback, self.collect = (apps[name] for name in _APPS)
         self.open()
 
     def open(self) -> World:
@@ -42,8 +46,14 @@ class Doors:
             world.shops[shop] = ShopSecrets(shop=shop, platform=platform, domain=domain, webhook_secrets=(SECRET,))
         world.secret_link_keys = dict(LINK_KEYS)
         world.files[f"playbooks/{_BOOK.hash}/flows.json"] = _PLAYBOOK
+        site = msgspec.json.encode({shop: site_of(told) for shop, told in _BOOK.shops.items()})
+        world.files[f"playbooks/{_BOOK.hash}/site.json"] = site
         world.files[POINTER] = msgspec.json.encode({"hash": _BOOK.hash})
         vars(self.webhook)["webhooks"] = Webhooks(intake=world.intake, secrets=world.secrets, clock=world.clock)
+        sites = Sites(world.blobs, world.clock)
+        vars(self.collect)["collector"] = Collector(
+            intake=world.intake, secrets=world.secrets, sites=sites, clock=world.clock
+        )
         for app in (self.links, self.feedback):
             vars(app).update(intake=world.intake, clock=world.clock)
         vars(self.links).update(secrets=world.secrets, library=PageLibrary(world.blobs, world.clock))
@@ -56,14 +66,14 @@ def apps() -> Iterator[dict[str, ModuleType]]:
     """Return the modules of these functions, imported as Lambda does, without an AWS to ask."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(CachedSecrets, "address_key", lambda _self: b"key")
-        for model in (Webhook, Links, Feedback):
+        for model in (Webhook, Links, Feedback, Collect):
             for name in model.__struct_encode_fields__:
                 patched.setenv(name, "any")
         patched.delenv("CLOCK_OFFSET_FILE")
         patched.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patched.setenv("POWERTOOLS_SERVICE_NAME", "test")
         patched.setenv("POWERTOOLS_METRICS_NAMESPACE", "Rekindle")
-        yield {name: _imported(ROOT / f"functions/{name}/app.py") for name in ("webhook", "links", "feedback")}
+        yield {name: _imported(ROOT / f"functions/{name}/app.py") for name in _APPS}
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ from rekindle.content.pages.forms import MAX_VALUE, FormError, read_form
 from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import decode_mails
 from rekindle.content.samples import parse_sample
+from rekindle.content.sites import decode_sites
 from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms
 from rekindle.content.validate import validate
 from rekindle.domain.errors import ConditionError, ContentError, MalformedBodyError, RequestError
@@ -55,7 +56,8 @@ from rekindle.ports import Parcel, PrivacyTask, ShardTask, Wake
 from rekindle.service.accept import accept
 from rekindle.service.notices import read_notice
 from rekindle.service.receipts import decode_receipt
-from rekindle.shops import intake
+from rekindle.shops import intake, onsite
+from rekindle.shops.onsite.batch import MAX_EVENTS
 from tests.attack import hostile
 from tests.support.build import CART, CONFIRMATION, ROOT, T0, checkout, consent, order, playbook
 from tests.support.plant import Plant
@@ -273,6 +275,68 @@ def _apply(hook: Hook) -> None:
 
 def _file(name: str) -> Any:
     return json.loads((ROOT / f"events/ses/{name}.json").read_text("utf-8"))
+
+
+#: What pages of a shop send.
+VISITS: tuple[dict[str, Any], ...] = tuple(
+    {"browser": "b" * 22, "locale": "nl-NL", "zone": "Europe/Amsterdam", "visit": "k1.abc.def", "events": events}
+    for events in (
+        [
+            {"type": "product.viewed", "ago": 75.5, "id": "301", "title": "Bell", "kind": "Bicycle", "price": "24.00",
+             "url": "https://plants.example/bell", "currency": "EUR", "seconds": 71, "look": "k3x9q0aa"},
+            {"type": "category.viewed", "ago": 9, "id": "7", "title": "Bells", "seconds": 3},
+            {"type": "search.submitted", "ago": 3, "query": "bell", "results": 4},
+        ],
+        [
+            {"type": "cart.updated", "ago": 2, "cart": "c" * 22, "currency": "EUR", "total": "48.00", "codes": ["TEN"],
+             "items": [{"id": 301, "variation": 302, "title": "Bell", "variant": "Brass", "quantity": 2,
+                        "price": "24.00", "url": "https://plants.example/bell"}]},
+            {"type": "browser.recognised", "cart": "c" * 22, "checkout": "k" * 32, "ordered": True},
+            {"type": "form.submitted", "name": "newsletter", "email": "ada@example.com",
+             "answers": {"taste": "smoky", "likes": ["tea", "cups"]}},
+        ],
+    )
+)  # fmt: skip
+
+
+def _visit(body: bytes) -> None:
+    """What pages send is refused or read, within bounds; and whatever is read, journey can apply."""
+    try:
+        batch = onsite.read(
+            body,
+            shop="tea",
+            platform="woocommerce",
+            url="https://plants.example",
+            hosts=("plants.example",),
+            currency="EUR",
+            received_at=T0,
+        )
+    except RequestError as error:
+        refused: RequestError | None = error
+    else:
+        refused = None
+    if refused is not None:
+        assert 400 <= refused.status < 500
+        assert len(str(refused)) < 500
+        return
+    delivery = onsite.recognised(batch, "p" * 32) if batch.visit else batch.delivery
+    written = encode_events(delivery.events)
+    assert decode_events(written) == delivery.events
+    assert len(delivery.events) <= MAX_EVENTS + 1
+    assert len(written) <= 60 * onsite.BODY_LIMIT
+    for event in delivery.events:
+        assert event.signed == (event.profile_id is not None)
+        assert event.who.points()[-1] == ("browser_id", batch.browser)
+        assert {event.who.email, event.who.phone, event.who.shop_customer_id} == {None}
+        assert T0 - timedelta(days=1) <= event.occurred_at <= T0
+    plant = Plant(playbook(CART, CONFIRMATION))
+    accept(delivery, plant.world.intake, plant.world.secret_address_key)
+    plant.until(T0 + timedelta(days=3))
+    assert not plant.world.pending
+    assert not plant.world.inbox
+    assert not plant.world.suppressions
+    for profile in plant.world.profiles.values():
+        assert not isinstance(profile, bytes) or len(profile) < 400_000
 
 
 NOTICES = tuple(_file(name) for name in ("bounced", "clicked", "complained", "delivered", "opened"))
@@ -626,6 +690,25 @@ TARGETS: Mapping[str, Target] = {
     ),
     "webhooks of WooCommerce": Target(("shops.intake.parse",), hooks("woocommerce"), _hear, 200),
     "webhooks, applied": Target(("shops.intake.read_again",), hooks("shopify") | hooks("woocommerce"), _apply, 250),
+    "visits of the shop's site": Target(
+        ("shops.onsite.batch.read",),
+        hostile.mutated(VISITS).map(hostile.as_bytes) | hostile.bodies(*VISITS),
+        _visit,
+        250,
+    ),
+    "stored sites": _stored(
+        decode_sites,
+        "content.sites.decode_sites",
+        {
+            "tea": {
+                "shop": "tea",
+                "platform": "shopify",
+                "url": "https://tea.example",
+                "currency": "EUR",
+                "locale": "en",
+            }
+        },
+    ),
     "SES notices": Target(
         ("service.notices.read_notice",), hostile.mutated(NOTICES) | hostile.bodies(*NOTICES), _notice, 250
     ),
@@ -751,6 +834,7 @@ NOT_FROM_OUTSIDE: Mapping[str, str] = {"flow.local_time.readings": "a moment's c
 ROUTES = frozenset({
     "POST /webhooks/shopify/{shop}",
     "POST /webhooks/woocommerce/{shop}",
+    "POST /collect/{shop}",
     "GET /u/{token}",
     "POST /u/{token}",
 })  # fmt: skip
@@ -758,6 +842,7 @@ ROUTES = frozenset({
 FUNCTIONS: Mapping[str, str] = {
     "webhook": "anybody",
     "links": "anybody",
+    "collect": "anybody",
     "feedback": "SES",
     "journey": "our table's stream, our queue",
     "send": "our queues",

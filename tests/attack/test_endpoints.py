@@ -15,7 +15,7 @@ from rekindle.content.links import sign_unsubscribe
 from rekindle.domain.errors import MalformedBodyError
 from tests.attack import hostile
 from tests.attack.conftest import Doors
-from tests.attack.targets import CLAIM, LINK_KEYS, NOTICES, Hook, headers_of, hooks
+from tests.attack.targets import CLAIM, LINK_KEYS, NOTICES, VISITS, Hook, headers_of, hooks
 from tests.functions.conftest import Load
 from tests.support.worlds import AwsPorts
 
@@ -124,6 +124,60 @@ def test_a_disordered_link_gets_the_same_page_and_does_nothing(doors: Doors) -> 
         assert "<script" not in answer["body"]
         if path != token or method != "POST":
             assert not doors.world.deliveries
+        doors.open()
+
+    attack()
+
+
+_ORIGINS = (
+    "https://tea.example",
+    "https://evil.example",
+    "null",
+    "",
+    "x" * 9_000,
+    "https://[",
+    "\r\nx: y",
+    "\ud800",
+    "é",
+)
+_AGENTS = ("Mozilla/5.0 Firefox/128.0", "", "curl/8", "bot" * 3_000, "a" * 900, "\ud800", "(" * 900)
+
+
+@st.composite
+def visits(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw what a page, or anybody else, may post to collect."""
+    body = draw(hostile.mutated(VISITS).map(hostile.as_bytes) | hostile.bodies(*VISITS) | st.binary(max_size=30))
+    headers = {"origin": draw(st.sampled_from(_ORIGINS)), "user-agent": draw(st.sampled_from(_AGENTS))}
+    for name in list(headers):
+        if draw(st.integers(0, 9)) == 0:
+            del headers[name]
+    made: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "POST /collect/{shop}",
+        "pathParameters": {"shop": draw(st.just("tea") | _PATHS)},
+        "headers": headers,
+        "requestContext": {"http": {"method": "POST"}},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+    if draw(st.booleans()):
+        made |= {"body": body.decode("utf-8", "surrogateescape"), "isBase64Encoded": False}
+    if draw(st.integers(0, 9)) == 0:
+        made.pop("body")
+    return made
+
+
+def test_a_disordered_visit_gets_a_2xx_or_a_4xx_and_a_foreign_page_none(doors: Doors) -> None:
+    @settings(max_examples=300, suppress_health_check=list(HealthCheck), database=None)
+    @given(visits())
+    def attack(event: dict[str, Any]) -> None:
+        answer = doors.collect.handler(event, None)
+        assert answer["statusCode"] in {204, 400, 403, 404, 413}
+        assert len(answer.get("body", "")) < 500
+        origin = event["headers"].get("origin")
+        if answer["statusCode"] != 204 or origin not in ("https://tea.example", "null", None):
+            assert not doors.world.deliveries
+            assert "headers" not in answer or "access-control-allow-origin" not in answer["headers"]
         doors.open()
 
     attack()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -287,6 +288,28 @@ def test_a_view_is_shown_as_the_catalogue_has_it() -> None:
     assert (found["type"], found["seconds"], found["item_count"]) == ("product.viewed", 80, 1)
     (item,) = found["items"]
     assert (item["title"], item["url"]) == ("Teapot", TEAPOT.url)
+
+
+def test_a_cart_that_a_page_told_of_is_shown_as_the_catalogue_has_it() -> None:
+    """Whoever holds a browser can make its pages say anything: no words, links or pictures of theirs are mailed."""
+    forged = Item(
+        title="Win at https://evil.example or evil.example",
+        variant="see evil.example",
+        sku="evil.example",
+        product_id="101",
+        price=Decimal(1),
+        image="https://evil.example/a.png",
+        url="https://evil.example/",
+    )
+    unknown = msgspec.structs.replace(forged, product_id="999")
+    told = Basket(id="c", updated_at=T0, items=(forged, unknown), item_count=2, page=True)
+    one, other = event_of(told, TEAPOT)["items"]
+    assert (one["title"], one["url"], one["price"]) == (TEAPOT.title, TEAPOT.url, TEAPOT.price)
+    shown = json.dumps([one, other], default=str)
+    assert "https://evil" not in shown
+    assert "evil.example" not in shown
+    own = event_of(msgspec.structs.replace(told, page=False), TEAPOT)["items"]
+    assert own[1]["image"] == "https://evil.example/a.png"
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,7 @@ def test_the_set_is_written_as_it_is_read(published: PublishedSet) -> None:
     files = published.files()
     assert decode_mails(files[f"playbooks/{published.hash}/mails.json"]) == published.mails
     assert decode_settings(files[f"playbooks/{published.hash}/pages.json"]) == published.pages
-    assert set(files) == {f"playbooks/{published.hash}/{part}.json" for part in ("flows", "mails", "pages")} | {
+    assert set(files) == {f"playbooks/{published.hash}/{part}.json" for part in ("flows", "mails", "pages", "site")} | {
         f"flows/{flow.version}.json" for flow in published.playbook.flows.values()
     }
     assert isinstance(published.mails, Mails)

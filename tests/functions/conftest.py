@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from moto import mock_aws
 
+from rekindle.content.sites import site_of
 from rekindle.ports import ShopSecrets
 from rekindle.service.library import POINTER
 from tests.support.build import CART, CONFIRMATION, ROOT, playbook
@@ -35,6 +36,8 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
         )
         book = playbook(CART, CONFIRMATION)
         made.blobs.put(f"playbooks/{book.hash}/flows.json", msgspec.json.encode(book))
+        site = msgspec.json.encode({shop: site_of(told) for shop, told in book.shops.items()})
+        made.blobs.put(f"playbooks/{book.hash}/site.json", site)
         made.blobs.put(POINTER, msgspec.json.encode({"hash": book.hash, "published_at": START}))
         offset = tmp_path / "offset"
         offset.write_text("0", encoding="ascii")

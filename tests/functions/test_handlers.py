@@ -114,6 +114,55 @@ def test_webhook_tells_nobody_why_a_signature_is_wrong_and_logs_no_address(
     assert "ada@example.com" not in capsys.readouterr().out
 
 
+def a_visit(body: bytes, shop: str = "tea", **headers: str) -> dict[str, Any]:
+    person = {"user-agent": "Mozilla/5.0 Firefox/128.0", "origin": "https://tea.example"}
+    return {
+        "version": "2.0",
+        "routeKey": "POST /collect/{shop}",
+        "pathParameters": {"shop": shop},
+        "headers": person | headers,
+        "requestContext": {"http": {"method": "POST", "sourceIp": "203.0.113.7"}},
+        "body": body.decode(),
+        "isBase64Encoded": False,
+    }
+
+
+VISIT = json.dumps({"browser": "b" * 22, "events": [{"type": "product.viewed", "id": "p1", "seconds": 70}]}).encode()
+
+
+def test_collect_stores_before_it_answers_and_lets_the_page_see_it(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = load("collect")
+    for _ in range(2):
+        answer = app.handler(a_visit(VISIT), None)
+        assert answer["statusCode"] == 204
+        assert answer["headers"]["access-control-allow-origin"] == "https://tea.example"
+    (pending,) = ports.pending_ids()
+    item = ports.item("deliveries", pending)
+    assert item is not None
+    assert "body" not in item
+    assert "203.0.113.7" not in json.dumps(item) + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        (a_visit(VISIT, "nobody"), 404),
+        (a_visit(VISIT, "plants"), 404),
+        (a_visit(VISIT, origin="https://evil.example"), 403),
+        (a_visit(b"[]"), 400),
+        (a_visit(b" " * 40_000), 413),
+        (a_visit(VISIT, **{"user-agent": "Googlebot/2.1"}), 204),
+    ],
+)
+def test_collect_stores_nothing_of_what_is_not_a_visitors(
+    load: Load, ports: AwsPorts, what: dict[str, Any], status: int
+) -> None:
+    assert load("collect").handler(what, None)["statusCode"] == status
+    assert ports.pending_ids() == set()
+
+
 def stream_record(ports: AwsPorts, pending: str) -> dict[str, Any]:
     image = ports.item("pending", pending)
     return {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": image}}

@@ -113,6 +113,17 @@ class Links(Settings, frozen=True, kw_only=True, rename="upper"):
     secrets_prefix: str
 
 
+class Collect(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/collect."""
+
+    deliveries_table: str
+    pending_table: str
+    suppressions_table: str
+    raw_bucket: str
+    content_bucket: str
+    secrets_prefix: str
+
+
 class Publish(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/publish."""
 

@@ -13,6 +13,7 @@ from rekindle.aws.items import (
     FAILED,
     KEPT,
     KEPT_UNREAD,
+    KEPT_UNSIGNED,
     Item,
     Wanted,
     answered,
@@ -104,13 +105,14 @@ class DynamoIntake:
         body = zlib.compress(delivery.body, 6) if delivery.body else b""
         events = encode_events(delivery.events)
         named = any(event.profile_id is not None or event.points() for event in delivery.events)
+        kept = KEPT if any(event.signed for event in delivery.events) else KEPT_UNSIGNED
         item: Item = {
             "id": text(delivery.id),
             "shop": text(delivery.shop),
             "source": text(delivery.source),
             "topic": text(delivery.topic),
             "received_at": text(stamp(delivery.received_at)),
-            "expires": epoch(delivery.received_at + (KEPT if named else KEPT_UNREAD)),
+            "expires": epoch(delivery.received_at + (kept if named else KEPT_UNREAD)),
         }
         if delivery.triggered_at is not None:
             item["triggered_at"] = text(stamp(delivery.triggered_at))

@@ -25,6 +25,8 @@ KEPT = timedelta(days=400)
 #: A delivery that names nobody is found by nobody's request to erase, but may hold somebody: it goes in time for any
 #: (30 days; time to live may be two days late).
 KEPT_UNREAD = timedelta(days=28)
+#: What a browser told and nobody signed: as long as somebody anonymous is remembered.
+KEPT_UNSIGNED = timedelta(days=90)
 
 #: BatchGetItem takes so many keys, BatchWriteItem so many writes.
 _BATCH = 100

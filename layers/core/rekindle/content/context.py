@@ -271,6 +271,8 @@ def _event(run: Run, products: Mapping[str, Product], shop: Shop, form: Format) 
     match trigger:
         case Order():
             found["ship_to"] = _address(trigger.ship_to, form)
+        case Basket(page=True):
+            lines = [(_catalogued(_told_by_a_page(item), product, shop), product) for item, product in lines]
         case View():
             lines = [(_catalogued(item, product, shop), product) for item, product in lines]
             found["url"] = web(trigger.url) if _is_of(shop, trigger.url) else None
@@ -284,6 +286,10 @@ def _event(run: Run, products: Mapping[str, Product], shop: Shop, form: Format) 
             found |= {part: line[part] for part in ("title", "url", "kind", "price")} | {"image": line["picture"]}
             found["currency"] = (product.currency if product and priced else None) or found["currency"]
     return found
+
+
+def _told_by_a_page(item: Item) -> Item:
+    return msgspec.structs.replace(item, title=said(item.title) or "", variant=said(item.variant), sku=None, image=None)
 
 
 def _lines(run: Run) -> tuple[Item, ...]:

@@ -15,6 +15,7 @@ from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
 from rekindle.content.pages.settings import PageSettings, Topic
 from rekindle.content.sandbox import PIXEL
+from rekindle.content.sites import site_of
 from rekindle.content.texts import PushTemplate, SmsTemplate, render_sms
 from rekindle.content.tracker import TRACKER, Tracker
 from rekindle.domain.errors import ContentError
@@ -157,6 +158,7 @@ class PublishedSet(Struct, frozen=True, kw_only=True):
             f"{where}/flows.json": _encoder.encode(self.playbook),
             f"{where}/mails.json": _encoder.encode(self.mails),
             f"{where}/pages.json": _encoder.encode(self.pages),
+            f"{where}/site.json": _encoder.encode({name: site_of(shop) for name, shop in self.playbook.shops.items()}),
         }
 
 

@@ -64,6 +64,14 @@ def _host(value: str) -> str:
     return value.lower()
 
 
+def _place(value: str) -> str:
+    """A host, with a port where somebody tries things out on their own machine."""
+    host, _, port = value.lower().partition(":")
+    if not (_HOST.match(host) or host in {"localhost", "127.0.0.1"}) or not (not port or port.isdecimal()):
+        raise ValueError("this is no host: write it as in www.acme.example, without https://")
+    return value.lower()
+
+
 def _currency(value: str) -> str:
     if not locales.known_currency(value):
         raise ValueError("no such currency: write the three letters of ISO 4217, as in EUR")
@@ -146,6 +154,14 @@ class _Sms(_Model):
     )
 
 
+class _Site(_Model):
+    consent: Literal["platform", "explicit", "assumed"] = Field(
+        "platform",
+        description="Who says that a visitor agrees: Shopify's or WordPress's consent tools; your own page, with "
+        'rekindle("consent", true); or nobody has to be asked.',
+    )
+
+
 class ShopFile(_Model):
     """A shop: who it is, how it writes, what it is connected to, and which flows are on. Its id is the file's name."""
 
@@ -170,6 +186,10 @@ class ShopFile(_Model):
     link_domain: Annotated[str, AfterValidator(_host)] | None = Field(
         None, description="Links in mails live on this domain of the shop.", examples=["links.acme.example"]
     )
+    domains: Annotated[list[Annotated[str, AfterValidator(_place)]], Field(max_length=20)] = Field(
+        [], description="Further hosts that the shop's pages are on, beside its url's.", examples=[["m.acme.example"]]
+    )
+    site: _Site = Field(_Site(consent="platform"), description="How the script on the shop's own site behaves.")
     flows: dict[str, Switch] = Field({}, description="Flow → on or off here, whatever its own file says.")
     notify: Email | None = Field(None, description="Where notify steps write to.")
     shipping_days: Annotated[int, Field(ge=0, le=60)] = Field(5, description="How many days a parcel takes.")
@@ -250,6 +270,8 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         zone=found.zone,
         logo=found.logo,
         link_domain=found.link_domain,
+        domains=tuple(dict.fromkeys(found.domains)),
+        site_consent=found.site.consent,
         flows=dict(sorted(found.flows.items())),
         notify=found.notify,
         shipping_days=found.shipping_days,

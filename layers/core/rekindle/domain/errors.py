@@ -25,6 +25,18 @@ class UnknownShopError(RequestError):
     status = 401
 
 
+class UnknownSiteError(RequestError):
+    """No such shop is connected and published."""
+
+    status = 404
+
+
+class ForeignOriginError(RequestError):
+    """A page that is not the shop's sent it."""
+
+    status = 403
+
+
 class MalformedBodyError(RequestError):
     """The body is not what its topic promises: not JSON, not an object, or a required part is unusable."""
 

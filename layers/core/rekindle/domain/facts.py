@@ -56,6 +56,8 @@ class Basket(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="basket"
     completed_at: datetime | None = None
     created_at: datetime | None = None
     codes: tuple[str, ...] = ()
+    page: bool = False
+    """as a page of the shop told it, through the visitor's browser: nobody signed it"""
 
 
 class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):

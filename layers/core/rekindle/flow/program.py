@@ -376,6 +376,10 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the origination identity of text messages: a number, a pool or a sender id"""
     sms_numbers: tuple[str, ...] = ()
     """the numbers (E.164) to which customers' answers come"""
+    domains: tuple[str, ...] = ()
+    """further hosts that its pages are on"""
+    site_consent: str = "platform"
+    """who says on its site that a visitor agrees: `platform`, `explicit` or `assumed` (docs/site.md)"""
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -156,13 +156,14 @@ class Arrival(Struct, frozen=True, kw_only=True):
 class Telling:
     """One body on its way to events: what was unusable so far, and the events told so far.
 
-    Problems go with the first event that is told after they were found.
+    Problems go with the first event that is told after they were found. `signed` is false for what anybody could send.
     """
 
-    __slots__ = ("arrival", "events", "problems")
+    __slots__ = ("arrival", "events", "problems", "signed")
 
-    def __init__(self, arrival: Arrival) -> None:
+    def __init__(self, arrival: Arrival, *, signed: bool = True) -> None:
         self.arrival = arrival
+        self.signed = signed
         self.events: list[Event] = []
         self.problems: list[str] = []
 
@@ -192,6 +193,7 @@ class Telling:
                 received_at=arrival.received_at,
                 who=who,
                 person=person,
+                signed=self.signed,
                 problems=tuple(self.problems),
                 data=data,
             )

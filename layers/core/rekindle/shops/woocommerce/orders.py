@@ -1,6 +1,6 @@
 """Orders: how they stand, what is in them, what was given back.
 
-Pure: imports the standard library, `rekindle.domain` and its neighbours in `shops`.
+Pure: imports the standard library, msgspec, `rekindle.domain` and its neighbours in `shops`.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.facts import Consent, Item, Order, OrderStatus, Refund
 from rekindle.shops import contact
 from rekindle.shops.reading import Body, Telling, identifier, mapping, moment_gmt, money, rows, text, whole
-from rekindle.shops.woocommerce.people import person_of, ticked, who_of
+from rekindle.shops.woocommerce.people import person_of, site_of, ticked, who_of
 from rekindle.shops.woocommerce.values import NOTHING, address, name_of, total_of
 
 _OPEN = frozenset(("pending", "checkout-draft", "auto-draft", "draft"))
@@ -150,7 +152,10 @@ def order(topic: str, body: Body, telling: Telling) -> None:
     placed = _placed_at(body, stands, created)
     taxed = get("prices_include_tax") is True
     items, count, subtotal = _items(body, taxed=taxed)
+    browser, cart = site_of(body)
     who = who_of(body, get("customer_id"), telling)
+    if browser or cart:
+        who = replace(who, browser_id=browser, cart_token=cart)
     shipping = address(mapping(get("shipping")), telling) or address(mapping(get("billing")), telling)
     number = text(get("number")) or order_id
     currency = telling.use("currency", contact.currency(get("currency"))) or telling.arrival.currency
@@ -159,6 +164,7 @@ def order(topic: str, body: Body, telling: Telling) -> None:
         id=order_id,
         number=number,
         status=stands,
+        cart_token=cart,
         items=tuple(items),
         item_count=count,
         currency=currency,

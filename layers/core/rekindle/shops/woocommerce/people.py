@@ -5,12 +5,17 @@ Pure: imports the standard library, `rekindle.domain` and its neighbours in `sho
 
 from __future__ import annotations
 
+import re
+
 from rekindle.domain.events import Who
 from rekindle.domain.facts import Person
 from rekindle.shops import contact
 from rekindle.shops.reading import Body, Telling, identifier, mapping, rows
 from rekindle.shops.woocommerce.values import name_of
 
+#: The order's meta values in which the shop's plugin wrote down whose browser it was, and which cart.
+BROWSER, CART = "_rekindle_browser", "_rekindle_cart"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}\Z")
 _YES = frozenset(("1", "yes", "true", "on"))
 
 
@@ -27,6 +32,16 @@ def who_of(body: Body, customer_id: object, telling: Telling) -> Who:
         phone=telling.use("billing.phone", phone),
         shop_customer_id=identifier(customer_id),
     )
+
+
+def site_of(body: Body) -> tuple[str | None, str | None]:
+    """Return the browser and the cart that an order was made with, where the shop's plugin wrote them down."""
+    found: dict[str, str] = {}
+    for row in rows(body.get("meta_data")):
+        key, value = row.get("key"), row.get("value")
+        if key in (BROWSER, CART) and type(value) is str and _TOKEN.match(value):
+            found[key] = value
+    return found.get(BROWSER), found.get(CART)
 
 
 def person_of(body: Body) -> Person | None:

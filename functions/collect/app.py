@@ -1,0 +1,53 @@
+"""POST /collect/{shop}: what the shop's own site tells of a visit; GET /site/{shop}/…: the script that tells it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from rekindle.aws.blobs import S3Blobs
+from rekindle.aws.clients import Clients
+from rekindle.aws.clock import clock_for
+from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.secrets import CachedSecrets
+from rekindle.aws.tables import Tables
+from rekindle.domain.errors import RequestError
+from rekindle.service.collect import Collector
+from rekindle.service.sites import Sites
+from rekindle.settings import Collect
+
+settings = Collect.read(os.environ)
+logger = Logger()
+metrics = Metrics()
+clients = Clients()
+clock = clock_for(settings.clock_offset_file)
+collector = Collector(
+    intake=DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket),
+    secrets=CachedSecrets(clients, settings.secrets_prefix),
+    sites=Sites(S3Blobs(clients, settings.content_bucket), clock),
+    clock=clock,
+)
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer 204 when the batch is safe, or nobody's; a 4xx when it can never be accepted."""
+    headers = event.get("headers") or {}
+    shop = event["pathParameters"]["shop"]
+    body = event.get("body") or ""
+    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    try:
+        told = collector.receive(shop, headers, raw)
+    except RequestError as refused:
+        logger.warning("refused", extra={"shop": ascii(shop[:64])[1:-1], "why": str(refused)})
+        metrics.add_metric("CollectRefused", MetricUnit.Count, 1)
+        return {"statusCode": refused.status, "body": str(refused)}
+    logger.info(told.what, extra={"shop": shop, "events": told.events, "delivery_id": told.delivery_id})
+    metrics.add_metric(f"Collect{told.what.title()}", MetricUnit.Count, 1)
+    origin = headers.get("origin")
+    shared = {"access-control-allow-origin": origin, "vary": "origin"} if origin else {}
+    return {"statusCode": 204, "headers": {"cache-control": "no-store", **shared}}
