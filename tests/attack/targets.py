@@ -14,9 +14,10 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ from rekindle.content.links import (
     sign_unsubscribe,
     sign_visit,
 )
+from rekindle.content.offers import parse_codes, parse_offer
 from rekindle.content.pages.forms import MAX_VALUE, FormError, read_form
 from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import decode_mails
@@ -47,12 +49,24 @@ from rekindle.content.samples import parse_sample
 from rekindle.content.sites import decode_sites
 from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms
 from rekindle.content.validate import validate
-from rekindle.domain.errors import ConditionError, ContentError, MalformedBodyError, RequestError
+from rekindle.domain.errors import (
+    ConditionError,
+    ContentError,
+    MalformedBodyError,
+    RequestError,
+    ShopRefusedError,
+    ShopRejectedError,
+    ShopUncertainError,
+)
 from rekindle.domain.events import Delivery, decode_events, encode_events
+from rekindle.domain.offers import Offer
 from rekindle.domain.profile import decode_profile
 from rekindle.flow.conditions import Condition
 from rekindle.flow.definition import parse_flow, parse_manners, parse_segment, parse_traits
-from rekindle.ports import Parcel, PrivacyTask, ShardTask, Wake
+from rekindle.memory import World
+from rekindle.outside.codes import OutsideShopCodes
+from rekindle.outside.http import Answer, Deadline, Http
+from rekindle.ports import NewCode, Parcel, PrivacyTask, ShardTask, ShopSecrets, Wake
 from rekindle.service.accept import accept
 from rekindle.service.notices import read_notice
 from rekindle.service.receipts import decode_receipt
@@ -656,6 +670,75 @@ def _mail_files() -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in chosen if path.is_file()}
 
 
+class _Shop(Http):
+    """A shop whose server answers everything with this."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(sleep=lambda _: None)
+        self._answer = answer
+        self._asked = 0
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        deadline: Deadline,
+        repeatable: bool,
+    ) -> Answer:
+        del method, url, headers, body, deadline, repeatable
+        self._asked += 1
+        assert self._asked < 20
+        return self._answer
+
+
+_TAKEN = {"data": {"discountCodeBasicCreate": {"userErrors": [{"code": "TAKEN", "message": "x", "field": ["code"]}]}}}
+_OF_SHOPIFY: tuple[Any, ...] = (
+    {"data": {"discountCodeBasicCreate": {"codeDiscountNode": {"id": "1"}, "userErrors": []}}},
+    _TAKEN | {"extensions": {"cost": {"requestedQueryCost": 10}}},
+    {"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}]},
+    {"data": {**_TAKEN["data"], "codeDiscountNodeByCode": {"codeDiscount": {"title": "Rekindle ten mark"}}}},
+)
+_OF_WOOCOMMERCE: tuple[Any, ...] = (
+    {"id": 1, "code": "x", "meta_data": [{"key": "rekindle_mark", "value": "mark"}]},
+    [{"id": 1, "code": "x", "meta_data": [{"key": "rekindle_mark", "value": "mark"}]}],
+    {"code": "woocommerce_rest_coupon_code_already_exists", "message": "x", "data": {"status": 400}},
+)
+
+
+def _answers(samples: tuple[Any, ...]) -> st.SearchStrategy[Answer]:
+    statuses = st.sampled_from((200, 201, 204, 301, 400, 401, 403, 404, 418, 422))
+    headers = st.dictionaries(st.sampled_from(("retry-after", "x-shopify-api-version")), st.text(max_size=9))
+    return st.builds(Answer, statuses, headers, hostile.bodies(*samples))
+
+
+def _answer(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], None]:
+    """Return what lets a shop answer: what it says is believed, or one of three errors says what it means."""
+    known = ShopSecrets(
+        shop="tea",
+        platform=platform,
+        domain="tea.example",
+        webhook_secrets=(),
+        access_token="a",
+        api_key="k",
+        api_secret="s",
+    )
+
+    def attack(answer: Answer) -> None:
+        world = World(T0)
+        world.shops["tea"] = known
+        offer = Offer(name="ten", kind="unique", percent=Decimal(10))
+        wanted = NewCode(code="X", mark="mark", offer=offer, currency="EUR", starts_at=T0)
+        try:
+            assert OutsideShopCodes(world.secrets, _Shop(answer)).make("tea", wanted) in (True, False)
+        except (ShopRefusedError, ShopRejectedError, ShopUncertainError) as said:
+            assert len(str(said)) < 1_000  # noqa: PT017
+
+    return attack
+
+
 def _yaml(parse: Callable[..., Any], file: str, *samples: str, examples: int = 60) -> Target:
     name = f"{parse.__module__.removeprefix('rekindle.')}.{parse.__name__}"
     return Target((name,), hostile.edited(samples, _YAML), _refused_or_read(parse, file), examples)
@@ -778,6 +861,20 @@ TARGETS: Mapping[str, Target] = {
         if (ROOT / "local/content/shops/tea.yaml").exists()
         else "name: Tea\n",
     ),
+    "offers": _yaml(
+        parse_offer,
+        "offers/a.yaml",
+        *_shipped("offers/*.yaml"),
+        "kind: pool\namount: {EUR: 5, GBP: 4.50}\nminimum: {EUR: 40}\nuntil: 2026-12-31\nlow: 5\n",
+        "kind: unique\ngift: {product: 31, title: {en: A cup}, worth: {EUR: 12}}\nsays: {de: eine Tasse}\n",
+    ),
+    "codes of a pool": Target(
+        ("content.offers.parse_codes",),
+        hostile.edited(("A-1\nB-2\nC-3\n", "Times used;Code\n0;A-1\n"), ('"', ";", ",", "\n", "\r", "\x00", "A" * 99)),
+        _refused_or_read(parse_codes, "offers/a.csv"),
+    ),
+    "answers of Shopify": Target((), _answers(_OF_SHOPIFY), _answer("shopify"), 150),
+    "answers of WooCommerce": Target((), _answers(_OF_WOOCOMMERCE), _answer("woocommerce"), 150),
     "brand": _yaml(parse_brand, "brand.yaml", *_shipped("brand.yaml")),
     "SMS": _yaml(parse_sms, "sms/a.txt", "Hello {{ profile.first_name }}, your parcel is there.\n"),
     "push": _yaml(

@@ -14,8 +14,8 @@ from rekindle.cli.schema import schema_of
 from rekindle.flow.yaml_source import load
 from tests.support.build import ROOT
 
-KINDS = ("flow", "segment", "manners", "shop", "push", "traits")
-FOLDERS = {"flow": "flows", "segment": "segments", "push": "push", "shop": "shops"}
+KINDS = ("flow", "segment", "manners", "shop", "offer", "push", "traits")
+FOLDERS = {"flow": "flows", "segment": "segments", "push": "push", "shop": "shops", "offer": "offers"}
 
 
 def shipped() -> list[tuple[str, Path]]:
@@ -56,7 +56,7 @@ def parts(schema: Any) -> list[dict[str, Any]]:
     return own + [part for one in schema.values() for part in parts(one)]
 
 
-@pytest.mark.parametrize("kind", ["flow", "segment", "manners"])
+@pytest.mark.parametrize("kind", ["flow", "segment", "manners", "offer"])
 def test_every_part_says_what_it_is_for(kind: str) -> None:
     assert [part["name"] for part in parts(schema_of(kind)) if not part.get("description")] == []
 

@@ -7,10 +7,10 @@ from datetime import datetime
 import pytest
 from msgspec.structs import replace
 
-from rekindle.domain.absorb import Absorbed, absorb
+from rekindle.domain.absorb import MAX_COUPONS, Absorbed, absorb
 from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import Coupon, Engagement
-from rekindle.domain.profile import Profile, Run, Touch
+from rekindle.domain.profile import Given, Profile, Run, Touch
 from tests.support.build import T0, at, event, order
 
 FIRST = Run(
@@ -125,3 +125,24 @@ def test_an_order_without_our_code_redeems_nothing() -> None:
     absorbed = after(order(at(days=1), codes=("OTHER",)))
     assert absorbed.profile.runs == PROFILE.runs
     assert "coupon.redeemed" not in [each.type for each in absorbed.told]
+
+
+def test_a_code_of_an_offer_belongs_to_every_message_of_its_run_that_gives_it() -> None:
+    run = replace(FIRST, offers={"hello": "ten", "offer": "ten"}, codes={})
+    start = replace(PROFILE, runs=(run, SECOND))
+    fact = Coupon(code="TEA-1", at=at(hours=2), message_id="m1", offer="ten", expires_at=at(days=3))
+    profile = after(event("coupon.issued", fact, at(hours=2)), start=start).profile
+    given = Given("TEA-1", at(hours=2), "m1", "ten", at(days=3))
+    assert profile.runs[0].codes == {"hello": "TEA-1", "offer": "TEA-1"}
+    assert (profile.runs[0].coupons, profile.runs[1], profile.coupons) == ({"ten": given}, SECOND, (given,))
+
+
+def test_the_newest_codes_are_remembered() -> None:
+    events = [
+        event(
+            "coupon.issued", Coupon(code=f"c{number}", at=at(hours=number), message_id=f"n{number}"), at(hours=number)
+        )
+        for number in range(MAX_COUPONS + 3)
+    ]
+    assert [given.code for given in after(*events).profile.coupons] == [f"c{n}" for n in range(3, MAX_COUPONS + 3)]
+    assert after(*reversed(events)).profile.coupons == after(*events).profile.coupons

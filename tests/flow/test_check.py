@@ -43,7 +43,7 @@ ORDER, CART, VIEW, FORM = (
         ("customer.email", ORDER, "unknown name 'customer'", "did you mean 'profile'?"),
         ("cart.total > 5", CART, "unknown name 'cart'", "did you mean 'event'?"),
         ("profil.email", ORDER, "unknown name 'profil'", "did you mean 'profile'?"),
-        ("qqq.email", ORDER, "unknown name 'qqq'", "use one of event, profile, run, shop"),
+        ("qqq.email", ORDER, "unknown name 'qqq'", "use one of coupon, event, profile, run, shop"),
         ("profile.city == null", ORDER, "unknown name 'null'", "profile.city is none"),
         ("profile.subscribed == yes", ORDER, "unknown name 'yes'", "profile.subscribed"),
         ("profile == 'x'", ORDER, "'profile' alone says nothing", "profile.email"),

@@ -10,6 +10,7 @@ import jsonschema  # type: ignore[import-untyped]  # its stubs are not among our
 import pytest
 
 from rekindle.cli.schema import schema_of
+from rekindle.content.offers import parse_offer
 from rekindle.content.sources import parse_push, parse_shop
 from rekindle.domain import facts
 from rekindle.domain.events import EVENT_TYPES, FLOW_EVENTS
@@ -20,7 +21,8 @@ from rekindle.flow.yaml_source import load
 from tests.support.build import ROOT
 
 PAGE = (ROOT / "docs/flows.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+OFFERS = (ROOT / "docs/offers.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE + OFFERS, re.DOTALL | re.MULTILINE)
 PARSERS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "flow": parse_flow,
     "segment": parse_segment,
@@ -28,12 +30,13 @@ PARSERS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "manners": parse_manners,
     "traits": parse_traits,
     "shop": parse_shop,
+    "offer": parse_offer,
 }
 
 
 def kind_of(example: str) -> tuple[str, str]:
     """Return which kind of file an example is, and its name: its first line says so, unless it is a flow."""
-    found = re.match(r"# ((flow|segment|push|manners|traits|shop)\w*(?:/[\w-]+)?\.yaml)\n", example)
+    found = re.match(r"# ((flow|segment|push|manners|traits|shop|offer)\w*(?:/[\w-]+)?\.yaml)\n", example)
     return (found[2], found[1]) if found else ("flow", "flows/example.yaml")
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Alarm, Basket, Consent, Engagement, Fact, Item, Order, Shipment, ShipmentStatus
+from rekindle.domain.facts import (
+    Alarm,
+    Basket,
+    Consent,
+    Coupon,
+    Engagement,
+    Fact,
+    Item,
+    Order,
+    Shipment,
+    ShipmentStatus,
+)
+from rekindle.domain.offers import Offer
 from rekindle.domain.profile import Profile
 from rekindle.flow.conditions import condition
 from rekindle.flow.definition import parse_flow
@@ -20,6 +32,7 @@ T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 ROOT = Path(__file__).resolve().parents[2]
 ADA = Who(email="ada@example.com", shop_customer_id="7", cart_token="c1", checkout_token="k1")
+TEN = Offer(name="ten", kind="unique", percent=Decimal(10), prefix="TEA")
 TEA = Item(title="Sencha", quantity=2, product_id="p1", price=Decimal("9.50"), total=Decimal("19.00"))
 
 
@@ -85,6 +98,12 @@ def consent(when: datetime, state: str = "subscribed", *, who: Who = ADA, **more
     return event("consent.changed", act, when, who=who, **({"id": f"{state}@{when.isoformat()}/{who.email}"} | more))
 
 
+def issued(message: str, code: str, when: datetime, **more: Any) -> Event:
+    """Return that a message gave a code, as whoever makes codes tells it."""
+    fact = Coupon(code=code, at=when, message_id=message, **more)
+    return event("coupon.issued", fact, when, who=Who(), id=f"coupon/{message}")
+
+
 def engaged(kind: str, message: str, when: datetime, profile: Profile) -> Event:
     """Return what somebody did with a message."""
     return event(kind, Engagement(message_id=message, at=when), when, who=Who(), profile_id=profile.id)
@@ -121,6 +140,7 @@ def playbook(
     hash_: str = "h1",
     segments: Mapping[str, str] | None = None,
     manners: Manners = Manners(),  # noqa: B008 - frozen
+    gives: Collection[Offer] = (),
     **shop: Any,
 ) -> Playbook:
     """Return a playbook in which all these flows are on, in the one shop; `segments` is name → expression."""
@@ -143,6 +163,7 @@ def playbook(
         segments={name: segment_of(name, when) for name, when in (segments or {}).items()},
         manners=manners,
         shops={"tea": Shop(**(settings | shop))},
+        offers={offer.name: offer for offer in gives},
     )
 
 

@@ -18,7 +18,7 @@ from rekindle.flow.durations import spoken
 from rekindle.flow.graph import ways
 from rekindle.flow.program import Branch, Flow, OnDate, OnSchedule, Playbook, Rule, Send, Split, Step
 
-Kind = Literal["flow", "segment", "mail", "sms", "push", "shop", "manners", "brand"]
+Kind = Literal["flow", "segment", "mail", "sms", "push", "offer", "shop", "manners", "brand"]
 How = Literal["added", "removed", "changed"]
 
 _LINKS = frozenset({"id", "next", "then", "otherwise", "body"})
@@ -47,6 +47,7 @@ def changes(before: tuple[Playbook, Mails], after: tuple[Playbook, Mails]) -> li
         *_compared("mail", old_mails.templates, new_mails.templates),
         *_compared("sms", old_mails.sms, new_mails.sms),
         *_compared("push", old_mails.push, new_mails.push),
+        *_compared("offer", old.offers, new.offers),
         *_compared("shop", old.shops, new.shops),
         *_compared("manners", {"manners": old.manners}, {"manners": new.manners}),
         *_compared("brand", {"brand": old_mails.brand}, {"brand": new_mails.brand}),

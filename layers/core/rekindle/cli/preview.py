@@ -168,8 +168,9 @@ def _one(found: Drafts, name: str, asked: _Asked) -> Preview:
         raise click.ClickException(f"{name} is not written in {asked.locale}: there is {there}")
     shop = found.shop(asked.shop)
     given = parse_sample(asked.profile.read_text("utf-8"), str(asked.profile)) if asked.profile is not None else None
+    like = given or found.sample(name, chosen or locales[0])
     if asked.email is not None:
-        known = found.sample(name, chosen or locales[0])
+        known = like
         person, run, products = _customer(known, asked)
     else:
         known = given or found.sample(name, chosen or _first(locales, shop, None))
@@ -179,7 +180,15 @@ def _one(found: Drafts, name: str, asked: _Asked) -> Preview:
         person = msgspec.structs.replace(person, person=msgspec.structs.replace(person.person, locale=asked.locale))
     spoken = chosen or _first(locales, shop, person.person.locale)
     return previews.preview(
-        found, name, locale=spoken, shop=shop, profile=person, run=run, products=products, recommend=offers
+        found,
+        name,
+        locale=spoken,
+        shop=shop,
+        profile=person,
+        run=run,
+        products=products,
+        recommend=offers,
+        coupon=found.coupon(name, like, shop),
     )
 
 
@@ -286,6 +295,7 @@ def _everything(found: Drafts, asked: _Asked) -> Iterator[Preview]:
                     run=sample.trip("draft"),
                     products=sample.products,
                     recommend=sample.recommended(),
+                    coupon=found.coupon(name, sample, shop),
                 )
             except ContentError as error:
                 click.echo(f"left out: {error}", err=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from rekindle.cli.events import as_json
+from rekindle.content.offers import OfferFile
 from rekindle.content.sources import PushFile, ShopFile
 from rekindle.flow.language import FlowModel, MannersModel, SegmentModel, TraitKind, TraitName
 
@@ -20,6 +21,7 @@ _FILES: dict[str, type[BaseModel] | Any] = {
     "segment": SegmentModel,
     "manners": MannersModel,
     "shop": ShopFile,
+    "offer": OfferFile,
     "push": PushFile,
     "traits": dict[TraitName, TraitKind],
 }
@@ -44,7 +46,7 @@ class _Schema(GenerateJsonSchema):
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema of one kind of file: `flow`, `segment`, `manners`, `shop`, `push` or `traits`."""
+    """Return the JSON Schema of one kind of file."""
     found = TypeAdapter(_FILES[kind]).json_schema(by_alias=True, schema_generator=_Schema, mode="validation")
     if kind == "traits":
         found |= {"title": "Traits", "description": "The shop's own traits, each with what stands in it."}
@@ -59,7 +61,7 @@ def schema_of(kind: str) -> dict[str, Any]:
     help="Write KIND.json into this folder, which is made if need be.",
 )
 def schema(*, kind: str, out: Path | None) -> int:
-    """Print the JSON Schema of KIND of file, or with --out write it: flow, segment, manners, shop, push, traits or all.
+    """Print the JSON Schema of KIND of file, or with --out write it; KIND may be all of them.
 
     Editors that know YAML check and complete a file by it. Put this above a flow:
     # yaml-language-server: $schema=../../docs/schemas/flow.json

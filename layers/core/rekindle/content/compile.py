@@ -58,6 +58,10 @@ class CompiledMail:
     """the language that stands in where none is the reader's"""
     event_fields: dict[str, tuple[str, int]] = field(default_factory=dict)
     """part of `event` → file and line of its first use"""
+    coupon_fields: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """part of `coupon` that it shows whether there is one or not → the same"""
+    coupon: bool = False
+    """whether it speaks of a coupon at all"""
     translations: dict[str, MailTemplate] = field(default_factory=dict)
     """locale → the mail in it, for all others"""
     gaps: tuple[Gap, ...] = ()
@@ -98,6 +102,8 @@ def compile_mail(
     first = compiled.pop(languages.pick(compiled, FALLBACK) or written_in[0])
     for other in compiled.values():
         first.event_fields = other.event_fields | first.event_fields
+        first.coupon_fields = other.coupon_fields | first.coupon_fields
+        first.coupon = first.coupon or other.coupon
     first.translations = {locale: one.template for locale, one in compiled.items()}
     lacking = sorted(
         {tag for one in wanted if spoken and not languages.pick(spoken, one) and (tag := languages.base(one))}
@@ -157,6 +163,8 @@ class _Work:
         self.problems: list[ContentError] = []
         self._event_fields: dict[str, tuple[str, int]] = {}
         self._recommended: dict[str, None] = {}
+        self._coupon_fields: dict[str, tuple[str, int]] = {}
+        self._coupon = False
 
     def compile(self) -> CompiledMail | None:
         body = self._body()
@@ -187,10 +195,13 @@ class _Work:
                 html=html,
                 text=text,
                 category=category,
+                coupon=tuple(sorted(self._coupon_fields)),
                 preheader=self._isolated(peek).strip(),
                 recommend=tuple(self._recommended),
             ),
             self._event_fields,
+            self._coupon_fields,
+            self._coupon,
         )
 
     def _isolated(self, pieces: list[Piece]) -> str:
@@ -270,6 +281,9 @@ class _Work:
         for used, line in names.event_fields.items():
             self._event_fields.setdefault(used, source.places[min(line, len(source.places)) - 1])
         self._recommended.update(dict.fromkeys(names.recommended))
+        for used, line in names.coupon_fields.items():
+            self._coupon_fields.setdefault(used, source.places[min(line, len(source.places)) - 1])
+        self._coupon = self._coupon or names.coupon
         return pieces
 
     def _constant(self, piece: Piece) -> str | None:

@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from rekindle.content.brand import Brand
+from rekindle.content.coupons import coupon_names
 from rekindle.content.formats import Format, country
 from rekindle.content.sandbox import FORMATS
 from rekindle.domain import facts
 from rekindle.domain.facts import Address, Basket, Item, Order, Product, ProductChange, Review, Shipment, View
 from rekindle.domain.history import History, history
+from rekindle.domain.offers import Coupon
 from rekindle.domain.profile import Profile, Run
 from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.program import Shop
@@ -57,12 +59,15 @@ def context(
     formats: Mapping[str, Format],
     form: Format | None = None,
     recommend: Mapping[str, Sequence[Product]] = {},
+    coupon: Coupon | None = None,
+    language: str = "",
 ) -> dict[str, Any]:
     """Return the names for one mail.
 
     `products` is what the catalogue knows of the products in `run.trigger`, by id; `links` has `unsubscribe` and
     `page`; `formats` is how each locale of the playbook writes, `form` how the reader's does: the shop's if not given.
     `recommend` is what there is to recommend to this profile, by the name of its list.
+    `coupon` is what the message gives, if anything; `language` what it is written in.
     """
     of_shop = formats.get(shop.locale) or Format(locale=shop.locale, language=shop.locale.partition("-")[0])
     form = form or of_shop
@@ -81,6 +86,11 @@ def context(
             name: [_offer(product, shop) for product in recommend.get(name, ())[:MAX_RECOMMENDED]]
             for name in RECOMMENDATIONS
         },
+        "coupon": None
+        if coupon is None
+        else coupon_names(
+            coupon, shop=shop, trigger=run.trigger, products=products, form=form, language=language or form.language
+        ),
         "links": {"unsubscribe": links.get("unsubscribe"), "page": links.get("page")},
         FORMATS: {**formats, "": form},
     }
@@ -234,7 +244,7 @@ _PARTS: dict[type[Any], dict[str, Reader]] = {
         "text": lambda value: said(value, _TEXT),
     },
     facts.Referral: {"order_id": clean, "at": _as_it_is, **_MONEY},
-    facts.Coupon: {"code": clean, "at": _as_it_is, "order_id": clean, "expires_at": _as_it_is},
+    facts.Coupon: {"code": clean, "at": _as_it_is, "order_id": clean, "expires_at": _as_it_is, "offer": _as_it_is},
     facts.ProductChange: {
         "product_id": clean, "at": _as_it_is, "title": clean, "url": web, "image": web, "price": _as_it_is,
         "was": _as_it_is, "currency": _as_it_is, "asked": _as_it_is, "kind": _as_it_is,

@@ -43,6 +43,7 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     periods: tuple[str, str] | None = None
     patterns: dict[str, str] = {}
     lists: tuple[str, str, str] | None = None
+    percent: tuple[str, str] | None = None
 
 
 class Format(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
@@ -74,6 +75,8 @@ class Format(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     countries: dict[str, str] = {}
     lists: tuple[str, str, str] = (", ", ", ", ", ")
     """what stands between the parts of a list: in its middle, before its last, between two alone"""
+    percent: tuple[str, str] = ("", "%")
+    """what stands around a percentage"""
     regions: dict[str, Change] = {}
     """of a language alone: what its regions do otherwise"""
 
@@ -162,6 +165,15 @@ def money(value: Any, currency: str, form: Format) -> str:
         return ""
     whole, _, fraction = f"{abs(amount):f}".partition(".")
     prefix, suffix = negative if amount < 0 else positive
+    digits = _grouped(whole, form)
+    return f"{prefix}{digits}{form.decimal}{fraction}{suffix}" if fraction else f"{prefix}{digits}{suffix}"
+
+
+def percent(value: Decimal, form: Format) -> str:
+    """Return a percentage (10 is ten per cent) in the locale's way, without zeros that say nothing."""
+    whole, _, fraction = f"{value:f}".partition(".")
+    fraction = fraction.rstrip("0")
+    prefix, suffix = form.percent
     digits = _grouped(whole, form)
     return f"{prefix}{digits}{form.decimal}{fraction}{suffix}" if fraction else f"{prefix}{digits}{suffix}"
 

@@ -6,6 +6,7 @@ Publish only: imports Babel.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -112,6 +113,7 @@ def freeze(code: str) -> Format:
     """Return how this locale writes. Raises `ValueError` for a locale that CLDR does not know."""
     locale = _known(code)
     pattern = locale.currency_formats["standard"]
+    share = locale.percent_formats[None]
     marks = locale.number_symbols["latn"]
     months = locale.months["format"]
     days = locale.days["format"]
@@ -147,8 +149,13 @@ def freeze(code: str) -> Format:
         era=locale.eras["abbreviated"][1],
         patterns={**patterns, "time": time if "B" not in time and "b" not in time else _TIME},
         countries={place: text for place, text in sorted(locale.territories.items()) if len(place) == 2},  # noqa: PLR2004
+        percent=(_signed(share.prefix[0], marks), _signed(share.suffix[0], marks)),
         lists=(_between(locale, "middle"), _between(locale, "end"), _between(locale, "2")),
     )
+
+
+def _signed(affix: str, marks: Mapping[str, str]) -> str:
+    return affix.replace("%", marks["percentSign"])
 
 
 def _between(locale: Locale, part: str) -> str:

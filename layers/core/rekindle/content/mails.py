@@ -42,6 +42,8 @@ class MailTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     html: str
     text: str
     category: Category = "marketing"
+    coupon: tuple[str, ...] = ()
+    """the parts of `coupon` that it shows whatever happens: without one it cannot be sent"""
     preheader: str = ""
     """as its writer wrote it; it is part of `html` already"""
     recommend: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from rekindle.content.brand import Brand, Social
 from rekindle.content.context import OPEN, RECOMMENDATIONS, context
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Address, Item, Order, Product
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Profile, Run
 from rekindle.flow.program import Shop
 
@@ -64,6 +65,10 @@ def shape() -> dict[str, Any]:
         links={},
         formats={},
         recommend={one: [Product(id="x", updated_at=moment, title="x")] for one in RECOMMENDATIONS},
+        coupon=Coupon(
+            run="x", offer="x", shop="x", profile_id="x", message_id="x", state="made", issued_at=moment,
+            terms=Offer(name="x", kind="fixed"),
+        ),
     )  # fmt: skip
     known: dict[str, Any] = {name: _shape(value) for name, value in full.items() if not name.startswith("_")}
     for name, part in OPEN:
@@ -89,6 +94,8 @@ class Names:
 
     Afterwards `event_fields` are the parts of `event` that it uses, with their line, and `recommended` the lists of
     `recommend`. What is recommended may be shown only where `if` has looked whether there is something.
+    `coupon_fields` are the parts of `coupon` that it uses whether there is one or not; `coupon` says whether it speaks
+    of one at all.
     """
 
     def __init__(self, file: str) -> None:
@@ -98,6 +105,9 @@ class Names:
         self.problems: list[ContentError] = []
         self.event_fields: dict[str, int] = {}
         self.recommended: dict[str, int] = {}
+        self.coupon_fields: dict[str, int] = {}
+        self.coupon = False
+        self._given = 0
 
     def walk(self, tree: nodes.Template) -> None:
         """Collect what is wrong in `problems`, each unknown name once a line."""
@@ -116,18 +126,31 @@ class Names:
         elif isinstance(node, nodes.Assign):
             self._scopes[-1][_name(node.target)] = self._expression(node.node)
         elif isinstance(node, nodes.If):
-            self._expression(node.test)
+            self._asking(node.test)
             told = len(self.problems)
             self._sure.append(self._looked_at(node.test))
             # What is wrong with the condition itself was said a line ago.
             del self.problems[told:]
-            self._block(node.body)
+            self._granted(node.body, given=_is_given(node.test))
             self._sure.pop()
             self._block(list(node.elif_))
-            self._block(node.else_)
+            self._granted(node.else_, given=isinstance(node.test, nodes.Not) and _is_given(node.test.node))
         else:
             for child in node.iter_child_nodes():
                 self._expression(child)
+
+    def _asking(self, test: nodes.Node) -> Shape:
+        """Look at a condition: that it reads a part of a coupon which may not be there is what it is for."""
+        self._given += 1
+        found = self._expression(test)
+        self._given -= 1
+        return found
+
+    def _granted(self, body: list[nodes.Node], *, given: bool) -> None:
+        """Look at what stands only where there is a coupon, if `given`."""
+        self._given += given
+        self._block(body)
+        self._given -= given
 
     def _loop(self, node: nodes.For) -> None:
         found = self._expression(node.iter)
@@ -156,19 +179,41 @@ class Names:
             return self._part(node, node.node, node.attr)
         if isinstance(node, nodes.Getitem):
             return self._item(node)
+        if isinstance(node, (nodes.CondExpr, nodes.And)):
+            return self._chosen(node)
+        if isinstance(node, nodes.Or) or (isinstance(node, nodes.Filter) and node.name == "default"):
+            return self._stood_in(node)
         found = [self._expression(child) for child in node.iter_child_nodes()]
         if isinstance(node, nodes.Filter):
             first = found[0] if found else None
             if node.name in {"first", "last"}:
                 self._must_be_sure(node, first)
                 return _element(first)
-            return first if node.name in {"limit", "default"} else None
-        if isinstance(node, nodes.Or) and found and all(isinstance(one, Picks) for one in found):
+            return first if node.name == "limit" else None
+        return None
+
+    def _stood_in(self, node: nodes.Or | nodes.Filter) -> Shape:
+        """Look at `a or b` and `a | default(b)`, where something stands in for what is not there."""
+        first, *rest = node.iter_child_nodes()
+        found = [self._asking(first), *(self._expression(child) for child in rest)]
+        if isinstance(node, nodes.Filter):
+            return found[0]
+        if all(isinstance(one, Picks) for one in found):
             names = frozenset[str]().union(*(one.names for one in found if isinstance(one, Picks)))
             return Picks(names, _element(found[0]))
-        if isinstance(node, (nodes.CondExpr, nodes.And, nodes.Or)):
-            return next((one for one in found if one is not None), None)
-        return None
+        return next((one for one in found if one is not None), None)
+
+    def _chosen(self, node: nodes.CondExpr | nodes.And) -> Shape:
+        """Look at `a if test else b` and at `test and a`, where a coupon that is asked for is there."""
+        test, then = (node.test, node.expr1) if isinstance(node, nodes.CondExpr) else (node.left, node.right)
+        first = self._asking(test)
+        given = _is_given(test)
+        self._given += given
+        found = [first, self._expression(then)] if isinstance(node, nodes.And) else [self._expression(then)]
+        self._given -= given
+        if isinstance(node, nodes.CondExpr) and node.expr2 is not None:
+            found.append(self._expression(node.expr2))
+        return next((one for one in found if one is not None), None)
 
     # --- lists that may be empty
 
@@ -180,7 +225,7 @@ class Names:
             return [*self._looked_at(test.left), *self._looked_at(test.right)]
         if isinstance(test, nodes.Or):
             return [one | two for one in self._looked_at(test.left) for two in self._looked_at(test.right)]
-        found = self._expression(test)
+        found = self._asking(test)
         if isinstance(found, Picks):
             return [found.names]
         return [names for child in test.iter_child_nodes() for names in self._looked_at(child)]
@@ -195,6 +240,8 @@ class Names:
             self._problem(node, said, hint)
 
     def _named(self, node: nodes.Name) -> Shape:
+        if node.name == "coupon":
+            self.coupon = True
         for scope in reversed(self._scopes):
             if node.name in scope:
                 return scope[node.name]
@@ -227,6 +274,8 @@ class Names:
             self.event_fields.setdefault(key, node.lineno)
         if isinstance(of, nodes.Name) and of.name == "recommend" and base is self._scopes[0]["recommend"]:
             self.recommended.setdefault(key, node.lineno)
+        if not self._given and isinstance(of, nodes.Name) and of.name == "coupon" and base is self._scopes[0]["coupon"]:
+            self.coupon_fields.setdefault(key, node.lineno)
         found: Shape = base[key]
         return found
 
@@ -237,6 +286,31 @@ class Names:
 
 def _name(node: nodes.Node) -> str:
     return node.name if isinstance(node, nodes.Name) else ""
+
+
+_NEGATIVE = frozenset({"ne", "notin"})
+
+
+def _compared(test: nodes.Compare) -> list[nodes.Expr]:
+    return [operand.expr for operand in test.ops]
+
+
+def _is_given(test: nodes.Node) -> bool:
+    """Whether this is true only where there is a coupon."""
+    match test:
+        case nodes.Name(name="coupon"):
+            return True
+        case nodes.Getattr(node=nodes.Name(name="coupon")):
+            return True
+        case nodes.And():
+            return _is_given(test.left) or _is_given(test.right)
+        case nodes.Compare():
+            # Nothing is like something, above or below it, or among things that are named.
+            named = all(isinstance(one, (nodes.Const, nodes.Tuple, nodes.List)) for one in _compared(test))
+            some = not any(isinstance(one, nodes.Const) and not one.value for one in _compared(test))
+            return _is_given(test.expr) and named and some and all(one.op not in _NEGATIVE for one in test.ops)
+        case _:
+            return False
 
 
 def _said(node: nodes.Node) -> str:

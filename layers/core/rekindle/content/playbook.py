@@ -8,8 +8,10 @@ from typing import Any, NotRequired, Protocol, TypedDict, TypeVar, Unpack
 import msgspec
 from msgspec import Struct
 
+from rekindle.content import languages
 from rekindle.content.brand import Brand
 from rekindle.content.context import context
+from rekindle.content.coupons import OF_CODES
 from rekindle.content.formats import Format, form_for
 from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
@@ -21,6 +23,7 @@ from rekindle.content.tracker import TRACKER, Tracker
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
 from rekindle.domain.ids import digest
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Profile, Run
 from rekindle.flow.program import Flow, Manners, Playbook, Segment, Shop
 
@@ -40,7 +43,8 @@ L = TypeVar("L", bound=_Written)
 class _About(TypedDict):
     """What a message is about: `products` are what the catalogue has for `context.product_ids(run)`.
 
-    `links` are `unsubscribe` and `page`. `recommend` is what there is to recommend, by the name of its list.
+    `links` are `unsubscribe` and `page`. `recommend` is what there is to recommend, by the name of its list; `coupon`
+    what the message gives.
     """
 
     profile: Profile
@@ -48,6 +52,7 @@ class _About(TypedDict):
     products: Mapping[str, Product]
     links: Mapping[str, str]
     recommend: NotRequired[Mapping[str, Sequence[Product]]]
+    coupon: NotRequired[Coupon | None]
 
 
 class Telling(_About):
@@ -91,13 +96,14 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the mail `name` for this profile and run, in their language. `clock` is monotonic, in seconds.
 
         `to_shop`: the shop's own people read it. With a `tracker`, links count their clicks and a picture who opens the
-        mail; the tracker then knows where they lead. Raises `ContentError` for an unknown template or shop, and where
-        `render` does.
+        mail; the tracker then knows where they lead. Raises `ContentError` for an unknown template or shop, where a
+        coupon is missing that the mail shows, and where `render` does.
         """
         readers = self.readers(telling["profile"], to_shop=to_shop)
         template = self.spoken(name, *readers)
         if template is None:
             raise ContentError(f"the playbook {self.hash} has no mail for this", file=name)
+        _check_coupon(template.coupon, telling.get("coupon"), name)
         return render(template, self._names(template.locale, readers, **telling), clock)
 
     def text(self, name: str, *, clock: Callable[[], float] | None = None, **telling: Unpack[Telling]) -> str:
@@ -106,6 +112,7 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         template = self.spoken_text(name, *readers)
         if template is None:
             raise ContentError(f"the playbook {self.hash} has no text message for this", file=name)
+        _check_coupon(template.coupon, telling.get("coupon"), name)
         return render_sms(template, self._names(template.locale, readers, **telling), clock)
 
     def _names(
@@ -115,7 +122,9 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         if shop is None:
             raise ContentError(f"the playbook {self.hash} has no shop for this", file=about["profile"].shop)
         form = form_for(self.formats, locale, *readers)
-        names = context(shop=shop, brand=self.brand, formats=self.formats, form=form, **about)
+        names = context(
+            shop=shop, brand=self.brand, formats=self.formats, form=form, language=languages.base(locale), **about
+        )
         return names if tracker is None else names | {TRACKER: tracker, PIXEL: tracker.pixel}
 
     def readers(self, profile: Profile, *, to_shop: bool = False) -> tuple[str, ...]:
@@ -123,6 +132,12 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         shop = self.shops.get(profile.shop)
         wanted = (None if to_shop else profile.person.locale, shop.locale if shop is not None else None)
         return tuple(locale for locale in wanted if locale)
+
+
+def _check_coupon(shown: Sequence[str], coupon: Coupon | None, name: str) -> None:
+    """Raise `ContentError` where a message shows more of a coupon than it is given: none goes without its code."""
+    if shown and (coupon is None or not (coupon.offer or OF_CODES.issuperset(shown))):
+        raise ContentError("the message shows a coupon, and is given none", file=name)
 
 
 def _spoken(template: L | None, others: Mapping[str, L] | None, readers: Sequence[str | None]) -> L | None:
@@ -141,6 +156,11 @@ def decode_mails(raw: bytes) -> Mails:
     return _mails.decode(raw)
 
 
+def pool_file(pool: str) -> str:
+    """Return where the codes of a pool stand, by their digest: the same however many sets have them."""
+    return f"pools/{pool}.json"
+
+
 class PublishedSet(Struct, frozen=True, kw_only=True):
     """A valid set of content under its hash, the three ways that it is read."""
 
@@ -148,6 +168,8 @@ class PublishedSet(Struct, frozen=True, kw_only=True):
     playbook: Playbook
     mails: Mails
     pages: PageSettings
+    pools: dict[str, tuple[str, ...]] = {}
+    """digest → the codes of a pool"""
 
     def files(self) -> dict[str, bytes]:
         """Return key → content of every file that must stand before the pointer may name this set."""
@@ -159,6 +181,7 @@ class PublishedSet(Struct, frozen=True, kw_only=True):
             f"{where}/mails.json": _encoder.encode(self.mails),
             f"{where}/pages.json": _encoder.encode(self.pages),
             f"{where}/site.json": _encoder.encode({name: site_of(shop) for name, shop in self.playbook.shops.items()}),
+            **{pool_file(pool): _encoder.encode(codes) for pool, codes in self.pools.items()},
         }
 
 
@@ -176,6 +199,8 @@ def published_set(
     translations: Mapping[str, Mapping[str, MailTemplate]] | None = None,
     topics: Sequence[Topic] = (),
     spoken_names: Mapping[str, str] | None = None,
+    offers: Mapping[str, Offer] | None = None,
+    pools: Mapping[str, tuple[str, ...]] | None = None,
 ) -> PublishedSet:
     """Return the set under the hash of all that it holds: equal content, equal hash, in any order.
 
@@ -183,6 +208,7 @@ def published_set(
     """
     all_flows, all_shops, all_templates = _sorted(flows), _sorted(shops), _sorted(templates)
     all_segments, all_sms, all_push = _sorted(segments or {}), _sorted(sms or {}), _sorted(push or {})
+    all_offers = _sorted(offers or {})
     spoken = {name: _sorted(others) for name, others in _sorted(translations or {}).items() if others}
     all_topics, names = tuple(topics), _sorted(spoken_names or {})
     parts = (
@@ -198,11 +224,15 @@ def published_set(
         spoken,
         all_topics,
         names,
+        all_offers,
     )
     whole = digest("playbook", *(_encoder.encode(part) for part in parts))
     return PublishedSet(
         hash=whole,
-        playbook=Playbook(hash=whole, flows=all_flows, segments=all_segments, manners=manners, shops=all_shops),
+        playbook=Playbook(
+            hash=whole, flows=all_flows, segments=all_segments, manners=manners, shops=all_shops, offers=all_offers
+        ),
+        pools=dict(pools or {}),
         mails=Mails(
             hash=whole,
             templates=all_templates,

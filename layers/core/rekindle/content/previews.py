@@ -21,13 +21,16 @@ from rekindle.content import languages
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
 from rekindle.content.mails import MailTemplate, Rendered
+from rekindle.content.offers import parse_offer
 from rekindle.content.playbook import Mails
-from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, parse_sample
+from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, parse_sample, sample_of
 from rekindle.content.sources import parse_brand, parse_shop
 from rekindle.content.validate import formats_for, sample_file
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Profile, Run
+from rekindle.flow.definition import read_flow
 from rekindle.flow.program import Shop
 
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/")
@@ -50,6 +53,8 @@ class Drafts(Struct, frozen=True, kw_only=True):
     mails: Mails
     files: dict[str, str]
     problems: tuple[ContentError, ...] = ()
+    offers: dict[str, Offer] = {}
+    """mail → what a flow gives with it, of those that show a coupon at all: a made-up one where no flow gives any"""
 
     def locales_of(self, name: str) -> tuple[str, ...]:
         """Return the languages that this mail is written in, in order."""
@@ -60,6 +65,13 @@ class Drafts(Struct, frozen=True, kw_only=True):
         """Return the sample of a mail in a language. Raises `ContentError`; without a sample, everything is missing."""
         path = sample_file(self.files, name, locale)
         return parse_sample(self.files[path], path) if path is not None else Sample()
+
+    def coupon(self, name: str, sample: Sample, shop: Shop) -> Coupon | None:
+        """Return the coupon to show: as a flow gives it, else the sample's; `None` where the mail speaks of none."""
+        if name not in self.offers:
+            return None
+        offer = self.offers[name]
+        return sample_of(offer, shop) if offer.name else sample.given(shop)
 
     def shop(self, wanted: str | None) -> Shop:
         """Return this shop; the folder's first when none is named, one that is made up where it has none.
@@ -110,7 +122,7 @@ def drafts(files: Mapping[str, bytes], names: Iterable[str]) -> Drafts:
     problems: list[ContentError] = []
     texts: dict[str, str] = {}
     for path, raw in files.items():
-        if path.startswith("emails/") or path == "brand.yaml" or _SHOP.match(path):
+        if path.startswith(("emails/", "flows/", "offers/")) or path == "brand.yaml" or _SHOP.match(path):
             try:
                 texts[path] = raw.decode("utf-8-sig").replace("\r\n", "\n")
             except UnicodeDecodeError:
@@ -142,7 +154,30 @@ def drafts(files: Mapping[str, bytes], names: Iterable[str]) -> Drafts:
         shops=shops,
         formats=formats_for(compiled, shops or {SAMPLE_SHOP.id: SAMPLE_SHOP}),
     )
-    return Drafts(mails=mails, files=texts, problems=tuple(problems))
+    showing = [name for name, mail in compiled.items() if mail.coupon]
+    offers = _offers(texts) if showing else {}
+    return Drafts(
+        mails=mails,
+        files=texts,
+        problems=tuple(problems),
+        offers={name: offers.get(name, Offer(name="", kind="unique")) for name in showing},
+    )
+
+
+def _offers(texts: Mapping[str, str]) -> dict[str, Offer]:
+    """Return mail → the offer that the first flow gives with it. Nothing is told of what is wrong with either."""
+    known: dict[str, Offer] = {}
+    for path, text in texts.items():
+        if path.startswith("offers/") and path.endswith(".yaml"):
+            offer, _ = parse_offer(text, file=path)
+            known |= {offer.name: offer} if offer is not None else {}
+    found: dict[str, Offer] = {}
+    for path, text in sorted(texts.items()):
+        if path.startswith("flows/") and path.endswith(".yaml"):
+            for use in read_flow(text, file=path).uses:
+                if use.what == "email" and use.gives in known:
+                    found.setdefault(use.name, known[use.gives])
+    return found
 
 
 def preview(
@@ -155,6 +190,7 @@ def preview(
     run: Run,
     products: Mapping[str, Product],
     recommend: Mapping[str, Sequence[Product]] = {},
+    coupon: Coupon | None = None,
 ) -> Preview:
     """Return the mail in this language for this person; dates and prices as their region has them, if it speaks it.
 
@@ -171,7 +207,9 @@ def preview(
 
     def built(one: MailTemplate) -> Rendered:
         alone = msgspec.structs.replace(mails, templates={name: one}, translations={})
-        return alone.build(name, profile=profile, run=run, products=products, links=LINKS, recommend=recommend)
+        return alone.build(
+            name, profile=profile, run=run, products=products, links=LINKS, recommend=recommend, coupon=coupon
+        )
 
     # An inbox shows what stands behind the subject as it shows that: on one line.
     peek = msgspec.structs.replace(template, subject=template.preheader, html="", text="")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rekindle.content.context import RECOMMENDATIONS
 from rekindle.content.mails import Rendered
 from rekindle.content.playbook import Mails
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Fact, Person, Product
+from rekindle.domain.offers import Coupon, Gift, Offer, expiry
 from rekindle.domain.profile import Profile, Run, Trait, TraitValue
 from rekindle.flow.program import Shop
 
@@ -35,6 +39,7 @@ SAMPLE_SHOP = Shop(
     zone="Europe/London",
 )
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+_END = datetime(2026, 1, 4, 12, tzinfo=UTC)
 _WHERE = re.compile(r"\(byte (\d+)\)")
 
 
@@ -59,6 +64,18 @@ class SampleRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     codes: dict[str, str] = {}
 
 
+class SampleCoupon(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the sample gets: exactly one of the four worths. `gift` is what it is called, money of any currency."""
+
+    code: str = "TEA-7K3MQ2XBTD"
+    percent: Decimal | None = None
+    amount: dict[str, Decimal] = {}
+    free_shipping: bool = False
+    gift: str = ""
+    minimum: dict[str, Decimal] = {}
+    expires_at: datetime | None = _END
+
+
 class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands in `sample.json`: `event` is a fact by its `type` (`basket`, `order`, `view` …).
 
@@ -70,19 +87,43 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run: SampleRun = SampleRun()
     products: dict[str, Product] = {}
     recommend: dict[str, tuple[str, ...]] = {}
+    coupon: SampleCoupon = SampleCoupon(percent=Decimal(10))
     name: str = "sample"
 
-    def build(self, template: str, shop: Shop, mails: Mails, locale: str | None = None) -> Rendered:
+    def build(
+        self, template: str, shop: Shop, mails: Mails, locale: str | None = None, coupon: Coupon | None = None
+    ) -> Rendered:
         """Return the mail for this sample, in the sample's own locale or another one. Raises `ContentError`."""
         profile, run = self.person(shop, locale), self.trip(mails.hash)
         return mails.build(
-            template, profile=profile, run=run, products=self.products, links=LINKS, recommend=self.recommended()
+            template,
+            profile=profile,
+            run=run,
+            products=self.products,
+            links=LINKS,
+            recommend=self.recommended(),
+            coupon=coupon,
         )
 
     def recommended(self) -> dict[str, list[Product]]:
         """Return what there is to recommend, by the name of its list."""
         known = self.products
         return {name: [known[one] for one in ids if one in known] for name, ids in self.recommend.items()}
+
+    def given(self, shop: Shop) -> Coupon:
+        """Return the sample's coupon."""
+        said = self.coupon
+        gift = Gift(product="1", title={"": said.gift}) if said.gift else None
+        terms = Offer(
+            name="sample",
+            kind="unique",
+            percent=said.percent,
+            amount=said.amount and {shop.currency: next(iter(said.amount.values()))},
+            free_shipping=said.free_shipping,
+            gift=gift,
+            minimum=said.minimum and {shop.currency: next(iter(said.minimum.values()))},
+        )
+        return _coupon(terms, shop, said.code, said.expires_at)
 
     def person(self, shop: Shop, locale: str | None = None) -> Profile:
         """Return the sample's customer, who reads this locale or their own."""
@@ -116,6 +157,36 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             event_type=self.run.event,
             codes=self.run.codes,
         )
+
+
+def sample_of(offer: Offer, shop: Shop) -> Coupon:
+    """Return a coupon of this offer, as somebody in the shop's own zone gets it."""
+    code = offer.code or "-".join(filter(None, (offer.prefix, "7K3MQ2XBTD")))
+    where = ZoneInfo(shop.zone)
+    # From a day on which an offer that ends on a fixed one has not ended yet.
+    issued = min(_MOMENT, datetime.fromisoformat(offer.until).replace(tzinfo=UTC)) if offer.until else _MOMENT
+    return _coupon(offer, shop, code, expiry(offer, issued, where, where))
+
+
+def sample_code(code: str, shop: Shop) -> Coupon:
+    """Return what a step's own `code` gives."""
+    return replace(_coupon(Offer(name="", kind="fixed", life=0), shop, code, None), offer="")
+
+
+def _coupon(terms: Offer, shop: Shop, code: str, expires_at: datetime | None) -> Coupon:
+    return Coupon(
+        run="sample",
+        offer=terms.name,
+        shop=shop.id,
+        profile_id="sample",
+        message_id="sample",
+        state="made",
+        terms=terms,
+        issued_at=_MOMENT,
+        expires_at=expires_at,
+        zone=shop.zone,
+        code=code,
+    )
 
 
 def parse_sample(text: str, file: str) -> Sample:

@@ -8,8 +8,10 @@ no blocks that collect output, so a template can grow only through its loops, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, nodes, pass_context
 from jinja2.environment import Template
@@ -173,8 +175,14 @@ def _money(context: Context, value: Any, currency: Any = None, locale: Any = Non
 
 @pass_context
 def _date(context: Context, value: Any, style: str = "long", zone: Any = None, locale: Any = None) -> str:
-    where = zone if isinstance(zone, str) else _known(context, "shop", "zone")
+    where = zone if isinstance(zone, str) else _own_zone(value) or _known(context, "shop", "zone")
     return formats.day(value, style, where or "UTC", _form(context, locale))
+
+
+def _own_zone(value: Any) -> str | None:
+    """Return the zone that a moment is meant in; all but those that say so are in UTC, and shown in the shop's."""
+    zone = value.tzinfo if isinstance(value, datetime) else None
+    return zone.key if isinstance(zone, ZoneInfo) and zone.key != "UTC" else None
 
 
 @pass_context

@@ -134,17 +134,19 @@ T = TypeVar("T")
 _CHANNELS = ("email", "sms", "push", "audience")
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """What every part of such a file has in common: a name that is not known is an error."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Sender(_Model):
+class _Sender(Model):
     name: Line = Field(description="Who mails come from.")
     email: Email = Field(description="An address of a domain that is verified in SES.")
     reply_to: Email | None = Field(None, description="Where answers go.")
 
 
-class _Sms(_Model):
+class _Sms(Model):
     sender: Annotated[str, AfterValidator(_origin)] = Field(
         description="Who texts come from: a number, pool or sender id of AWS End User Messaging.",
         examples=["+447700900000", "pool-0a1b2c3d4e5f"],
@@ -154,7 +156,7 @@ class _Sms(_Model):
     )
 
 
-class _Site(_Model):
+class _Site(Model):
     consent: Literal["platform", "explicit", "assumed"] = Field(
         "platform",
         description="Who says that a visitor agrees: Shopify's or WordPress's consent tools; your own page, with "
@@ -162,7 +164,7 @@ class _Site(_Model):
     )
 
 
-class ShopFile(_Model):
+class ShopFile(Model):
     """A shop: who it is, how it writes, what it is connected to, and which flows are on. Its id is the file's name."""
 
     model_config = ConfigDict(title="Shop")
@@ -191,6 +193,7 @@ class ShopFile(_Model):
     )
     site: _Site = Field(_Site(consent="platform"), description="How the script on the shop's own site behaves.")
     flows: dict[str, Switch] = Field({}, description="Flow → on or off here, whatever its own file says.")
+    offers: dict[str, Switch] = Field({}, description="Offer → given here or not, whatever its own file says.")
     notify: Email | None = Field(None, description="Where notify steps write to.")
     shipping_days: Annotated[int, Field(ge=0, le=60)] = Field(5, description="How many days a parcel takes.")
     values: dict[ValueName, str | int | float | bool | list[str]] = Field(
@@ -202,7 +205,7 @@ class ShopFile(_Model):
     sms: _Sms | None = Field(None, description="How text messages go out: needed once sms is among the channels.")
 
 
-class _Palette(_Model):
+class _Palette(Model):
     background: Color | None = None
     surface: Color | None = None
     text: Color | None = None
@@ -212,27 +215,27 @@ class _Palette(_Model):
     on_accent: Color | None = None
 
 
-class _Button(_Model):
+class _Button(Model):
     radius: Annotated[int, Field(ge=0, le=40)] = 8
 
 
-class _Logo(_Model):
+class _Logo(Model):
     url: Web
     width: Annotated[int, Field(ge=40, le=400)] = 140
 
 
-class _Social(_Model):
+class _Social(Model):
     name: Line
     url: Web
 
 
-class _Contact(_Model):
+class _Contact(Model):
     email: Email | None = None
     phone: Line | None = None
     url: Web | None = None
 
 
-class _BrandFile(_Model):
+class _BrandFile(Model):
     colors: _Palette = _Palette()
     dark: _Palette = _Palette()
     font: Font = Brand().font
@@ -247,7 +250,7 @@ class _BrandFile(_Model):
 def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError, ...]]:
     """Return the shop of `shops/<id>.yaml`, or what is wrong with it."""
     name = file.rpartition("/")[2].rpartition(".")[0]
-    found, problems, positions = _read(ShopFile, text, file)
+    found, problems, positions = shaped(ShopFile, text, file)
     if not _ID.match(name):
         hint = "a shop's id is lower-case letters, digits and hyphens: rename the file"
         problems = (*problems, ContentError(f"“{name}” cannot be a shop's id", file=file, line=1, hint=hint))
@@ -273,6 +276,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         domains=tuple(dict.fromkeys(found.domains)),
         site_consent=found.site.consent,
         flows=dict(sorted(found.flows.items())),
+        offers=dict(sorted(found.offers.items())),
         notify=found.notify,
         shipping_days=found.shipping_days,
         values={key: tuple(value) if isinstance(value, list) else value for key, value in sorted(found.values.items())},
@@ -299,10 +303,14 @@ def _unconnected(found: ShopFile, positions: Positions, file: str) -> tuple[Cont
 
 
 class Text(NamedTuple, Generic[T]):
-    """A short text as it is published, and the parts of `event` that it uses → file and line of their first use."""
+    """A short text as it is published, and what it uses → file and line of the first use.
+
+    That is the parts of `event`, and the parts of `coupon` that it shows whether there is one or not.
+    """
 
     template: T
     event_fields: dict[str, tuple[str, int]]
+    coupon_fields: dict[str, tuple[str, int]]
 
 
 def parse_sms(text: str, *, file: str) -> tuple[Text[SmsTemplate] | None, tuple[ContentError, ...]]:
@@ -317,10 +325,11 @@ def parse_sms(text: str, *, file: str) -> tuple[Text[SmsTemplate] | None, tuple[
         checked.look(text, 0)
     if checked.problems:
         return None, tuple(checked.problems)
-    return Text(SmsTemplate(name=_stem(file), text=said), checked.event_fields), ()
+    template = SmsTemplate(name=_stem(file), text=said, coupon=tuple(sorted(checked.coupon_fields)))
+    return Text(template, checked.event_fields, checked.coupon_fields), ()
 
 
-class PushFile(_Model):
+class PushFile(Model):
     """A push message. Its name is the file's."""
 
     model_config = ConfigDict(title="Push message")
@@ -333,7 +342,7 @@ class PushFile(_Model):
 
 def parse_push(text: str, *, file: str) -> tuple[Text[PushTemplate] | None, tuple[ContentError, ...]]:
     """Return the push message of `push/<name>.yaml`, or what is wrong with it."""
-    found, problems, positions = _read(PushFile, text, file)
+    found, problems, positions = shaped(PushFile, text, file)
     if found is None:
         return None, problems
     checked = _Checked(file)
@@ -344,8 +353,15 @@ def parse_push(text: str, *, file: str) -> tuple[Text[PushTemplate] | None, tupl
             checked.problem(f"{part}: this is no address on the web", positions.line((part,)), "write it with https://")
     if checked.problems:
         return None, tuple(checked.problems)
-    template = PushTemplate(name=_stem(file), title=found.title, body=found.body, url=found.url, image=found.image)
-    return Text(template, checked.event_fields), ()
+    template = PushTemplate(
+        name=_stem(file),
+        title=found.title,
+        body=found.body,
+        url=found.url,
+        image=found.image,
+        coupon=tuple(sorted(checked.coupon_fields)),
+    )
+    return Text(template, checked.event_fields, checked.coupon_fields), ()
 
 
 class _Checked:
@@ -355,6 +371,7 @@ class _Checked:
         self._file = file
         self.problems: list[ContentError] = []
         self.event_fields: dict[str, tuple[str, int]] = {}
+        self.coupon_fields: dict[str, tuple[str, int]] = {}
 
     def problem(self, message: str, line: int, hint: str) -> None:
         self.problems.append(ContentError(message, file=self._file, line=line, hint=hint))
@@ -375,6 +392,8 @@ class _Checked:
             self.event_fields.setdefault(used, (self._file, line or at))
         for used, at in names.recommended.items():
             self.problem(f"recommend.{used} is for mails alone", line or at, "leave it out of short messages")
+        for used, at in names.coupon_fields.items():
+            self.coupon_fields.setdefault(used, (self._file, line or at))
 
 
 def _stem(file: str) -> str:
@@ -383,7 +402,7 @@ def _stem(file: str) -> str:
 
 def parse_brand(text: str, *, file: str) -> tuple[Brand | None, tuple[ContentError, ...]]:
     """Return the brand of `brand.yaml`, or what is wrong with it. What it leaves out keeps its default."""
-    found, problems, positions = _read(_BrandFile, text, file)
+    found, problems, positions = shaped(_BrandFile, text, file)
     if found is None:
         return None, problems
     light, dark = _palette(LIGHT, found.colors), _palette(DARK, found.dark)
@@ -406,7 +425,8 @@ def parse_brand(text: str, *, file: str) -> tuple[Brand | None, tuple[ContentErr
     ), ()
 
 
-def _read(model: type[M], text: str, file: str) -> tuple[M | None, tuple[ContentError, ...], Positions]:
+def shaped(model: type[M], text: str, file: str) -> tuple[M | None, tuple[ContentError, ...], Positions]:
+    """Return what a YAML file says in the model's shape, or what is wrong with it; and where everything stands."""
     try:
         data, positions = load(text, file)
     except ContentError as error:

@@ -53,6 +53,8 @@ class SmsTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     locale: str = ""
     """the language that it is written in; empty where nobody said"""
+    coupon: tuple[str, ...] = ()
+    """the parts of `coupon` that it shows whatever happens: without one it cannot be sent"""
 
 
 class PushTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,6 +67,8 @@ class PushTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     image: str = ""
     locale: str = ""
     """the language that it is written in; empty where nobody said"""
+    coupon: tuple[str, ...] = ()
+    """the same as of a text message"""
 
 
 class Length(Struct, frozen=True):

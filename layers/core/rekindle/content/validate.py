@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from html.parser import HTMLParser
@@ -18,12 +19,24 @@ from rekindle.content import languages, locales
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
 from rekindle.content.context import ALWAYS, EVENT_FIELDS, clean
+from rekindle.content.coupons import OF_CODES, can_say
 from rekindle.content.formats import Format
 from rekindle.content.mails import MailTemplate, Rendered
+from rekindle.content.offers import parse_codes, parse_offer, pool_of
 from rekindle.content.playbook import Mails, PublishedSet, published_set
-from rekindle.content.samples import NAMELESS, SAMPLE_SHOP, UNSUBSCRIBE, Sample, bare, parse_sample
+from rekindle.content.samples import (
+    NAMELESS,
+    SAMPLE_SHOP,
+    UNSUBSCRIBE,
+    Sample,
+    bare,
+    parse_sample,
+    sample_code,
+    sample_of,
+)
 from rekindle.content.sources import Text, parse_brand, parse_push, parse_shop, parse_sms
 from rekindle.domain.errors import ContentError
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.compile import Use, event_kinds, event_types
 from rekindle.flow.definition import Reading, parse_manners, parse_traits, read_flow, read_segment
@@ -36,6 +49,8 @@ CLIPPED = 102_000
 _FLOW = re.compile(r"flows/([^/]+)\.yaml\Z")
 _SEGMENT = re.compile(r"segments/([^/]+)\.yaml\Z")
 _SHOP = re.compile(r"shops/([^/]+)\.yaml\Z")
+_OFFER = re.compile(r"offers/([^/]+)\.yaml\Z")
+_CODES = re.compile(r"offers/([^/]+)\.(?:csv|txt)\Z")
 _SMS = re.compile(r"sms/([a-z0-9][a-z0-9-]*)\.txt\Z")
 _PUSH = re.compile(r"push/([a-z0-9][a-z0-9-]*)\.yaml\Z")
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/([^/]+)\Z")
@@ -45,7 +60,7 @@ _SHARED = re.compile(r"emails/(_[^/]*/.+\.(?:html|mjml|txt))\Z")
 _SINGLE = frozenset({"brand.yaml", "manners.yaml", "traits.yaml"})
 _READ = (
     "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/<name>/texts/<language>.yaml, "
-    "emails/_<shared>/….html, "
+    "emails/_<shared>/….html, offers/<name>.yaml, offers/<name>.csv, offers/<name>.txt, "
     "sms/<name>.txt, push/<name>.yaml, manners.yaml, traits.yaml and brand.yaml are read"
 )
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
@@ -80,12 +95,14 @@ class _Look:
         flows, flow_uses = self._programs(_FLOW, read_flow)
         segments, segment_uses = self._programs(_SEGMENT, read_segment)
         shops = self._each(_SHOP, parse_shop)
+        offers, pools = self._offers(shops)
         mails = self._mails(brand, shops)
         sms, push = self._each(_SMS, parse_sms), self._each(_PUSH, parse_push)
         self._flows_fit(flows, flow_uses, mails, {"sms": sms, "push": push})
         self._names_fit(flow_uses | segment_uses, traits, complete=self._written(_FLOW) == flows.keys())
         self._circles(segments)
         self._shops_fit(shops, flows, flow_uses, segment_uses)
+        self._coupons_fit(flows, flow_uses, shops, offers, {"email": mails, "sms": sms, "push": push})
         self._languages_fit(mails, shops, flows, flow_uses)
         formats = formats_for(mails, shops)
         found = published_set(
@@ -100,10 +117,15 @@ class _Look:
             formats=formats,
             translations={name: mail.translations for name, mail in mails.items()},
             spoken_names=names_of_languages(shops),
+            offers=offers,
+            pools=pools,
         )
-        for mail in mails.values():
+        gives: dict[str, set[str]] = {}
+        for use in (one for uses in flow_uses.values() for one in uses if one.what == "email"):
+            gives.setdefault(use.name, set()).update({use.gives, ""} if use.sometimes else {use.gives})
+        for name, mail in mails.items():
             for template in (mail.template, *mail.translations.values()):
-                self._try_out(template, found.mails)
+                self._try_out(template, found, gives.get(name, set()) if mail.coupon else {""})
         return Verdict(
             published=None if self._problems else found,
             problems=_in_order(self._problems),
@@ -113,7 +135,7 @@ class _Look:
     def _text(self, path: str, raw: bytes) -> str | None:
         if _IGNORED.match(path):
             return None
-        known = (_FLOW, _SEGMENT, _SHOP, _MAIL, _LOCAL, _WORDS, _SHARED, _SMS, _PUSH)
+        known = (_FLOW, _SEGMENT, _SHOP, _OFFER, _CODES, _MAIL, _LOCAL, _WORDS, _SHARED, _SMS, _PUSH)
         if path not in _SINGLE and not any(one.match(path) for one in known):
             self._problem("nothing reads this file", path, None, _READ)
             return None
@@ -301,6 +323,11 @@ class _Look:
                 if name not in written:
                     hint = _near(name, written) or f"there are {', '.join(sorted(written)) or 'no flows'}"
                     self._problem(f"there is no flow '{name}'", file, self._line_of(file, name), hint)
+            there_are = self._written(_OFFER)
+            for name in shop.offers:
+                if name not in there_are:
+                    hint = _near(name, there_are) or f"there are {', '.join(sorted(there_are)) or 'no offers'}"
+                    self._problem(f"there is no offer '{name}'", file, self._line_of(file, name), hint)
         for file, found in everywhere.items():
             self._values_fit(file, found, shops.values())
         for name, flow in flows.items():
@@ -344,9 +371,132 @@ class _Look:
                 return number
         return None
 
+    # --- offers -------------------------------------------------------------------------------------------------
+
+    def _offers(self, shops: Mapping[str, Shop]) -> tuple[dict[str, Offer], dict[str, tuple[str, ...]]]:
+        """Return the offers, and the codes of their pools by digest."""
+        offers = self._each(_OFFER, parse_offer)
+        files: dict[str, str] = {}
+        pools: dict[str, tuple[str, ...]] = {}
+        for path in sorted({*self._texts, *self._unread}):
+            if (named := _CODES.match(path)) is None:
+                continue
+            name = named.group(1)
+            if name in files:
+                hint = "put all of them into one file"
+                self._problem(f"{files[name]} holds codes of this offer already", path, None, hint)
+                continue
+            files[name] = path
+            codes = self._codes(path, name, offers)
+            if codes is not None:
+                pool = pool_of(codes)
+                pools[pool] = codes
+                offers[name] = msgspec.structs.replace(offers[name], pool=pool, size=len(codes))
+        for name, offer in offers.items():
+            self._offer_fits(offer, f"offers/{name}.yaml", shops, has_codes=name in files)
+        return offers, pools
+
+    def _codes(self, path: str, name: str, offers: Mapping[str, Offer]) -> tuple[str, ...] | None:
+        """Return the codes of a file, where they are right and its offer gives them."""
+        if name not in self._written(_OFFER):
+            hint = f"add offers/{name}.yaml, with kind: pool, or rename the file"
+            self._problem(f"there is no offer '{name}' that gives these codes", path, None, hint)
+        elif name in offers and offers[name].kind != "pool":
+            hint = f"write kind: pool in offers/{name}.yaml, or remove the codes"
+            self._problem(f"the offer '{name}' is {offers[name].kind} and gives none of these", path, None, hint)
+        codes, problems = parse_codes(self._texts[path], file=path) if path in self._texts else (None, ())
+        self._problems.extend(problems)
+        return codes if name in offers and offers[name].kind == "pool" else None
+
+    def _offer_fits(self, offer: Offer, file: str, shops: Mapping[str, Shop], *, has_codes: bool) -> None:
+        if offer.kind == "pool" and not has_codes:
+            hint = f"add offers/{offer.name}.csv or .txt, one code a line"
+            self._problem("the offer's codes are missing", file, self._line_of(file, "kind"), hint)
+        if offer.shop and offer.shop not in self._written(_SHOP):
+            hint = _near(offer.shop, self._written(_SHOP)) or "write the id of a shop: its file's name"
+            self._problem(f"there is no shop '{offer.shop}'", file, self._line_of(file, "shop"), hint)
+        if offer.kind == "pool" and not offer.shop and len(shops) > 1:
+            hint = f"add a line shop: with one of {', '.join(sorted(shops))}"
+            self._problem("which shop takes these codes?", file, self._line_of(file, "kind"), hint)
+
+    def _coupons_fit(
+        self,
+        flows: Mapping[str, Flow],
+        uses: Mapping[str, tuple[Use, ...]],
+        shops: Mapping[str, Shop],
+        offers: Mapping[str, Offer],
+        shown: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Whatever shows a coupon is given one, and what is given is worth something where it is given."""
+        written = self._written(_OFFER)
+        for name, flow in flows.items():
+            file = f"flows/{name}.yaml"
+            on = [shop for shop in shops.values() if shop.flows.get(name, flow.enabled)]
+            for use in uses[file]:
+                if use.what == "offer" and use.name not in written:
+                    hint = _near(use.name, written) or f"add offers/{use.name}.yaml, or correct the name"
+                    self._problem(f"there is no offer '{use.name}'", file, use.line, hint)
+                elif use.what == "offer" and use.name in offers:
+                    for shop in on:
+                        self._worth_fits(offers[use.name], shop)
+                said: CompiledMail | Text[Any] | None = shown.get(
+                    "email" if use.what == "notify" else use.what, {}
+                ).get(use.name)
+                if said is not None and said.coupon_fields:
+                    self._shown_fits(said.coupon_fields, use, file, on, offers)
+
+    def _worth_fits(self, offer: Offer, shop: Shop) -> None:
+        if not is_given(offer, shop):
+            return
+        file = f"offers/{offer.name}.yaml"
+        gift = offer.gift.worth if offer.gift is not None else {}
+        bare_gift = offer.gift is not None and offer.kind == "unique" and shop.platform == "shopify"
+        for word, money, needed in (
+            ("amount", offer.amount, bool(offer.amount)),
+            ("minimum", offer.minimum, bool(offer.minimum)),
+            ("worth", gift, bare_gift or bool(gift)),
+        ):
+            if needed and shop.currency not in money:
+                said = f"the shop '{shop.id}' gives this, and no {word} is said in its currency, {shop.currency}"
+                line = self._line_of(file, word) or self._line_of(file, "gift")
+                self._problem(said, file, line, f"add {shop.currency} under {word}:")
+        for locale in shop.languages:
+            language = languages.base(locale)
+            if not can_say(offer, language):
+                said = f"whoever reads '{language}' is told in English what this is"
+                self._warnings.append(ContentError(said, file=file, line=1, hint=f"add {language} under says:"))
+
+    def _shown_fits(
+        self,
+        fields: Mapping[str, tuple[str, int]],
+        use: Use,
+        file: str,
+        on: Iterable[Shop],
+        offers: Mapping[str, Offer],
+    ) -> None:
+        part, (where, line) = min(fields.items(), key=lambda one: (one[1], one[0]))
+        guard = f"or put {{% if coupon %}} around it in {where}:{line}"
+        what = _TEMPLATES["email" if use.what == "notify" else use.what][0]
+        shows = f"the {what} '{use.name}' shows coupon.{part}"
+        if not use.gives:
+            self._problem(f"{shows}, and this step gives none", file, use.line, f"add offer: to the step, {guard}")
+        elif use.sometimes:
+            self._problem(f"{shows}, and offer_if gives it only to some", file, use.line, f"take it out, {guard}")
+        elif use.gives == "*":
+            for more in sorted(fields.keys() - OF_CODES)[:1]:
+                said = f"the {what} '{use.name}' shows coupon.{more}, and this step gives a code alone"
+                self._problem(said, file, use.line, f"say offer: in place of code:, {guard}")
+        elif use.gives in offers:
+            off = [shop.id for shop in on if not is_given(offers[use.gives], shop)]
+            if off:
+                said = f"{shows}, and the offer '{use.gives}' is not given in {', '.join(off)}"
+                hint = f"write {use.gives}: on under offers: in shops/{off[0]}.yaml, {guard}"
+                self._problem(said, file, use.line, hint)
+
     # --- rendered with samples ----------------------------------------------------------------------------------
 
-    def _try_out(self, template: MailTemplate, mails: Mails) -> None:
+    def _try_out(self, template: MailTemplate, found: PublishedSet, gives: Iterable[str]) -> None:
+        mails = found.mails
         file = sample_file(self._texts, template.name, template.locale)
         if file is None:
             self._problem(
@@ -369,9 +519,9 @@ class _Look:
         shops = list(mails.shops.values()) or [SAMPLE_SHOP]
         for shop in shops:
             here = msgspec.structs.replace(mails, shops={shop.id: shop})
-            for one in (sample, bare(sample)):
+            for one, coupon in itertools.product((sample, bare(sample)), _given(template, sample, shop, found, gives)):
                 before = len(self._problems)
-                self._rendered(template, one, shop, here)
+                self._rendered(template, one, shop, here, coupon)
                 if len(self._problems) > before:
                     return
         self._headings_go(template, sample, shops[0], mails)
@@ -398,10 +548,12 @@ class _Look:
             file = f"emails/{template.name}/{self._body(template)}"
             self._warnings.append(ContentError(said, file=file, hint=hint))
 
-    def _rendered(self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails) -> None:
+    def _rendered(
+        self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails, coupon: Coupon | None
+    ) -> None:
         folder = f"emails/{template.name}"
         try:
-            mail = sample.build(template.name, shop, mails, template.locale)
+            mail = sample.build(template.name, shop, mails, template.locale, coupon)
         except ContentError as problem:
             # The lines of the finished mail are not those of its files: they would mislead.
             self._problem(problem.message, f"{folder}/{_file(problem.file)}", None, problem.hint)
@@ -432,6 +584,27 @@ class _Look:
 
     def _body(self, template: MailTemplate) -> str:
         return "body.mjml" if f"emails/{template.name}/body.mjml" in self._texts else "body.html"
+
+
+def is_given(offer: Offer, shop: Shop) -> bool:
+    """Whether this shop gives the offer, as `Playbook.offer` will say."""
+    return offer.shop in ("", shop.id) and shop.offers.get(offer.name, offer.enabled)
+
+
+def _given(
+    template: MailTemplate, sample: Sample, shop: Shop, found: PublishedSet, gives: Iterable[str]
+) -> list[Coupon | None]:
+    """Return every coupon with which a flow sends this mail in this shop; the sample's own where none sends it."""
+    coupons: list[Coupon | None] = []
+    for name in sorted(gives):
+        offer = found.playbook.offers.get(name)
+        if name == "*":
+            coupons.append(sample_code(sample.coupon.code, shop))
+        elif offer is not None and is_given(offer, shop):
+            coupons.append(sample_of(offer, shop))
+        elif not template.coupon:
+            coupons.append(None)
+    return coupons or [sample.given(shop), *([] if template.coupon else [None])]
 
 
 def sample_file(paths: Container[str], mail: str, locale: str) -> str | None:

@@ -269,6 +269,8 @@ class Coupon(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="coupon"
     message_id: str | None = None
     order_id: str | None = None
     expires_at: datetime | None = None
+    offer: str | None = None
+    """of which offer it is, where it is of one"""
 
 
 class ProductChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="product_change"):

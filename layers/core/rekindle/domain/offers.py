@@ -46,6 +46,8 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     kind: OfferKind
+    enabled: bool = True
+    """whether it is given where a shop's file does not say"""
     percent: Decimal | None = None
     amount: dict[str, Decimal] = {}
     free_shipping: bool = False

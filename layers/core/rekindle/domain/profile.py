@@ -33,6 +33,7 @@ _SHORT = {
     "pieces": "n",
     "products": "i",
     "kinds": "k",
+    "codes": "d",
 }
 
 
@@ -54,6 +55,8 @@ class OrderMark(Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_S
     pieces: int = 0
     products: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    """the discount codes that it used, as shops compare them"""
 
 
 class Told(Struct, frozen=True, array_like=True):
@@ -86,6 +89,16 @@ class Touch(Struct, frozen=True, array_like=True):
     marketing: bool = True
     opened: bool = False
     clicked: bool = False
+
+
+class Given(Struct, frozen=True, array_like=True):
+    """A discount code that a message gave, when, and until when it is promised to work; `offer` where it is of one."""
+
+    code: str
+    at: datetime
+    message: str
+    offer: str = ""
+    expires_at: datetime | None = None
 
 
 class ShipmentMark(Struct, frozen=True, array_like=True):
@@ -132,6 +145,10 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """those in whose message a link was clicked"""
     codes: dict[str, str] = {}
     """those that gave a coupon → its code"""
+    offers: dict[str, str] = {}
+    """those that give an offer → its name"""
+    coupons: dict[str, Given] = {}
+    """offer → what this run has got of it, once that is known"""
     redeemed: tuple[str, ...] = ()
     """those whose coupon was used in an order"""
 
@@ -152,6 +169,8 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_after: datetime
     to: Literal["person", "shop"] = "person"
     sender: str = ""
+    offer: str = ""
+    """what it gives: `send` makes no attempt before the code is there"""
     action: Literal["", "add", "remove"] = ""
     """of an audience: what is to be done"""
     quiet_from: datetime | None = None
@@ -207,6 +226,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     planned: dict[str, Planned] = {}
     touches: tuple[Touch, ...] = ()
     """oldest first"""
+    coupons: tuple[Given, ...] = ()
+    """the codes that messages gave, the newest ones, oldest first: by these an order shows what brought it"""
     looks: dict[str, int] = {}
     """the latest looks at pages (`View.look`) → how many seconds of each were told; the newest last"""
     recent: dict[str, tuple[datetime, ...]] = {}

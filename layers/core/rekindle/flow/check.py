@@ -23,7 +23,7 @@ from rekindle.domain.events import EVENT_TYPES
 from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.conditions import USAGE, called, condition, near, parse, path_of
 from rekindle.flow.program import Ask
-from rekindle.flow.view import PROFILE, RUN, SHOP, Field
+from rekindle.flow.view import COUPON, PROFILE, RUN, SHOP, Field
 
 #: What an expression is for. `rule` and `segment` are true or false; the others say what their value must be:
 #: `number` (an amount to wait), `date` (a day or a moment), `key` (what names a run), `value` (what a trait can keep).
@@ -64,6 +64,7 @@ def problems(
         roots["event"] = _event_fields(tuple(event_types))
     if in_run:
         roots["run"] = {name: _of_field(field) for name, field in RUN.items()}
+        roots["coupon"] = {name: _of_field(field) for name, field in COUPON.items()}
     checker = _Checker(roots, tuple(event_types), purpose)
     checker.whole(tree)
     for ask in compiled.asks:
@@ -193,6 +194,7 @@ _MEANT = {
 _ABSENT = {
     "event": "nothing has happened when this is looked at: read the profile, or ask with within('…', '30d') and count",
     "run": "nobody has entered the flow yet when this is looked at",
+    "coupon": "nobody has been given anything yet when this is looked at",
 }
 
 
@@ -310,7 +312,13 @@ class _Checker:
 
     def name(self, node: nodes.Name) -> Shape:
         if node.name in self.roots:
-            sample = {"profile": "profile.email", "event": "event.id", "run": "run.clicked", "shop": "shop.country"}
+            sample = {
+                "profile": "profile.email",
+                "event": "event.id",
+                "run": "run.clicked",
+                "coupon": "coupon.expires_at",
+                "shop": "shop.country",
+            }
             fields = self.roots[node.name]
             example = (
                 sample[node.name] if sample[node.name].partition(".")[2] in fields else f"{node.name}.{min(fields)}"

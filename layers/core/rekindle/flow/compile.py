@@ -50,13 +50,16 @@ class Use(Struct, frozen=True, kw_only=True):
     """Something outside its own file that a flow or segment speaks of, and where it does.
 
     `what`: a segment, a trait that is read or set, one of a shop's own values, a template of a channel (`email`, `sms`,
-    `push`), a mail to the shop (`notify`), or an ads `audience`.
+    `push`), a mail to the shop (`notify`), an `offer`, or an ads `audience`. Of a template, `gives` is the offer that
+    the step gives, `*` for a code of its own; `sometimes` says that it may go without.
     """
 
-    what: Literal["segment", "trait", "sets", "value", "email", "sms", "push", "notify", "audience"]
+    what: Literal["segment", "trait", "sets", "value", "email", "sms", "push", "notify", "offer", "audience"]
     name: str
     line: int
     category: Category = "marketing"
+    gives: str = ""
+    sometimes: bool = False
 
 
 def event_kinds(flow: program.Flow) -> frozenset[str]:
@@ -91,9 +94,9 @@ class Checker:
         """Note that something is wrong."""
         self.problems.append(ContentError(message, file=self.file, line=self.positions.line(path), hint=hint))
 
-    def use(self, what: Any, name: str, path: Path, category: Category = "marketing") -> None:
+    def use(self, what: Any, name: str, path: Path, category: Category = "marketing", **more: Any) -> None:
         """Note that something of another file is meant."""
-        self.uses.append(Use(what=what, name=name, line=self.positions.line(path), category=category))
+        self.uses.append(Use(what=what, name=name, line=self.positions.line(path), category=category, **more))
 
     def check(
         self, source: str, path: Path, types: tuple[str, ...], *, in_run: bool = True, purpose: Purpose = "rule"
@@ -373,7 +376,13 @@ class FlowCompiler(Checker):
             case lang.PushModel(push=template):
                 channel, sender = "push", None
         category = step.category or self.model.category
-        self.use(channel, template, (*path, channel), category)
+        gives = step.offer or ("*" if step.code else "")
+        sometimes = step.offer_if is not None
+        self.use(channel, template, (*path, channel), category, gives=gives, sometimes=sometimes)
+        if step.offer is not None:
+            self.use("offer", step.offer, (*path, "offer"))
+        if step.offer_if is not None:
+            self.check(step.offer_if, (*path, "offer_if"), self.types)
         return program.Send(
             id=name,
             channel=channel,
@@ -383,6 +392,8 @@ class FlowCompiler(Checker):
             sender=sender or "",
             manner=step.manners,
             code=step.code or "",
+            offer=step.offer or "",
+            offer_if=step.offer_if or "",
             next=following,
         )
 

@@ -53,7 +53,7 @@ def advance(profile: Profile, event: Event, playbook: Playbook, now: datetime) -
 def forget_planned(profile: Profile, settled: Iterable[str], now: datetime, *, unsent: Iterable[str] = ()) -> Profile:
     """Drop planned messages whose outcome is known, or which nothing can send any more (DESIGN §6).
 
-    `unsent` are those of `settled` that were never sent: they count against no cap.
+    `unsent` are those of `settled` that were never sent: they count against no cap, and gave nobody a code.
     """
     settled, unsent = frozenset(settled), frozenset(unsent)
     kept = {
@@ -64,7 +64,9 @@ def forget_planned(profile: Profile, settled: Iterable[str], now: datetime, *, u
     if len(kept) == len(profile.planned):
         return profile
     touches = tuple(touch for touch in profile.touches if touch.message not in unsent)
-    return replace(profile, planned=kept, touches=touches)
+    # What is given of an offer is known by its own event, whatever became of the message.
+    coupons = tuple(given for given in profile.coupons if given.offer or given.message not in unsent)
+    return replace(profile, planned=kept, touches=touches, coupons=coupons)
 
 
 def _take(turn: Turn) -> None:

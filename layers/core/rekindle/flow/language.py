@@ -560,9 +560,21 @@ class _Send(_Step):
     manners: Literal["skip", "wait"] | None = Field(
         None, description="What to do when manners forbid it now: skip it, or wait until they allow it."
     )
-    code: Annotated[str, Field(pattern=r"^\S{1,64}$")] | None = Field(
-        None, description="A coupon code that it gives, for run.redeemed."
+    offer: Name | None = Field(None, description="What it gives: the name of a file under offers/, for coupon.…")
+    offer_if: Condition | None = Field(
+        None, description="Give it only where this is true; elsewhere the message goes without."
     )
+    code: Annotated[str, Field(pattern=r"^\S{1,64}$")] | None = Field(
+        None, description="A code that stands in it and works already, for coupon.code; say offer for all else."
+    )
+
+    @model_validator(mode="after")
+    def _gives_one(self) -> _Send:
+        if self.offer is not None and self.code is not None:
+            raise ValueError("say offer or code: an offer has its code")
+        if self.offer_if is not None and self.offer is None:
+            raise ValueError("offer_if says when an offer is given: say which, with offer")
+        return self
 
 
 class EmailModel(_Send):

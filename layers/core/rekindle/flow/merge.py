@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from rekindle.domain.absorb import basket_age, few_baskets, few_shipments, fill, later_act, newness
+from rekindle.domain.absorb import basket_age, few_baskets, few_coupons, few_shipments, fill, later_act, newness
 from rekindle.domain.facts import Basket, Person
-from rekindle.domain.profile import Entry, OrderMark, Planned, Profile, Run, ShipmentMark, Tag, Told, Touch
+from rekindle.domain.profile import Entry, Given, OrderMark, Planned, Profile, Run, ShipmentMark, Tag, Told, Touch
 from rekindle.domain.traits import with_traits
 from rekindle.flow.runs import TRANSITIONS
 
@@ -73,6 +73,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         entries=_entries(survivor.entries, other.entries),
         planned=_union(survivor.planned, other.planned, _planned),
         touches=_touches(survivor.touches, other.touches),
+        coupons=few_coupons({*survivor.coupons, *other.coupons}),
         looks=dict(sorted(_union(survivor.looks, other.looks, max).items())),
         recent=_union(survivor.recent, other.recent, _moments),
         segments=_union(survivor.segments, other.segments, min),
@@ -210,10 +211,16 @@ def _same_run(one: Run, two: Run) -> Run:
         further,
         messages={**other.messages, **further.messages},
         codes={**other.codes, **further.codes},
+        offers={**other.offers, **further.offers},
+        coupons=_union(one.coupons, two.coupons, _earlier_coupon),
         opened=_visits(one.opened, two.opened),
         clicked=_visits(one.clicked, two.clicked),
         redeemed=_visits(one.redeemed, two.redeemed),
     )
+
+
+def _earlier_coupon(one: Given, two: Given) -> Given:
+    return min(one, two, key=lambda given: (given.at, given.message, given.code))
 
 
 def _visits(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
@@ -222,5 +229,5 @@ def _visits(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
 
 def _progress(run: Run) -> tuple[int, int, datetime, str, bytes]:
     # The last of these only makes two states of one run stand in one order; what is united plays no part in it.
-    stand = replace(run, messages={}, codes={}, opened=(), clicked=(), redeemed=())
+    stand = replace(run, messages={}, codes={}, offers={}, coupons={}, opened=(), clicked=(), redeemed=())
     return len(run.messages), sum(run.visits.values()), run.entered_at, run.id, msgspec.json.encode(stand)

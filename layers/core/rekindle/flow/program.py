@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.domain.ids import digest
+from rekindle.domain.offers import Offer
 from rekindle.domain.profile import Category, Channel, TraitValue
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -96,7 +97,9 @@ class Send(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="send"):
     """Plan one message on `channel`. `valid_seconds` after the run came here it is no longer worth sending.
 
     `sender` overrides the shop's. `manner` says what to do when manners forbid it now, where the flow's and the shop's
-    manners are not to decide. `code` is a coupon code that the message gives, for `run.redeemed`.
+    manners are not to decide. `offer` is what the message gives, by the name of a file under offers/; `code` a coupon
+    code that is in the message's own words, for `coupon.code` and `run.redeemed`. Where `offer_if` is not true, the
+    message goes without its offer.
     """
 
     id: str
@@ -107,6 +110,8 @@ class Send(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="send"):
     sender: str = ""
     manner: Manner | None = None
     code: str = ""
+    offer: str = ""
+    offer_if: str = ""
     next: str | None = None
 
 
@@ -362,6 +367,8 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link_domain: str | None = None
     logo: str | None = None
     flows: dict[str, bool] = {}
+    offers: dict[str, bool] = {}
+    """offer → whether it is given here, whatever its own file says"""
     notify: str | None = None
     """where `notify` steps write to"""
     shipping_days: int = 5
@@ -396,6 +403,14 @@ class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True)
     manners: Manners = Manners()
     shops: dict[str, Shop] = {}
     pinned: dict[str, Flow] = {}
+    offers: dict[str, Offer] = {}
+
+    def offer(self, name: str, shop: str) -> Offer | None:
+        """Return the offer as this shop gives it now; `None` where it does not."""
+        known, offer = self.shops.get(shop), self.offers.get(name)
+        if known is None or offer is None or offer.shop not in ("", shop):
+            return None
+        return offer if known.offers.get(name, offer.enabled) else None
 
     def enabled(self, flow: Flow, shop: str) -> bool:
         """Whether new runs of this flow may start in this shop."""

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from rekindle.domain import ids
+from rekindle.domain.absorb import few_coupons
 from rekindle.domain.errors import ConditionError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import TraitsTold
+from rekindle.domain.facts import Coupon, TraitsTold
 from rekindle.domain.outcome import Enqueue
-from rekindle.domain.profile import Planned, Run, Tag, Touch, Trait, TraitValue
+from rekindle.domain.profile import Given, Planned, Run, Tag, Touch, Trait, TraitValue
 from rekindle.domain.traits import with_traits
 from rekindle.flow.conditions import condition, plain
 from rekindle.flow.dates import day_of, next_date
@@ -48,6 +49,8 @@ _LONGEST_WAIT = timedelta(days=2 * 366)
 #: Of a person's latest messages so many are remembered at least, and at most.
 _LEAST_TOUCHES, _MOST_TOUCHES = 10, 100
 _TICK = timedelta(microseconds=1)
+#: How long after the last moment at which a message goes out word of its coupon may come.
+_COUPON_LATENESS = timedelta(hours=1)
 _ADDRESSES = {"email": "e-mail address", "sms": "phone number", "push": "browser to push to"}
 
 
@@ -85,7 +88,10 @@ def resume(turn: Turn, run: Run) -> None:
     """Carry a run on whose time has come: past its wait, or once more to the message that manners had held."""
     flow = turn.flow_of(run)
     step = flow.steps[run.step] if run.step else None
-    if isinstance(step, (Wait, WaitUntil, WaitFor)):
+    if _is_for_coupon(step):
+        # It stood here for the coupon itself, or for the day that this names: `_wait` knows which by looking again.
+        arrive(turn, run, flow, run.step, turn.at)
+    elif isinstance(step, (Wait, WaitUntil, WaitFor)):
         arrive(turn, replace(run, arrived_at=None), flow, _after(step), turn.at)
     else:
         arrive(turn, run, flow, run.step, turn.at)
@@ -95,6 +101,9 @@ def hear(turn: Turn, run: Run, told: Event) -> None:
     """Carry a run on that waited for this event. What happened after its time was up came too late."""
     flow = turn.flow_of(run)
     step = flow.steps.get(run.step) if run.step else None
+    if told.type == "coupon.issued" and _is_for_coupon(step) and _is_of(told, run):
+        arrive(turn, run, flow, run.step, run.arrived_at or turn.at)
+        return
     if not isinstance(step, WaitFor) or step.event != told.type or run.resume_at is None:
         return
     names = turn.names(told.data, run)
@@ -113,6 +122,12 @@ def _after(step: Waiting) -> str | None:
 
 def _wait(here: _Here, step: Waiting) -> Onward:
     turn, run, _, since = here
+    by = _coupon_by(turn, run) if _is_for_coupon(step) else None
+    if by is not None and by > turn.at:
+        standing = replace(run, arrived_at=since, resume_at=by)
+        turn.put(standing)
+        turn.decide("waiting", "for the coupon", run=standing, values={"until": by.isoformat()})
+        return None
     due = _due(turn, run, step, since)
     if due is None:
         turn.put(run)
@@ -142,6 +157,28 @@ def _due(turn: Turn, run: Run, step: Waiting, since: datetime) -> datetime | Non
     # A tick earlier, so that the very moment counts as not passed yet.
     found = next_date(value, after=since - _TICK, zone=where, at=step.at, offset=step.offset, yearly=step.yearly)
     return found[0] if found is not None else since
+
+
+def _is_for_coupon(step: Step | None) -> bool:
+    """Whether it waits for a day that the run's coupon names: the code is made when its message is about to go."""
+    if not isinstance(step, WaitUntil) or "coupon." not in step.date:
+        return False
+    return any(path.startswith("coupon.") for path in condition(step.date).paths)
+
+
+def _coupon_by(turn: Turn, run: Run) -> datetime | None:
+    """Return until when a coupon of this run may still come; `None` where none is to come."""
+    wanted = (turn.profile.planned.get(message) for message in run.messages.values())
+    moments = [
+        planned.not_after
+        for planned in wanted
+        if planned is not None and planned.offer and planned.offer not in run.coupons
+    ]
+    return max(moments) + _COUPON_LATENESS if moments else None
+
+
+def _is_of(told: Event, run: Run) -> bool:
+    return isinstance(told.data, Coupon) and told.data.message_id in run.messages.values()
 
 
 def _value(turn: Turn, run: Run, expression: str) -> Any:
@@ -213,15 +250,19 @@ def _exit(here: _Here, step: Exit) -> Onward:
 def _send(here: _Here, step: Send) -> Onward:
     turn, run, flow, _ = here
     stood = run.arrived_at or turn.at
+    offered = turn.offer_of(step, run)
+    known = run.coupons.get(offered)
     late = turn.at >= stood + timedelta(seconds=step.valid_seconds)
-    verdict = Refuse("too late") if late else _may(turn, run, flow, step)
+    expired = known is not None and known.expires_at is not None and known.expires_at <= turn.at
+    refused = "too late" if late else "its coupon has expired" if expired else ""
+    verdict = Refuse(refused) if refused else _may(turn, run, flow, step)
     if isinstance(verdict, Hold) and verdict.until < stood + timedelta(seconds=step.valid_seconds):
         standing = replace(run, arrived_at=stood, resume_at=verdict.until)
         turn.put(standing)
         turn.decide("held", verdict.why, run=standing, values={"until": verdict.until.isoformat(), **_last(turn, step)})
         return None
     if isinstance(verdict, Go):
-        return _plan_send(here, step, verdict, stood), step.next
+        return _plan_send(here, step, verdict, stood, offered), step.next
     why = verdict.why if isinstance(verdict, Refuse) else f"{verdict.why}, and then it is too late"
     values = {"template": step.template, "channel": step.channel, **_last(turn, step)}
     turn.decide("skipped", why, run=run, values=values)
@@ -279,7 +320,7 @@ def _ahead(turn: Turn, run: Run, flow: Flow, step: Send) -> Sequence[datetime]:
     return moments
 
 
-def _plan_send(here: _Here, step: Send, verdict: Go, stood: datetime) -> Run:
+def _plan_send(here: _Here, step: Send, verdict: Go, stood: datetime, offered: str) -> Run:
     turn, run, flow, _ = here
     planned = Planned(
         run=run.id,
@@ -291,6 +332,7 @@ def _plan_send(here: _Here, step: Send, verdict: Go, stood: datetime) -> Run:
         planned_at=turn.at,
         not_after=stood + timedelta(seconds=step.valid_seconds),
         sender=step.sender,
+        offer=offered,
         quiet_from=verdict.quiet_from,
         quiet_until=verdict.quiet_until,
     )
@@ -299,6 +341,12 @@ def _plan_send(here: _Here, step: Send, verdict: Go, stood: datetime) -> Run:
     (visit,) = run.messages.keys() - known.keys()
     if step.code:
         run = replace(run, codes={**run.codes, visit: step.code})
+        given = Given(step.code, turn.at, run.messages[visit])
+        turn.change(coupons=few_coupons((*turn.profile.coupons, given)))
+    if offered:
+        run = replace(run, offers={**run.offers, visit: offered})
+        if offered in run.coupons:
+            run = replace(run, codes={**run.codes, visit: run.coupons[offered].code})
     touch = Touch(turn.at, run.messages[visit], step.channel, step.category == "marketing")
     turn.change(touches=_latest((*turn.profile.touches, touch), turn.at - max(map(longest, turn.playbook.all_manners))))
     return run
@@ -367,9 +415,9 @@ def _plan(turn: Turn, run: Run, step: str, planned: Planned) -> Run:
     message = ids.message_id(run.id, visit)
     turn.change(planned={**turn.profile.planned, message: planned})
     turn.effects.append(Enqueue(message, planned.category))
-    values = (
-        {"template": planned.template, "to": planned.to} if planned.to == "shop" else {"template": planned.template}
-    )
+    values = {"template": planned.template}
+    values |= {"to": planned.to} if planned.to == "shop" else {}
+    values |= {"offer": planned.offer} if planned.offer else {}
     turn.decide("planned", planned.action or planned.channel, run=run, message=message, values=values)
     return replace(run, messages={**run.messages, visit: message})
 

@@ -22,8 +22,8 @@ from rekindle.domain.zones import zone_of
 from rekindle.flow.conditions import condition
 from rekindle.flow.library import Library
 from rekindle.flow.local_time import zone
-from rekindle.flow.program import Flow, Playbook
-from rekindle.flow.view import ProfileView, run_view
+from rekindle.flow.program import Flow, Playbook, Send
+from rekindle.flow.view import ProfileView, coupon_view, run_view
 
 #: What is less late than this counts as if it had happened when it was due, so that minutes do not add up. After a
 #: longer outage it counts from now, so that the mails of three days do not go out together.
@@ -79,6 +79,12 @@ class Turn:
         found = (zone(name) for name in names if name)
         return next(where for where in found if where is not None)
 
+    def offer_of(self, step: Send, run: Run) -> str:
+        """Return the name of the offer that a message gives to this run, where the shop gives it now; else nothing."""
+        if not step.offer or self.playbook.offer(step.offer, self.profile.shop) is None:
+            return ""
+        return step.offer if self.true(step.offer_if, self.names(run.trigger, run), run=run) else ""
+
     # --- telling
 
     def tell(self, told: Event) -> None:
@@ -126,6 +132,7 @@ class Turn:
             "event": data,
             "shop": self.shop,
             "run": run and run_view(run),
+            "coupon": run and coupon_view(run),
             "library": self.library,
         }
 

@@ -126,6 +126,14 @@ RUN: dict[str, Field] = {
     "redeemed": Field("list"),
 }
 
+#: What a run has got: the coupon that it was given last.
+COUPON: dict[str, Field] = {
+    "offer": Field("text"),
+    "code": Field("text"),
+    "given_at": Field("moment"),
+    "expires_at": Field("moment"),
+}
+
 SHOP: dict[str, Field] = {
     "id": Field("text"),
     "name": Field("text"),
@@ -162,6 +170,17 @@ def run_view(run: Run) -> dict[str, Any]:
         "messages": _steps(run.messages),
         "redeemed": _steps(run.redeemed),
     }
+
+
+def coupon_view(run: Run) -> dict[str, Any]:
+    """Return what conditions know of a run's latest coupon: exactly the names of `COUPON`; nothing before there is one.
+
+    Codes that stand in a message's own words have neither an offer nor an end.
+    """
+    given = max(run.coupons.values(), key=lambda one: (one.at, one.offer), default=None)
+    if given is None:
+        return dict.fromkeys(COUPON)
+    return {"offer": given.offer, "code": given.code, "given_at": given.at, "expires_at": given.expires_at}
 
 
 def _steps(visits: Iterable[str]) -> tuple[str, ...]:

@@ -151,7 +151,9 @@ def step(one: Step) -> tuple[str, str]:  # noqa: C901, PLR0912 - one case for ea
         case Split():
             return "Split by chance", " / ".join(f"{way.name} {way.share}" for way in one.ways)
         case Send():
-            return f"{CHANNELS[one.channel].capitalize()} {one.template}", one.category
+            gives = one.offer or one.code
+            said = f"{CHANNELS[one.channel].capitalize()} {one.template}{f', gives {gives}' if gives else ''}"
+            return said, one.category
         case Audience():
             return f"{one.action.capitalize()} {'to' if one.action == 'add' else 'from'} {one.audience}", "ads audience"
         case Notify():

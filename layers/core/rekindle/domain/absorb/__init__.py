@@ -20,7 +20,7 @@ from typing import Any
 
 from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.absorb.baskets import BASKET_LIFE, MAX_BASKETS, basket_age, few_baskets, fill, take_basket
-from rekindle.domain.absorb.messages import take_coupon, take_engagement
+from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement
 from rekindle.domain.absorb.orders import (
     MAX_SHIPMENTS,
     few_shipments,
@@ -57,11 +57,13 @@ from rekindle.domain.profile import Profile
 __all__ = [
     "BASKET_LIFE",
     "MAX_BASKETS",
+    "MAX_COUPONS",
     "MAX_SHIPMENTS",
     "Absorbed",
     "absorb",
     "basket_age",
     "few_baskets",
+    "few_coupons",
     "few_shipments",
     "fill",
     "later_act",

@@ -11,7 +11,11 @@ from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.absorb.person import take_consent
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Consent, ConsentState, Coupon, Engagement
-from rekindle.domain.profile import Profile, Run, Touch
+from rekindle.domain.offers import plain_code
+from rekindle.domain.profile import Given, Profile, Run, Touch
+
+#: So many codes are remembered of what a person was given.
+MAX_COUPONS = 20
 
 _REACTIONS: dict[str, ConsentState] = {"email.bounced": "invalid", "email.complained": "unsubscribed"}
 
@@ -39,45 +43,72 @@ def take_engagement(profile: Profile, event: Event, engagement: Engagement) -> A
 
 
 def take_coupon(profile: Profile, event: Event, coupon: Coupon) -> Absorbed:
-    """Remember which code a message gave, so that its run knows when it is used."""
+    """Remember which code a message gave, so that its run, and an order, know what was given.
+
+    An order that has used it already, and was heard of first, is told now.
+    """
     if event.type != "coupon.issued":
         return Absorbed(profile, (event,))
-    for run in profile.runs:
-        visit = _visit(run, coupon.message_id)
-        if visit is None:
-            continue
-        if run.codes.get(visit) == coupon.code:
-            return Absorbed(profile, ignored="already known")
-        given = replace(run, codes={**run.codes, visit: coupon.code})
-        runs = tuple(given if known.id == run.id else known for known in profile.runs)
-        return Absorbed(replace(profile, runs=runs), (event,))
-    return Absorbed(profile, (event,))
+    message = coupon.message_id or ""
+    given = Given(coupon.code, coupon.at, message, coupon.offer or "", coupon.expires_at)
+    if any((known.message, plain_code(known.code)) == (message, plain_code(given.code)) for known in profile.coupons):
+        return Absorbed(profile, ignored="already known")
+    runs = tuple(_with_coupon(run, given) for run in profile.runs)
+    profile = replace(profile, runs=runs, coupons=few_coupons((*profile.coupons, given)))
+    told = [event]
+    for order_id, mark in profile.orders.items():
+        when = mark.placed_at or mark.updated_at
+        if "order.placed" in mark.events and plain_code(given.code) in mark.codes and given.at <= when:
+            profile, used = redeem(profile, (given.code,), when, order_id)
+            told += [replace(event, type="coupon.redeemed", occurred_at=when, data=one) for one in used]
+    return Absorbed(profile, tuple(told))
+
+
+def few_coupons(coupons: Iterable[Given]) -> tuple[Given, ...]:
+    """Return at most `MAX_COUPONS` of these, the newest, oldest first."""
+    return tuple(sorted(coupons, key=lambda given: (given.at, given.message, given.code))[-MAX_COUPONS:])
+
+
+def _with_coupon(run: Run, given: Given) -> Run:
+    visit = _visit(run, given.message)
+    if visit is None:
+        return run
+    if not given.offer:
+        return replace(run, codes={**run.codes, visit: given.code})
+    visits = {visit, *(one for one, offer in run.offers.items() if offer == given.offer)}
+    codes = {**run.codes, **dict.fromkeys(sorted(visits), given.code)}
+    return replace(run, codes=codes, coupons={**run.coupons, given.offer: given})
 
 
 def redeem(profile: Profile, codes: Iterable[str], when: datetime, order_id: str) -> tuple[Profile, tuple[Coupon, ...]]:
     """Mark the runs whose coupon an order of that moment has used; return each code used, once.
 
-    Where several messages gave the same code, the latest run counts as the one that brought the order.
+    Where several messages gave the same code, the latest counts as the one that brought the order. What was given
+    counts also when its run is long over.
     """
-    used = {_plain(code) for code in codes}
+    used = {plain_code(code) for code in codes}
     found: dict[str, Coupon] = {}
     runs = []
     for run in sorted(profile.runs, key=lambda run: (run.entered_at, run.id)):
-        visits = [visit for visit, code in run.codes.items() if _plain(code) in used and run.entered_at <= when]
+        visits = [visit for visit, code in run.codes.items() if plain_code(code) in used and run.entered_at <= when]
         for visit in visits:
             code = run.codes[visit]
-            found[_plain(code)] = Coupon(code=code, at=when, message_id=run.messages.get(visit), order_id=order_id)
+            found[plain_code(code)] = Coupon(code=code, at=when, message_id=run.messages.get(visit), order_id=order_id)
         if not set(visits) <= set(run.redeemed):
             runs.append(replace(run, redeemed=tuple(dict.fromkeys((*run.redeemed, *visits)))))
     if runs:
         changed = {run.id: run for run in runs}
         profile = replace(profile, runs=tuple(changed.get(run.id, run) for run in profile.runs))
+    for given in profile.coupons:
+        if plain_code(given.code) in used and given.at <= when:
+            found[plain_code(given.code)] = Coupon(
+                code=given.code,
+                at=when,
+                message_id=given.message or None,
+                order_id=order_id,
+                offer=given.offer or None,
+            )
     return profile, tuple(found[code] for code in sorted(found))
-
-
-def _plain(code: str) -> str:
-    # Shops take codes in any case.
-    return code.strip().casefold()
 
 
 def _visit(run: Run, message: str | None) -> str | None:

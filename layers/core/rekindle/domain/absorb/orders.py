@@ -13,6 +13,7 @@ from rekindle.domain.absorb.baskets import complete_baskets
 from rekindle.domain.absorb.messages import redeem
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Order, Referral, Refund, Review, Shipment
+from rekindle.domain.offers import plain_code
 from rekindle.domain.profile import OrderMark, Profile, ShipmentMark
 
 MAX_SHIPMENTS = 20
@@ -68,13 +69,16 @@ def _valued(mark: OrderMark, order: Order) -> OrderMark:
         pieces=sum(item.quantity for item in order.items) if order.items else order.item_count,
         products=tuple(sorted({item.product_id for item in order.items if item.product_id})),
         kinds=tuple(sorted({item.kind for item in order.items if item.kind})),
+        codes=tuple(sorted({plain_code(code) for code in order.codes})),
     )
 
 
 def newness(mark: OrderMark) -> tuple[datetime, bytes]:
     """Return what to compare two states of one order by: the greater one holds."""
     # Of two states of one second the same one must win in any order of arrival (`basket_age` says why).
-    value = (mark.status, mark.currency, mark.total, mark.refunded, mark.pieces, mark.products, mark.kinds)
+    value = (
+        mark.status, mark.currency, mark.total, mark.refunded, mark.pieces, mark.products, mark.kinds, mark.codes,
+    )  # fmt: skip
     return mark.updated_at, msgspec.json.encode(value)
 
 
