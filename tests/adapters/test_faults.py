@@ -326,6 +326,7 @@ WRITES: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
     "an alias": ("UpdateItem", lambda ports: ports.vault.point("tea#email#9", ANNA)),
     "a refusal": ("PutItem", lambda ports: ports.vault.suppress(a_refusal())),
     "a tombstone": ("PutItem", lambda ports: ports.vault.bury(ANNA, Tombstone(erased_at=START, shop="tea"), 1)),
+    "a count": ("UpdateItem", lambda ports: ports.counters.count("tea", START, Tally(sent=1))),
     "a pause": ("PutItem", lambda ports: ports.counters.pause(a_pause())),
     "that nothing is left to say": ("UpdateItem", lambda ports: ports.counters.told(a_pause("coffee"), START)),
     "a word that ends a pause": ("UpdateItem", lambda ports: ports.counters.resume(a_pause("coffee", over=True))),

@@ -27,7 +27,8 @@ from rekindle.domain.events import Delivery, Event, Suppression, encode_events
 from rekindle.domain.facts import Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile, Signpost, Tombstone
-from rekindle.ports import ALARM_HORIZON, Commit, Lease, Mail, Message, Pending, Work
+from rekindle.ports import ALARM_HORIZON, Commit, Lease, Mail, Message, Parcel, Pause, Pending, Work
+from rekindle.service.deliver import Done
 from rekindle.service.notices import Notice
 from tests.simulation.faults import LOSSES, InfrastructureError
 
@@ -47,6 +48,9 @@ FORWARD: dict[str | None, frozenset[str]] = {
 _MINUTE = timedelta(minutes=1)
 #: What a worker may have decided before its call landed: its time-out, and what a late request takes.
 _SLACK = timedelta(seconds=90)
+#: Who is paused is asked so often (docs/operating.md); a mail that waits looks again so often; and the sweep, with what
+#: it puts on a queue, has told the shop within so long.
+_PAUSE_NOTICED, _LONGEST_REST, _TOLD_WITHIN = timedelta(seconds=30), timedelta(seconds=900), timedelta(minutes=6)
 _EXPECTED = (InfrastructureError, RekindleError)
 
 
@@ -59,6 +63,19 @@ class Violation(Struct, frozen=True):
     def __str__(self) -> str:
         """Return it on one line."""
         return f"[{self.clause}] {self.what}"
+
+
+class Paused(Struct):
+    """A pause of the shop's marketing, as it stood in the tables: from when until when."""
+
+    pause: Pause
+    begun_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def word(self) -> str:
+        """The id of the message that tells the shop."""
+        return ids.digest("pause", self.pause.shop, self.pause.since.isoformat())
 
 
 class Step(Struct, frozen=True):
@@ -98,6 +115,13 @@ class Watch:
         """messages whose worker died, or lost an answer, between lease and record: of these `unknown` is honest"""
         self.forgotten: set[str] = set()
         """messages whose record was erased, some while the attempt at them was under way"""
+        self.pauses: list[Paused] = []
+        self.forgiven = 0
+        """how many bounces and complaints had been counted when the latest pause ended"""
+        self.moved: Counter[str] = Counter()
+        """state → how many people's messages came into it"""
+        self.taken = 0
+        """how many mails to people SES took"""
         self.erased = False
         self.disturbed = False
         """a worker was killed by a deploy"""
@@ -111,6 +135,9 @@ class Watch:
             "outbox.record": self._record,
             "outbox.progress": self._record,
             "mailer.send": self._mail,
+            "counters.pauses": self._pauses,
+            "counters.pause": self._pause,
+            "counters.resume": self._resume,
             "vault.bury": self._bury,
             "vault.drop": self._drop,
             "vault.forget_messages": self._forget,
@@ -299,18 +326,28 @@ class Watch:
         if answer != "taken" or now is before:
             return answer
         self._moved(before, now)
+        if not lease.profile_id:
+            self._word_leased(wanted)
+            return answer
+        self._planned_lease(lease)
+        return answer
+
+    def _planned_lease(self, lease: Lease) -> None:
+        wanted = lease.message
         clause = "a lease is only had for what the committed profile plans"
         profile = self.world.profile(lease.profile_id)
         planned = profile.planned.get(wanted.id) if isinstance(profile, Profile) else None
         if not isinstance(profile, Profile) or planned is None:
             self.wrong(clause, f"{wanted.id} is not planned")
-            return answer
+            return
         run = next((run for run in profile.runs if run.id == planned.run), None)
         if run is None or run.status in ("converted", "exited"):
             self.wrong(clause, f"{wanted.id}: its run is {run.status if run else 'gone'}")
         if planned.not_after <= self.world.clock.now() - _SLACK:
             self.wrong(clause, f"{wanted.id} was worth sending until {planned.not_after}")
         marketing = planned.category == "marketing"
+        if marketing:
+            self._may_go(wanted)
         if marketing and not profile.consented("email"):
             self.wrong("consent is verified again at the lease", f"{wanted.id} has no consent")
         address = self._hash(profile.email)
@@ -321,12 +358,13 @@ class Watch:
             granted = self.granted.get(("email", address)) if cover == "marketing" else None
             if since is not None and (granted is None or granted <= since):
                 self.wrong("no lease after a suppression that covers it", f"{wanted.id}: {cover} since {since}")
-        return answer
 
     def _record(self, method: Callable[..., bool], message: Message, *args: Any, **kwargs: Any) -> bool:
         before = self.world.messages.get(message.id)
         written = method(message, *args, **kwargs)
         self._moved(before, self.world.messages.get(message.id))
+        if written and message.state == "skipped" and message.why == "too late":
+            self._too_late(message)
         return written
 
     def _moved(self, before: Message | None, after: Message | None) -> None:
@@ -335,6 +373,8 @@ class Watch:
         state = before.state if before is not None else None
         if after.state not in FORWARD.get(state, frozenset()):
             self.wrong("a message's state only moves forward", f"{after.id}: {state} → {after.state}")
+        if after.to != "shop":
+            self.moved[after.state] += 1
 
     def _mail(self, method: Callable[..., str], mail: Mail) -> str:
         world = self.world
@@ -354,6 +394,7 @@ class Watch:
             return method(mail)
         finally:
             if len(self.world.inbox) > left:
+                self.taken += mail.to.endswith("@example.com")
                 self.simulation.hear_of(mail, self.world.inbox[-1].vendor_id)
 
     def asked(self, place: str, args: tuple[Any, ...]) -> None:
@@ -370,7 +411,8 @@ class Watch:
             return
         record = self.world.messages.get(notice.message_id)
         cover = "everything" if done == "bounced" else "marketing"
-        if record is not None and ("email", record.address, cover) not in self.refused:
+        # What the shop's own people do with the word to them forbids nothing.
+        if record is not None and record.to != "shop" and ("email", record.address, cover) not in self.refused:
             self.wrong("a hard bounce and a complaint suppress", f"{notice.message_id}: {done}")
 
     def _bury(self, method: Callable[..., None], profile_id: str, *args: Any) -> None:
@@ -391,6 +433,116 @@ class Watch:
         for message in messages:
             self.attempts.pop(message, None)
 
+    # --- the reputation guard
+
+    def _pauses(self, method: Callable[..., Sequence[Pause]]) -> Sequence[Pause]:
+        found = method()
+        worker = self.simulation.current
+        if worker is not None and worker.sandbox is not None:
+            worker.sandbox.paused = any(pause.active for pause in found)
+        return found
+
+    def _pause(self, method: Callable[..., bool], pause: Pause) -> bool:
+        before = self.world.pauses.get(pause.shop)
+        written = method(pause)
+        if self.world.pauses.get(pause.shop) is before:
+            return written
+        if before is not None and before.active:
+            self.wrong("a pause begins where none is in force", f"{pause.since}: {pause.why}")
+        if self._bad() <= self.forgiven:
+            self.wrong("a pause begins with a bounce or a complaint", f"{pause.since}: {pause.why}")
+        self.pauses.append(Paused(pause, self.world.clock.now()))
+        return written
+
+    def _resume(self, method: Callable[..., bool], pause: Pause) -> bool:
+        before = self.world.pauses.get(pause.shop)
+        written = method(pause)
+        if self.world.pauses.get(pause.shop) is not before:
+            self.pauses[-1].ended_at = self.world.clock.now()
+            hour = self.world.clock.now().replace(minute=0, second=0)
+            earlier = (tally for (_, at), tally in self.world.tallies.items() if at < hour)
+            self.forgiven = sum(tally.bounced + tally.complained for tally in (*earlier, pause.less))
+        return written
+
+    def _may_go(self, message: Message) -> None:
+        """Check that a marketing mail whose lease is taken is not one of a paused shop, as far as `send` must know."""
+        worker = self.simulation.current
+        clause = "no marketing mail goes while its shop is paused"
+        if worker is not None and worker.sandbox.paused:
+            self.wrong(clause, f"{message.id}: its worker knew")
+        latest = self.pauses[-1] if self.pauses else None
+        slack = timedelta(0) if self.calm else _SLACK
+        now = self.world.clock.now()
+        if latest is not None and latest.ended_at is None and now - latest.begun_at > _PAUSE_NOTICED + slack:
+            self.wrong(clause, f"{message.id}: since {latest.begun_at}")
+
+    def _word_leased(self, message: Message) -> None:
+        known = next((paused for paused in self.pauses if paused.word == message.id), None)
+        clause = "a shop is told of a pause that is in force"
+        if known is None:
+            self.wrong(clause, f"{message.id} is about none")
+        elif known.ended_at is not None and (self.calm or self.world.clock.now() - known.ended_at > _SLACK):
+            self.wrong(clause, f"that of {known.begun_at} ended {known.ended_at}")
+
+    def delivered(self, parcel: Parcel, verdict: Done) -> None:
+        """Look at what `send` says of a parcel."""
+        if verdict.how == "held" and parcel.category == "transactional":
+            self.wrong("transactional mail is never held back", parcel.message_id)
+
+    def _too_late(self, message: Message) -> None:
+        """Check that what waited for the shop's word went out when that came, if it was worth sending still."""
+        profile = self.world.profile(message.profile_id)
+        planned = profile.planned.get(message.id) if isinstance(profile, Profile) else None
+        if planned is None or not self.calm or self.simulation.ses_down is not None:
+            return
+        looked = planned.not_after - _LONGEST_REST
+        if not any(
+            paused.begun_at < planned.not_after and (paused.ended_at is None or paused.ended_at >= looked)
+            for paused in self.pauses
+        ):
+            self.wrong("what waited for the shop's word goes out when it comes", f"{message.id} was left too late")
+
+    def _bad(self) -> int:
+        return sum(tally.bounced + tally.complained for tally in self.world.tallies.values())
+
+    def _told(self) -> None:
+        """The shop was told once of each pause that lasted, or the record of that mail says what became of it."""
+        for paused in self.pauses:
+            record = self.world.messages.get(paused.word)
+            mails = sum(sent.mail.message_id == paused.word for sent in self.world.inbox)
+            clause = "the shop is told of each pause, once"
+            if mails > 1:
+                self.wrong(clause, f"{paused.pause.since}: {mails} mails")
+            if record is None or record.state == "reopened":
+                if paused.ended_at is None or (self.calm and paused.ended_at - paused.begun_at > _TOLD_WITHIN):
+                    self.wrong(clause, f"{paused.pause.since}: nobody was told")
+            elif record.state in ("sent", "delivered", "bounced") and not mails:
+                self.wrong(clause, f"{paused.pause.since}: {record.state}, and no mail went out")
+            stored = self.world.pauses[paused.pause.shop]
+            if stored.since == paused.pause.since and stored.active and stored.told_at is None:
+                self.wrong(clause, f"{paused.pause.since}: it is still to be told")
+
+    def _counts(self) -> None:
+        """Counts are those of what happened, but for what a crash lost and what a repeated request added."""
+        simulation = self.simulation
+        added = 10 * sum(times for (place, _), times in simulation.exercised.items() if place == "counters.count")
+        lost = simulation.choices.faults + simulation.killed
+        tallies = self.world.tallies.values()
+        bad = {"bounced": sum(t.bounced for t in tallies), "complained": sum(t.complained for t in tallies)}
+        for state, counted in bad.items():
+            if not self.moved[state] - lost <= counted <= self.moved[state] + added:
+                self.wrong("each bounce and complaint counts once", f"{counted} {state}, not {self.moved[state]}")
+        sent = sum(tally.sent for tally in tallies)
+        # Mails of people who were merged since are left out, and a batch that dies takes its count along.
+        merged = any(not isinstance(self.world.profile(one), Profile) for one in self.world.profiles)
+        least = 0 if lost or merged else self.taken
+        if not least <= sent <= self.taken + added:
+            self.wrong("each mail that SES took counts once", f"{sent} sent, not {self.taken}")
+        if self.calm and self._bad() > self.forgiven:
+            latest = self.pauses[-1] if self.pauses else None
+            if latest is None or latest.ended_at is not None:
+                self.wrong("too many bounces or complaints pause the shop", f"{bad}")
+
     # --- at the end
 
     def final(self) -> None:
@@ -402,6 +554,8 @@ class Watch:
             self._quiet,
             self._one_person,
             self._forgotten,
+            self._told,
+            self._counts,
         ):
             clause()
 

@@ -64,6 +64,12 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
         "not_connected",
         "reject",
     ),
+    "counters.count": _UPDATE,
+    "counters.tallies": _READ,
+    "counters.pauses": _READ,
+    "counters.pause": _UPDATE,
+    "counters.told": _UPDATE,
+    "counters.resume": _UPDATE,
     "blobs.get": _READ,
     "blobs.tagged": _READ,
     "blobs.put": _UPDATE,
@@ -126,7 +132,7 @@ SECONDS: dict[str, tuple[int, ...]] = {
     "twice": (0, 1, 100, 1200),
 }
 
-_ANSWERED = ("intake.", "state.", "outbox.")
+_ANSWERED = ("intake.", "state.", "outbox.", "counters.")
 _READS = {place for place, kinds in CALL_FAULTS.items() if kinds == _READ}
 
 

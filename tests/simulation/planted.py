@@ -41,10 +41,21 @@ def hunt(bug: str, folder: Path, *, seconds: float = 60) -> Find:
     return Find(time.monotonic() - begun, clauses, found.stdout + found.stderr)
 
 
-def _apply(patch: Path, folder: Path) -> None:
-    """Apply a unified diff exactly: a patch that no longer fits is to be written anew."""
+def misfits() -> tuple[str, ...]:
+    """Return the bugs whose patches no longer fit the package: they are to be written anew."""
+    wrong = []
+    for bug, patch in PATCHES.items():
+        try:
+            _apply(patch, ROOT / "layers/core", "--check")
+        except subprocess.CalledProcessError as error:
+            wrong.append(f"{bug}: {error.stderr}")
+    return tuple(wrong)
+
+
+def _apply(patch: Path, folder: Path, *options: str) -> None:
+    """Apply a unified diff exactly."""
     subprocess.run(  # noqa: S603
-        ["git", "apply", "--unidiff-zero", str(patch)],  # noqa: S607
+        ["git", "apply", "--unidiff-zero", *options, str(patch)],  # noqa: S607
         cwd=folder,
         env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent), "GIT_DIR": os.devnull},
         check=True,

@@ -6,7 +6,7 @@ A story is a value. Seeds make random ones; the reference worlds are written dow
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -29,9 +29,14 @@ from rekindle.domain.facts import (
 )
 from rekindle.flow.definition import parse_flow
 from rekindle.flow.program import Flow, Playbook, Shop
+from rekindle.service.guard import Limits
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SHOP = "tea"
+#: Who is told when the shop's marketing is paused.
+OWNER = "owner"
+#: So small, because there are so few people here.
+LIMITS = Limits(bounces=0.05, complaints=0.001, least_bounces=1, least_complaints=1, least_mails=1)
 
 _HOUR, _DAY = 3_600, 86_400
 _TEA = (Item(title="Sencha", product_id="p1"),)
@@ -51,7 +56,10 @@ class Happening(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All that comes from outside. `habits`: what people do with mails (`opens`, `clicks`, `bounces`, `complains`)."""
+    """All that comes from outside. `habits`: what people do with mails (`opens`, `clicks`, `bounces`, `complains`).
+
+    One bounce or complaint pauses the shop (`LIMITS`); it gives its word when `resumes` happens.
+    """
 
     happenings: tuple[Happening, ...]
     habits: dict[str, str] = {}
@@ -222,11 +230,13 @@ timeout: 3d
 steps:
   - wait: {wait}
   - email: cart-1
+    valid_for: 2h
   - wait: 23h
   - branch:
       - if: not run.clicked
         steps:
           - email: cart-2
+            valid_for: 2h
 """
 _CONFIRMATION = """\
 title: Confirmation
@@ -242,9 +252,11 @@ trigger: {event: consent.changed, when: event.state == 'subscribed'}
 timeout: 5d
 steps:
   - email: welcome-1
+    valid_for: 2h
   - wait_for: {event: email.clicked, limit: 1d}
     then:
       - email: welcome-2
+        valid_for: 2h
     else:
       - wait: 1h
 """
@@ -269,6 +281,7 @@ def _book(name: str, *flows: Flow) -> Playbook:
         currency="EUR",
         locale="en",
         zone="Europe/Amsterdam",
+        notify=f"{OWNER}@tea.example",
         flows={flow.name: True for flow in flows},
     )
     return Playbook(hash=name, flows={flow.name: flow for flow in flows}, shops={SHOP: shop})
@@ -318,13 +331,22 @@ REFERENCES: dict[str, Story] = {
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (60, "erasure", "ada"), (_HOUR, "order", "ada"), book=3
     ),
     "bounce": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (30, "order", "ada"), ada="bounces"),
+    "pause": _story(
+        (0, "order", "ada"),
+        (0, "subscribes", "bob"),
+        (0, "checkout", "bob"),
+        (2 * _HOUR, "resumes", ""),
+        (2 * _HOUR, "order", "bob"),
+        book=3,
+        ada="complains",
+    ),
 }
 
 _BEGINNINGS = ("subscribes", "checkout", "cart", "account", "guest_order")
 _ACTS = (
     *("checkout", "order", "subscribes", "unsubscribes", "link", "identified") * 3,
     *("moves", "cart", "emptied", "account", "guest_order", "member_order", "paid", "refund", "parcel"),
-    *("both_order", "product", "deploy", "publish", "publish", "ses_down", "erasure"),
+    *("both_order", "product", "deploy", "publish", "publish", "ses_down", "erasure", "resumes"),
 )
 #: What forbids, or makes needless, a mail that is just due.
 _RACES = (
@@ -337,26 +359,73 @@ _MOMENTS = (0, 0, 0, 1, 60, 120, _HOUR - 1, _HOUR, _HOUR, _HOUR + 60, 2 * _HOUR,
 _HABITS = ("", "", "", "opens", "clicks", "bounces", "complains")
 
 
+#: When the shop may give its word: before anything waits, when something is due, and when it is worth sending no more.
+_WORDS = (300, 600, _HOUR - 1, _HOUR, _HOUR + 60, 2 * _HOUR, 3 * _HOUR, _DAY)
+
+
 def random_story(dice: random.Random) -> Story:
-    """Return a story of one or two people: either anything at any moment, or much at the moment when a mail is due."""
-    racing = dice.random() < 0.5
-    people = ("ada", "bob")[: 1 if racing else dice.choice((1, 1, 2))]
+    """Return a story of one or two people.
+
+    Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
+    pauses the shop while somebody else's mails come due.
+    """
+    kind = dice.choice(("racing", "racing", "anything", "anything", "paused"))
+    story = _racing(dice) if kind == "racing" else _anything(dice) if kind == "anything" else _paused(dice)
+    return replace(story, happenings=tuple(dict.fromkeys(sorted(story.happenings, key=lambda one: one.at))))
+
+
+def _racing(dice: random.Random) -> Story:
+    happenings = [Happening(at=0, what="subscribes", who="ada")]
+    if dice.random() < 0.5:
+        happenings.append(Happening(at=0, what="identified", who="ada"))
+    happenings.append(Happening(at=0, what="checkout", who="ada", number=1))
+    moment = dice.choice(_DUE)
+    for _ in range(dice.choice((1, 1, 2, 3))):
+        if dice.random() < 0.8:
+            happenings.append(_act(dice, ("ada",), _RACES, (moment,)))
+        else:
+            happenings.append(_act(dice, ("ada",)))
+    return Story(happenings=tuple(happenings), habits=_habits(dice, ("ada",)), book=_book_of(dice))
+
+
+def _anything(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
     happenings = []
     for person in people:
-        if racing or dice.random() < 0.7:
+        if dice.random() < 0.7:
             happenings.append(Happening(at=0, what="subscribes", who=person))
-        if racing and dice.random() < 0.5:
-            happenings.append(Happening(at=0, what="identified", who=person))
-        beginning = "checkout" if racing else dice.choice(_BEGINNINGS)
-        happenings.append(Happening(at=0, what=beginning, who=person, number=1))
-    moment = dice.choice(_DUE)
-    for _ in range(dice.choice((1, 1, 2, 3) if racing else (1, 2, 3, 3, 4, 6))):
-        now = racing and dice.random() < 0.8
-        what = dice.choice(_RACES if now else _ACTS)
-        at = moment if now else dice.choice(_MOMENTS)
-        happenings.append(Happening(at=at, what=what, who=dice.choice(people), number=dice.choice((1, 1, 2, 3))))
-    return Story(
-        happenings=tuple(dict.fromkeys(sorted(happenings, key=lambda one: one.at))),
-        habits={person: habit for person in people if (habit := dice.choice(_HABITS))},
-        book=dice.choice((0, 0, 1, 3)),
+        happenings.append(Happening(at=0, what=dice.choice(_BEGINNINGS), who=person, number=1))
+    happenings += [_act(dice, people) for _ in range(dice.choice((1, 2, 3, 3, 4, 6)))]
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=_book_of(dice))
+
+
+def _paused(dice: random.Random) -> Story:
+    happenings = [
+        Happening(at=dice.choice((0, 0, 60, _HOUR)), what=dice.choice(("order", "subscribes")), who="ada", number=1),
+        Happening(at=0, what="subscribes", who="bob"),
+        Happening(at=0, what="checkout", who="bob", number=1),
+    ]
+    words = dice.sample(_WORDS, dice.choice((0, 1, 1, 1, 2)))
+    happenings += [Happening(at=at, what="resumes") for at in words]
+    moments = (*_WORDS, *_DUE)
+    happenings += [_act(dice, ("ada", "bob"), (*_RACES, "order"), moments) for _ in range(dice.choice((0, 1, 2, 3)))]
+    habits = {"ada": dice.choice(("bounces", "complains")), "bob": dice.choice(_HABITS)}
+    if dice.random() < 0.1:
+        habits[OWNER] = "bounces"
+    return Story(happenings=tuple(happenings), habits={who_: does for who_, does in habits.items() if does}, book=3)
+
+
+def _act(
+    dice: random.Random, people: Sequence[str], acts: Sequence[str] = _ACTS, moments: Sequence[int] = _MOMENTS
+) -> Happening:
+    return Happening(
+        at=dice.choice(moments), what=dice.choice(acts), who=dice.choice(people), number=dice.choice((1, 1, 2, 3))
     )
+
+
+def _book_of(dice: random.Random) -> int:
+    return dice.choice((0, 0, 1, 3))
+
+
+def _habits(dice: random.Random, people: Sequence[str]) -> dict[str, str]:
+    return {person: habit for person in people if (habit := dice.choice(_HABITS))}

@@ -18,6 +18,7 @@ FAST = {
     "stream-failure-swallowed",
     "suppression-later",
     "sweep-blind",
+    "told-before-it-is-said",
     "unknown-resent",
 }
 LONG = bool(os.environ.get("REKINDLE_LONG"))

@@ -12,7 +12,7 @@ import inspect
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import datetime, timedelta
 from functools import cache, lru_cache, partial
@@ -40,6 +40,7 @@ from rekindle.service import publish as publish_module
 from rekindle.service.accept import accept
 from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.feedback import take
+from rekindle.service.guard import Guard, Herald, NotPausedError, announce, resume
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
 from rekindle.service.notices import Notice
@@ -52,7 +53,7 @@ from rekindle.settings import LEASE_LIFE_SECONDS
 from tests.simulation.check import Watch
 from tests.simulation.faults import CRASHES, LOSSES, error_of
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import SHOP, T0, Happening, Story, books, events
+from tests.simulation.story import LIMITS, SHOP, T0, Happening, Story, books, events
 
 LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
 #: As in template.yaml: a function's time-out, a queue's visibility and how often it gives a message out, in seconds.
@@ -65,6 +66,7 @@ TIMEOUTS = {
     "publish": 120,
     "sweep": 240,
     "privacy": 300,
+    "tool": 60,
 }
 VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800}
 MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5}
@@ -112,6 +114,7 @@ class Worker:
         "pending_id",
         "playbook",
         "read",
+        "sandbox",
         "started_at",
         "switched",
         "troubled",
@@ -132,6 +135,7 @@ class Worker:
         self.read: dict[str, Any] = {}
         self.owners: Mapping[str, str] = {}
         self.pending_id: str | None = None
+        self.sandbox: Any = None
 
 
 class Call(NamedTuple):
@@ -339,8 +343,9 @@ class Simulation:
     def close(self) -> None:
         """Let go of everything: a world is one knot of references, which only the collector could undo, at a price."""
         self._kill_all()
-        sandboxes = [sandbox for warm in self.warm.values() for sandbox in warm]
-        for part in (*sandboxes, *self.ports.values(), self.world, self.watch, self):
+        for sandbox in self.warm.get("send", ()):
+            sandbox.close()
+        for part in (*self.ports.values(), self.world, self.watch, self):
             vars(part).clear()
 
     # --- port calls
@@ -468,6 +473,8 @@ class Simulation:
                 self.ses_down = fate, self.clock.now() + timedelta(seconds=seconds)
             case "link":
                 self._click_unsubscribe(happening.who, 1)
+            case "resumes":
+                self._resumes(1)
             case _:
                 self._deliver(happening)
 
@@ -542,6 +549,16 @@ class Simulation:
 
         self._insist("links", body, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
 
+    def _resumes(self, tries: int) -> None:
+        """Give the shop's word, as an operator does with `rekindle reputation --resume`."""
+
+        def body() -> None:
+            # That nothing is paused, or nothing any more, is an answer.
+            with suppress(NotPausedError):
+                resume(SHOP, counters=self.ports["counters"], clock=self.clock)
+
+        self._insist("tool", body, lambda: self._resumes(tries + 1), tries)
+
     def _publish(self, tries: int) -> None:
         def body() -> None:
             publish(self.ports["blobs"], self.clock)
@@ -550,7 +567,7 @@ class Simulation:
 
     def hear_of(self, mail: Mail, vendor_id: str) -> None:
         """Let SES tell what becomes of a mail that it took."""
-        person = mail.to.partition("@")[0]
+        person = mail.to.partition("@")[0].partition(".")[0]
         now = self.clock.now()
         kinds = {
             "opens": (("delivered", 1), ("opened", 60)),
@@ -578,6 +595,7 @@ class Simulation:
 
     def _feedback(self, notice: Notice, tries: int) -> None:
         def body() -> None:
+            guard = self._sandbox("feedback")
             try:
                 done = take(
                     notice,
@@ -585,12 +603,16 @@ class Simulation:
                     intake=self.ports["intake"],
                     clock=self.clock,
                     address_key=self.world.secret_address_key,
+                    guard=guard,
                 )
-            except (Exception, Crash):  # noqa: BLE001 - Lambda tries again
+            except (Exception, Crash) as error:  # noqa: BLE001 - Lambda tries again
                 if tries < ASYNC_TRIES:
                     self.after(60 * tries, lambda: self._feedback(notice, tries + 1))
+                if isinstance(error, Exception):
+                    self._put_back("feedback", guard)
             else:
                 self.watch.noticed(notice, done)
+                self._put_back("feedback", guard)
 
         self.start("feedback", body, notice.kind)
 
@@ -700,7 +722,8 @@ class Simulation:
         """As functions/send."""
         assert self.current is not None
         self.current.messages = frozenset(received.value.message_id for received in batch)
-        deliver = self._sandbox("send")
+        sandbox = self.current.sandbox = self._sandbox("send")
+        deliver = sandbox.deliver
         try:
             verdicts = deliver.batch([(received.value, received.receives - 1) for received in batch])
             for received, verdict in zip(batch, verdicts, strict=True):
@@ -708,6 +731,8 @@ class Simulation:
                     self._look_again(queue, received, verdict.delay)
                 elif not isinstance(verdict, Done):
                     self.watch.failed(verdict)
+                else:
+                    self.watch.delivered(received.value, verdict)
         except Crash:
             return
         except Exception as error:  # noqa: BLE001 - the handler failed: the whole batch comes again
@@ -716,7 +741,7 @@ class Simulation:
         for received, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, Done):
                 queue.delete(received.receipt)
-        self._put_back("send", deliver)
+        self._put_back("send", sandbox)
 
     def _look_again(self, queue: Queue[Any], received: Received[Any], delay: int) -> None:
         """As `rekindle.aws.queues.look_again`, which is no port's."""
@@ -760,6 +785,7 @@ class Simulation:
             for message in self.world.messages.values()
             if message.state == "leased" and message.leased_at is not None
         ]
+        wanted += [pause.since for pause in self.world.pauses.values() if pause.active and pause.told_at is None]
         if not wanted:
             return None
         earliest = max(min(wanted), self.clock.now() if self.swept_at is None else self.swept_at)
@@ -780,6 +806,7 @@ class Simulation:
                     clock=self.clock,
                     lease_life=LEASE_LIFE,
                 )
+                announce(counters=self.ports["counters"], queues=self.ports["queues"], clock=self.clock)
             except Crash:
                 pass
             except Exception as error:  # noqa: BLE001 - the next one comes in five minutes
@@ -810,8 +837,12 @@ class Simulation:
             address_key=self.world.secret_address_key,
         )
 
-    def _new_send(self) -> Deliver:
-        return Deliver(
+    def _new_feedback(self) -> Guard:
+        return Guard(counters=self.ports["counters"], clock=self.clock, limits={SHOP: LIMITS})
+
+    def _new_send(self) -> SendSandbox:
+        counters = self.ports["counters"]
+        deliver = Deliver(
             outbox=self.ports["outbox"],
             queues=self.ports["queues"],
             mailer=self.ports["mailer"],
@@ -820,7 +851,23 @@ class Simulation:
             address_key=self.world.secret_address_key,
             new_token=lambda: f"token-{next(self._tokens)}",
             lease_life=LEASE_LIFE,
+            guard=Guard(counters=counters, clock=self.clock, limits={SHOP: LIMITS}),
+            herald=Herald(counters=counters, library=Library(self.ports["blobs"], self.clock), clock=self.clock),
         )
+        return SendSandbox(deliver)
+
+
+class SendSandbox:
+    """`send`'s, with what the checks want to know of it."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self.deliver = deliver
+        self.paused = False
+        """what it was told last when it asked who is paused"""
+
+    def close(self) -> None:
+        """Undo what only the collector could."""
+        vars(self.deliver).clear()
 
 
 class WatchedClock:
@@ -879,7 +926,7 @@ class PlainMails:
 
 #: Under what name services ask for a port → the world's attribute.
 _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
-_PORTS |= {"privacy": "privacy"}
+_PORTS |= {"privacy": "privacy", "counters": "counters"}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:

@@ -577,7 +577,10 @@ class Counters(Protocol):
     """What the guard counts, hour by hour, and the pauses that follow. All reads are strongly consistent."""
 
     def count(self, shop: str, at: datetime, more: Tally) -> None:
-        """Add this to the hour (UTC) of `at`, in one call. A repeat adds again: it is a count, not a ledger."""
+        """Add this to the hour (UTC) of `at`, in one call. A repeat adds again: it is a count, not a ledger.
+
+        Raises `AnswerLostError`; then it may have been added, even twice.
+        """
         ...
 
     def tallies(self, shop: str, since: datetime) -> Mapping[datetime, Tally]:

@@ -36,16 +36,17 @@ class DynamoCounters:
         counts = {name: value for name in _COUNTS if (value := getattr(more, name))}
         if not counts:
             return
-        self._clients.dynamodb.update_item(
-            TableName=self._table,
-            Key={"key": text(_counts_of(shop)), "at": text(_hour(at))},
-            UpdateExpression="SET #expires = :expires ADD " + ", ".join(f"#{name} :{name}" for name in counts),
-            ExpressionAttributeNames=names("expires", *counts),
-            ExpressionAttributeValues={
-                ":expires": epoch(at + _KEPT),
-                **{f":{name}": number(value) for name, value in counts.items()},
-            },
-        )
+        with answered():
+            self._clients.dynamodb.update_item(
+                TableName=self._table,
+                Key={"key": text(_counts_of(shop)), "at": text(_hour(at))},
+                UpdateExpression="SET #expires = :expires ADD " + ", ".join(f"#{name} :{name}" for name in counts),
+                ExpressionAttributeNames=names("expires", *counts),
+                ExpressionAttributeValues={
+                    ":expires": epoch(at + _KEPT),
+                    **{f":{name}": number(value) for name, value in counts.items()},
+                },
+            )
 
     def tallies(self, shop: str, since: datetime) -> Mapping[datetime, Tally]:
         """Return the hours: a week of them is one call."""
