@@ -133,6 +133,18 @@ def test_names_of_loops_and_sets_are_known_where_they_hold() -> None:
     assert problems == ()
 
 
+def test_a_macro_reaches_the_mail_with_its_style_its_link_and_its_text_part() -> None:
+    mail = compiled(
+        '{% from "_layout/macros.html" import button %}<style>.b { color: red }</style>'
+        '<p>{{ button(shop.url, "To the shop") }}</p>',
+        layout_macros='{% macro button(url, label) %}<a class="b" href="{{ url }}">{{ label }}</a>{% endmacro %}',
+    )
+    assert '<a class="b" href="{{ url | _link' in mail.html
+    assert 'style="color:red"' in mail.html
+    assert 'label="To the shop"' in mail.html
+    assert "{% with" in mail.text
+
+
 def test_the_parts_of_the_event_that_a_mail_uses_are_known() -> None:
     """So that publish can tell a mail about orders from a flow about baskets."""
     found, _ = look(page("\n{{ event.number }}{% for item in event.items %}{{ item.title }}{% endfor %}"))

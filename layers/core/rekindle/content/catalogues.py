@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from rekindle.content import languages, locales
-from rekindle.content.compose import Piece, scan
+from rekindle.content.pieces import Piece, scan
 from rekindle.domain.errors import ContentError
 from rekindle.flow.yaml_source import Path, Positions, load
 

@@ -25,9 +25,10 @@ from rekindle.content.catalogues import (
     read_catalogue,
     unused,
 )
-from rekindle.content.compose import Composer, Piece, check_tags, join, located, tags_alone
+from rekindle.content.compose import Composer, check_tags, join, located, tags_alone
 from rekindle.content.mails import MailTemplate
 from rekindle.content.names import Names
+from rekindle.content.pieces import Piece
 from rekindle.domain.errors import ContentError
 from rekindle.domain.profile import Category
 from rekindle.flow.yaml_source import load

@@ -1,4 +1,4 @@
-"""Put a mail's source together from its files: layouts (`extends`, `block`) and parts (`include`) become one text.
+"""Put a mail's source together from its files: layouts (`extends`, `block`), parts (`include`) and macros, in one text.
 
 It happens at publish, in the source, so that CSS can be inlined over the whole mail and `send` compiles one flat
 template. Every piece remembers its file and line. Publish only; pure.
@@ -10,83 +10,19 @@ import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from rekindle.content import macros
+from rekindle.content.macros import Macro
+from rekindle.content.pieces import Piece, scan
 from rekindle.content.sandbox import MAX_SOURCE
 from rekindle.domain.errors import ContentError
 
 _MAX_DEPTH = 10
-_OPENERS = re.compile(r"\{\{|\{%|\{#")
-# A quote that nothing closes reaches to the end of the text: to try it again from each place behind it would take long.
-_INSIDE = re.compile(r"""'(?:[^'\\]|\\.)*(?:'|\\?\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[{(\[]|[})\]]|%\}""", re.DOTALL)
-_KEYWORD = re.compile(r"\{%[-+]?\s*(\w+)")
 _FILE = re.compile(r"""\{%[-+]?\s*(?:include|extends)\s+(['"])([^'"]+)\1\s*[-+]?%\}\Z""")
 _BLOCK = re.compile(r"\{%[-+]?\s*block\s+(\w+)\s*[-+]?%\}\Z")
 _PREHEADER = re.compile(r"\{\{[-+]?\s*preheader\s*[-+]?\}\}\Z")
 _PAIRED = frozenset({"if", "for", "with"})
 _ALONE = re.compile(r"^[ \t]*((?:\{%(?:[^%]|%(?!\}))*%\}[ \t]*)+)\n", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a source: literal text, `{{ … }}`, or `{% … %}`; and where it stands."""
-
-    kind: Literal["data", "value", "tag"]
-    text: str
-    file: str
-    line: int
-
-    @property
-    def keyword(self) -> str:
-        """The first word of a tag, empty for the rest."""
-        found = _KEYWORD.match(self.text) if self.kind == "tag" else None
-        return found.group(1) if found else ""
-
-    def error(self, message: str, hint: str | None = None) -> ContentError:
-        """Return an error that points here."""
-        return ContentError(message, file=self.file, line=self.line, hint=hint)
-
-
-def scan(text: str, file: str) -> list[Piece]:
-    """Return the pieces of a source, comments left out. Raises `ContentError` for a tag that is not closed."""
-    pieces: list[Piece] = []
-    at, line = 0, 1
-
-    def take(kind: Literal["data", "value", "tag"] | None, end: int) -> None:
-        nonlocal at, line
-        part = text[at:end]
-        if kind is not None and part:
-            pieces.append(Piece(kind, part, file, line))
-        line += part.count("\n")
-        at = end
-
-    while found := _OPENERS.search(text, at):
-        take("data", found.start())
-        if found.group() == "{#":
-            end = text.find("#}", at)
-            if end < 0:
-                raise ContentError("the comment {# is not closed", file=file, line=line, hint="end it with #}")
-            take(None, end + 2)
-            continue
-        take("value" if found.group() == "{{" else "tag", _end(text, at, found.group(), file, line))
-    take("data", len(text))
-    return pieces
-
-
-def _end(text: str, start: int, opener: str, file: str, line: int) -> int:
-    closer = "}}" if opener == "{{" else "%}"
-    depth = 0
-    at = start + 2
-    while found := _INSIDE.search(text, at):
-        mark = found.group()
-        at = found.end()
-        if mark in {"{", "(", "["}:
-            depth += 1
-        elif depth == 0 and text.startswith(closer, found.start()):
-            return found.start() + 2
-        elif mark in {"}", ")", "]"}:
-            depth -= 1
-    raise ContentError(f"{opener} is not closed", file=file, line=line, hint=f"end it with {closer}")
 
 
 class Composer:
@@ -96,6 +32,7 @@ class Composer:
         self._files = files
         self._root = root
         self._size = 0
+        self._read: dict[str, _Source | None] = {}
 
     def compose(self, path: str, preheader: str | None = None) -> list[Piece]:
         """Return the whole source of `path`; `{{ preheader }}` becomes what the file `preheader` says, as HTML text.
@@ -106,13 +43,56 @@ class Composer:
         return self._expand(path, {}, (path,), preheader)
 
     def _scan(self, path: str, at: Piece | None) -> list[Piece]:
+        source = self._source(path, at)
+        self._grow(len(self._files[path]), path)
+        return source.pieces
+
+    def _grow(self, characters: int, path: str) -> None:
+        self._size += characters
+        if self._size > MAX_SOURCE:
+            raise ContentError("the mail with all its parts is too long", file=self._root + path, line=1)
+
+    def _source(self, path: str, at: Piece | None) -> _Source:
         if path not in self._files:
             error = f"there is no file {path}"
             raise at.error(error, "names start below emails/, as in _layout/footer.html") if at else ContentError(error)
-        self._size += len(self._files[path])
-        if self._size > MAX_SOURCE:
-            raise ContentError("the mail with all its parts is too long", file=self._root + path, line=1)
-        return scan(self._files[path], self._root + path)
+        if path not in self._read:
+            self._read[path] = None
+            self._read[path] = self._without_macros(path, scan(self._files[path], self._root + path))
+        found = self._read[path]
+        if found is None:
+            raise (at.error if at else ContentError)(f"{path} leads back to itself")
+        return found
+
+    def _without_macros(self, path: str, pieces: list[Piece]) -> _Source:
+        """Return the source without its macros, and all that may be called in it: its own, and those taken in."""
+        source = _Source([], {})
+        index = 0
+        while index < len(pieces):
+            piece = pieces[index]
+            index += 1
+            new: dict[str, Macro] = {}
+            if piece.keyword == "macro":
+                end = _macro_end(pieces, index, piece)
+                macro = macros.defined(piece, _without_newlines(pieces[index:end]), path)
+                new, index = {macro.name: macro}, end + 1
+            elif piece.keyword in {"from", "import"}:
+                there, names = macros.imported(piece)
+                known = self._source(there, piece).macros
+                for name in names.values():
+                    if name not in known:
+                        raise piece.error(f"there is no macro '{name}' in {there}", _known_macros(known))
+                new = {here: known[name] for here, name in names.items()}
+            else:
+                source.pieces.append(piece)
+                continue
+            for name in new:
+                if name in source.macros:
+                    raise piece.error(f"the macro '{name}' is there already", "give each macro a name of its own")
+            source.macros.update(new)
+            if index < len(pieces) and _ends_line(source.pieces):
+                pieces[index] = _without_first_newline(pieces[index])
+        return source
 
     def _expand(
         self,
@@ -156,15 +136,30 @@ class Composer:
                 own = pieces[index:end]
                 result += self._fill(blocks.get(_block_name(piece), own), blocks, chain, preheader)
                 index = end + 1
-            elif piece.keyword in {"endblock", "raw", "extends"}:
+            elif piece.keyword in {"endblock", "endmacro", "raw", "extends"}:
                 raise piece.error(
                     f"{{% {piece.keyword} %}} cannot stand here", "extends comes first, a block has an end"
                 )
             elif _PREHEADER.match(piece.text):
                 result += self._preheader(preheader, chain)
+            elif macro := self._called(piece):
+                result += self._written_out(macro, piece, chain)
             else:
                 result.append(piece)
         return result
+
+    def _called(self, piece: Piece) -> Macro | None:
+        name = macros.name_called(piece)
+        source = self._read.get(piece.file.removeprefix(self._root)) if name else None
+        return source.macros.get(name) if source is not None else None
+
+    def _written_out(self, macro: Macro, call: Piece, chain: tuple[str, ...]) -> list[Piece]:
+        step = f"{macro.path}#{macro.name}"
+        if step in chain or len(chain) > _MAX_DEPTH:
+            raise call.error(f"the macro '{macro.name}' leads back to itself, or too many are inside one another")
+        self._grow(sum(len(piece.text) for piece in macro.body) + len(call.text), call.file.removeprefix(self._root))
+        body = self._fill(list(macro.body), {}, (*chain, step), None)
+        return [macro.called(call), *body, Piece("tag", "{% endwith %}", call.file, call.line)]
 
     def _preheader(self, path: str | None, chain: tuple[str, ...]) -> list[Piece]:
         if path is None:
@@ -174,6 +169,29 @@ class Composer:
             Piece("data", html.escape(piece.text), piece.file, piece.line) if piece.kind == "data" else piece
             for piece in part
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One file without the macros in it, and the macros that can be called in it, by the name that they have there."""
+
+    pieces: list[Piece]
+    macros: dict[str, Macro]
+
+
+def _macro_end(pieces: list[Piece], start: int, opened: Piece) -> int:
+    for index in range(start, len(pieces)):
+        if pieces[index].keyword == "endmacro":
+            return index
+        if pieces[index].keyword in {"macro", "block", "extends", "from", "import"}:
+            raise pieces[index].error(
+                f"{{% {pieces[index].keyword} %}} cannot stand in a macro", "close the macro first, with {% endmacro %}"
+            )
+    raise opened.error("the macro is not closed", "end it with {% endmacro %}")
+
+
+def _known_macros(known: Mapping[str, Macro]) -> str:
+    return f"there are {', '.join(sorted(known))}" if known else "it has none: {% macro … %} defines one"
 
 
 def _block_name(piece: Piece) -> str:
@@ -212,6 +230,20 @@ def _blocks(pieces: list[Piece]) -> dict[str, list[Piece]]:
                 "this stands outside every block and would be lost", file=piece.file, line=line, hint=hint
             )
     return found
+
+
+def _ends_line(pieces: list[Piece]) -> bool:
+    return not pieces or (pieces[-1].kind == "data" and pieces[-1].text.endswith("\n"))
+
+
+def _without_first_newline(piece: Piece) -> Piece:
+    text = piece.text.removeprefix("\r").removeprefix("\n") if piece.kind == "data" else piece.text
+    return Piece(piece.kind, text, piece.file, piece.line + piece.text.count("\n") - text.count("\n"))
+
+
+def _without_newlines(pieces: list[Piece]) -> list[Piece]:
+    """Return what stands between two tags without the line ends that only belong to the tags."""
+    return [_without_first_newline(pieces[0]), *_without_last_newline(pieces)[1:]] if pieces else []
 
 
 def _without_last_newline(pieces: list[Piece]) -> list[Piece]:

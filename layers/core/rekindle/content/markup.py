@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import css_inline
 import mrml
 
-from rekindle.content.compose import Piece
+from rekindle.content.pieces import Piece
 from rekindle.domain.errors import ContentError
 
 _COMMENT, WORD = "<!--jq:{}-->", "jq{}qj"

@@ -12,8 +12,8 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from rekindle.content.compose import Piece
 from rekindle.content.markup import MARK, WORD, Masked
+from rekindle.content.pieces import Piece
 
 # Start tags whose address a reader can follow: also VML's buttons, which Outlook reads inside a comment.
 _LINKS = re.compile(r"<(?:a|area|v:[a-z]+)(?=[\s/])(?:[^<>\"']|\"[^\"]{0,4000}\"|'[^']{0,4000}')*>", re.IGNORECASE)

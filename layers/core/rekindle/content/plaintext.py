@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from html.parser import HTMLParser
 
 from rekindle.content.catalogues import END_ISOLATE, ISOLATE
-from rekindle.content.compose import Piece, tags_alone
+from rekindle.content.compose import tags_alone
 from rekindle.content.markup import MARK
 from rekindle.content.numbering import uncounted
+from rekindle.content.pieces import Piece
 
 _PARAGRAPH = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote", "table", "section", "hr"})
 _LINE = frozenset({"div", "tr", "li", "header", "footer", "center", "article"})

@@ -1,8 +1,9 @@
 """The language of mails: Jinja2 cut down to what a text needs, checked when compiled, bounded when run.
 
-What is left: `{{ value | filter }}`, `if`, `for`, `set`, `with`, conditions and sums. There are no calls, no macros and
-no blocks that collect output, so a template can grow only through its loops, which are counted, and through `~` and
-`join`, which are capped. Values are plain dicts and lists; what mails and conditions share is `rekindle.flow.sandbox`.
+What is left: `{{ value | filter }}`, `if`, `for`, `set`, `with`, conditions and sums. There are no calls
+(macros are written out by then, `rekindle.content.macros`) and no blocks that collect output, so a template can grow
+only through its loops, which are counted, and through `~` and `join`, which are capped. Values are plain dicts and
+lists; what mails and conditions share is `rekindle.flow.sandbox`.
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos,
 )  # fmt: skip
 _CURES: dict[type[nodes.Node], tuple[str, str]] = {
-    nodes.Call: ("a call", "remove the brackets: values have no functions; use a filter, as in {{ name | upper }}"),
-    nodes.Macro: ("a macro", "put the part in a file of its own and use {% include %}, with {% with %} around it"),
+    nodes.Call: (
+        "a call",
+        "use a filter, as in {{ name | upper }}; a macro stands by itself in {{ }}, and must be taken in before",
+    ),
+    nodes.Macro: ("a macro here", "macros belong in a mail, or in a file that it takes them from"),
     nodes.CallBlock: ("{% call %}", "use {% include %}"),
-    nodes.Import: ("{% import %}", "use {% include %}"),
-    nodes.FromImport: ("{% from %}", "use {% include %}"),
+    nodes.Import: ("{% import %}", "use {% from … import … %}, in a mail"),
+    nodes.FromImport: ("{% from %} here", "macros can be taken in by mails"),
     nodes.Include: (
         "{% include %} of a name that is not fixed",
         'write the file\'s name: {% include "_layout/x.html" %}',
