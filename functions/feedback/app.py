@@ -1,4 +1,4 @@
-"""What became of mails: SES events by EventBridge, or the same by SNS."""
+"""What became of mails (SES events, by EventBridge or SNS) and of texts (by SNS), and what people text back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.counters import DynamoCounters
@@ -15,9 +16,10 @@ from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
-from rekindle.service.feedback import take
+from rekindle.service.feedback import take_any
 from rekindle.service.guard import Guard
-from rekindle.service.notices import read_notice
+from rekindle.service.library import Library
+from rekindle.service.phones import Incoming, heard
 from rekindle.settings import Feedback
 
 settings = Feedback.read(os.environ)
@@ -30,14 +32,25 @@ intake = DynamoIntake(clients, tables, raw_bucket=settings.raw_bucket)
 outbox = DynamoOutbox(clients, tables)
 guard = Guard(counters=DynamoCounters(clients, tables), clock=clock)
 address_key = CachedSecrets(clients, settings.secrets_prefix).address_key()
+library = Library(S3Blobs(clients, settings.content_bucket), clock)
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: object) -> None:
     """Take each notice. What fails is retried by Lambda, which is safe, and then parked in the dead-letter queue."""
-    bodies = [record["Sns"]["Message"] for record in event["Records"]] if "Records" in event else [event]
-    for body in bodies:
-        notice = read_notice(body)
-        done = take(notice, outbox=outbox, intake=intake, clock=clock, address_key=address_key, guard=guard)
-        logger.info(done, extra={"message_id": notice.message_id, "kind": notice.kind})
-        metrics.add_metric(f"Notice{notice.kind.title()}", MetricUnit.Count, 1)
+    for found in heard(event):
+        done = take_any(
+            found,
+            outbox=outbox,
+            intake=intake,
+            clock=clock,
+            address_key=address_key,
+            guard=guard,
+            shops=library.shops,
+        )
+        if isinstance(found, Incoming):
+            logger.info(done, extra={"inbound_id": found.id})
+            metrics.add_metric(f"Text{done.title()}", MetricUnit.Count, 1)
+        else:
+            logger.info(done, extra={"message_id": found.message_id, "kind": found.kind})
+            metrics.add_metric(f"Notice{found.kind.title()}", MetricUnit.Count, 1)

@@ -54,6 +54,8 @@ RIGHTS: dict[str, set[str]] = {
         "dynamodb:UpdateItem MessagesTable",
         "logs:CreateLogStream FeedbackLog",
         "logs:PutLogEvents FeedbackLog",
+        "s3:GetObject ContentBucket/playbooks/*",
+        "s3:ListBucket ContentBucket",
         "s3:PutObject RawBucket/deliveries/*",
         "s3:PutObject RawBucket/unread/*",
         "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/address-key-??????",

@@ -69,6 +69,7 @@ from rekindle.outside.http import Answer, Deadline, Http
 from rekindle.ports import NewCode, Parcel, PrivacyTask, ShardTask, ShopSecrets, Wake
 from rekindle.service.accept import accept
 from rekindle.service.notices import read_notice
+from rekindle.service.phones import Incoming, heard
 from rekindle.service.receipts import decode_receipt
 from rekindle.shops import intake, onsite
 from rekindle.shops.onsite.batch import MAX_EVENTS
@@ -351,6 +352,29 @@ def _visit(body: bytes) -> None:
     assert not plant.world.suppressions
     for profile in plant.world.profiles.values():
         assert not isinstance(profile, bytes) or len(profile) < 400_000
+
+
+TEXTS = tuple(
+    json.loads((ROOT / f"events/sms/{name}.json").read_text("utf-8"))
+    for name in ("delivered", "invalid", "blocked", "stop", "question")
+)
+_SAID = tuple(json.loads(event["Records"][0]["Sns"]["Message"]) for event in TEXTS)
+
+
+def _heard_of_phones(event: Any) -> None:
+    """What a topic hands over is read, or said to be unreadable; nothing else happens."""
+    try:
+        for found in heard(event if isinstance(event, dict) else {"Records": [{"Sns": {"Message": event}}]}):
+            msgspec.json.encode(found)
+            if isinstance(found, Incoming):
+                assert found.wish in {"stop", "start", "other"}
+                assert len(found.text) <= 1_600
+    except MalformedBodyError:
+        return
+
+
+def _read_phone(said: Any) -> None:
+    _heard_of_phones({"Records": [{"Sns": {"Message": json.dumps(said), "Timestamp": "2026-03-02T10:00:04.312Z"}}]})
 
 
 NOTICES = tuple(_file(name) for name in ("bounced", "clicked", "complained", "delivered", "opened"))
@@ -795,6 +819,10 @@ TARGETS: Mapping[str, Target] = {
     "SES notices": Target(
         ("service.notices.read_notice",), hostile.mutated(NOTICES) | hostile.bodies(*NOTICES), _notice, 250
     ),
+    "texts, and what became of them": Target(
+        ("service.phones.read_phone",), hostile.mutated(_SAID) | hostile.mutated(TEXTS), _read_phone, 200
+    ),
+    "what the feedback topic hands over": Target((), hostile.mutated(TEXTS), _heard_of_phones, 100),
     "unsubscribe tokens": Target(
         ("content.links.read_unsubscribe",),
         hostile.edited(_TOKENS, _SPOILT) | st.text(max_size=80),
@@ -940,7 +968,7 @@ FUNCTIONS: Mapping[str, str] = {
     "webhook": "anybody",
     "links": "anybody",
     "collect": "anybody",
-    "feedback": "SES",
+    "feedback": "SES, AWS End User Messaging",
     "journey": "our table's stream, our queue",
     "send": "our queues",
     "privacy": "our queue",

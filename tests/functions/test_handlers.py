@@ -18,6 +18,7 @@ from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
 from rekindle.ports import Commit, Look, Message, Tally, Wake
 from rekindle.service.library import POINTER
+from rekindle.service.people import address_hash
 from tests.functions.conftest import Load
 from tests.support.build import CART, ROOT, flow_of, playbook
 from tests.support.things import a_profile
@@ -395,3 +396,15 @@ def test_campaign_takes_what_scheduler_and_its_queue_hand_it(load: Load, ports: 
         assert app.handler(shard, None) == {"batchItemFailures": []}
     (wake,) = ports.waiting("wake").visible
     assert (wake.profile_id, wake.campaign.flow) == (a_profile().id, "letter")
+
+
+def test_feedback_hears_stop_before_it_answers(load: Load, ports: AwsPorts) -> None:
+    """The number is that of no shop: so it is meant for the one that texts. No number stands in a log or in a key."""
+    book = playbook(CART, channels=("email", "sms"))
+    ports.blobs.put(f"playbooks/{book.hash}/flows.json", msgspec.json.encode(book))
+    ports.blobs.put(POINTER, msgspec.json.encode({"hash": book.hash}))
+    load("feedback").handler(json.loads((ROOT / "events/sms/stop.json").read_text("utf-8")), None)
+    (pending,) = ports.pending_ids()
+    assert "447700900123" not in pending
+    hashed = address_hash(ports.secrets.address_key(), "phone", "+447700900123")
+    assert [each.reason for each in ports.vault.suppressions("tea", "sms", hashed)] == ["unsubscribed"]

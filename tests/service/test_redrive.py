@@ -14,6 +14,7 @@ from rekindle.domain.facts import Campaign
 from rekindle.memory import Crash, Queued, World
 from rekindle.ports import DeadLetter, Parcel, ShardTask, Wake
 from rekindle.service.notices import Notice
+from rekindle.service.phones import Incoming
 from rekindle.service.redrive import Redrive, Redriven, Selected, choices, describe, redrive_pending
 from tests.support.build import ROOT, T0
 from tests.support.things import a_delivery
@@ -205,16 +206,16 @@ class Letters:
 
 
 def test_what_feedback_could_not_do_is_done_here_and_what_is_no_notice_stays() -> None:
-    letters, taken = Letters(NOTICE, PARKED, BY_SNS, {"something": "else"}), list[Notice]()
+    letters, taken = Letters(NOTICE, PARKED, BY_SNS, {"something": "else"}), list[Notice | Incoming]()
     told = list(Redrive(letters=letters, take=taken.append).run("feedback", Selected()))
     assert [each.done for each in told] == ["taken", "taken", "taken", "failed"]
-    assert [notice.kind for notice in taken] == ["complained"] * 3
+    assert [notice.kind for notice in taken if isinstance(notice, Notice)] == ["complained"] * 3
     assert list(letters.there) == ["3"]
     assert letters.held == set()
 
 
 def test_a_notice_that_cannot_be_taken_stays() -> None:
-    def fail(_notice: Notice) -> None:
+    def fail(_notice: Notice | Incoming) -> None:
         raise ConnectionError("throttled")
 
     letters = Letters(NOTICE)

@@ -99,6 +99,7 @@ class Feedback(Settings, frozen=True, kw_only=True, rename="upper"):
     messages_table: str
     counters_table: str
     raw_bucket: str
+    content_bucket: str
     secrets_prefix: str
 
 

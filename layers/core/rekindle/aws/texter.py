@@ -17,12 +17,10 @@ from botocore.exceptions import (
 from rekindle.aws.items import code_of
 from rekindle.domain.errors import AddressGoneError, MailRefusedError, MailRejectedError, MailUncertainError
 from rekindle.ports import TextMessage
+from rekindle.service.phones import MESSAGE_CONTEXT
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
-
-#: The entry of `Context` by which a notice finds its message: what is said there comes back with every event.
-MESSAGE_CONTEXT = "rekindle_message"
 
 #: What `TimeToLive` may be, in seconds (API reference, SendTextMessage).
 _SHORTEST, _LONGEST = 5, 259_200

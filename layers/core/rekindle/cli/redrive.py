@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from rekindle.aws.alarms import SqsWakeQueue
+from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.counters import DynamoCounters
@@ -22,8 +23,9 @@ from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import Stack, explained, read_stack
 from rekindle.aws.state import DynamoState
 from rekindle.ports import Clock
-from rekindle.service.feedback import take
+from rekindle.service.feedback import take_any
 from rekindle.service.guard import Guard
+from rekindle.service.library import Library
 from rekindle.service.redrive import PENDING, Redrive, Redriven, Selected, choices, redrive_pending
 
 
@@ -80,13 +82,15 @@ def _redriven(
             clock=clock,
             dry_run=dry_run,
         )
+    library = Library(S3Blobs(clients, stack.output("ContentBucketName")), clock)
     taken = partial(
-        take,
+        take_any,
         outbox=DynamoOutbox(clients, tables),
         intake=DynamoIntake(clients, tables, raw_bucket=raw_bucket),
         clock=clock,
         address_key=CachedSecrets(clients, stack.output("SecretsPrefix")).address_key() if queue == "feedback" else b"",
         guard=Guard(counters=DynamoCounters(clients, tables), clock=clock),
+        shops=library.shops,
     )
     return Redrive(letters=letters, take=taken).run(queue, selected, dry_run=dry_run)
 

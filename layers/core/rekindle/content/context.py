@@ -249,6 +249,8 @@ _PARTS: dict[type[Any], dict[str, Reader]] = {
         "product_id": clean, "at": _as_it_is, "title": clean, "url": web, "image": web, "price": _as_it_is,
         "was": _as_it_is, "currency": _as_it_is, "asked": _as_it_is, "kind": _as_it_is,
     },
+    facts.TextReceived: {"text": lambda value: said(value, _TEXT), "at": _as_it_is},
+    facts.PushSubscription: {"at": _as_it_is},
     facts.SegmentChange: {"name": clean, "at": _as_it_is},
     facts.DateCame: {"flow": _as_it_is, "at": _as_it_is, "date": clean},
     facts.Campaign: {"flow": _as_it_is, "at": _as_it_is, "occurrence": clean},

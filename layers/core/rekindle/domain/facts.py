@@ -347,6 +347,22 @@ class PrivacyRequest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     order_ids: tuple[str, ...] = ()
 
 
+class TextReceived(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="text"):
+    """Somebody texted the shop's number; what asks for no more texts, or for texts again, is an act of consent."""
+
+    text: str
+    at: datetime
+
+
+class PushSubscription(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="push"):
+    """A browser in which somebody allowed push messages, or no longer does (then the endpoint alone says which)."""
+
+    endpoint: str
+    at: datetime
+    p256dh: str = ""
+    auth: str = ""
+
+
 class Alarm(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alarm"):
     """The profile's alarm clock rang; nothing else happened."""
 
@@ -381,6 +397,8 @@ Fact = (
     | Start
     | TraitsTold
     | PrivacyRequest
+    | TextReceived
+    | PushSubscription
     | Alarm
     | Other
 )

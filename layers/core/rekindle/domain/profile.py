@@ -19,6 +19,8 @@ RunStatus = Literal["active", "finished", "converted", "exited", "timed_out"]
 Category = Literal["marketing", "transactional"]
 #: How a message reaches somebody; `audience` is a list at an ads network that they are put on or taken off.
 Channel = Literal["email", "sms", "push", "audience"]
+#: What stands for the address of push messages: all the person's browsers, whichever they are.
+EVERY_BROWSER = "*"
 TraitValue = str | int | float | bool | tuple[str, ...]
 
 _SHORT = {
@@ -106,6 +108,15 @@ class ShipmentMark(Struct, frozen=True, array_like=True):
 
     updated_at: datetime
     status: str
+
+
+class Browser(Struct, frozen=True, array_like=True):
+    """A browser that push messages may go to: since when that is known, and what it takes to reach it (RFC 8291)."""
+
+    at: datetime
+    endpoint: str
+    p256dh: str
+    auth: str
 
 
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -216,6 +227,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     own_tags: dict[str, Tag] = {}
     """tags that flows have put on or taken off: the shop does not know them, and its lists do not touch them"""
     traits: dict[str, Trait] = {}
+    browsers: dict[str, Browser] = {}
+    """those in which push is allowed, by `push.browser_key` of their endpoint"""
     customer_at: datetime | None = None
     baskets: dict[str, Basket] = {}
     orders: dict[str, OrderMark] = {}
@@ -255,10 +268,15 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def address(self, channel: str) -> str | None:
         """Return where messages of this channel go, if anywhere."""
-        return {"email": self.email, "sms": self.phone}.get(channel)
+        return {"email": self.email, "sms": self.phone, "push": EVERY_BROWSER if self.browsers else None}.get(channel)
 
     def consented(self, channel: str) -> bool:
-        """Whether this person's latest explicit act on this channel, for the current address, is to subscribe."""
+        """Whether this person's latest explicit act on this channel, for the current address, is to subscribe.
+
+        For push that is what a browser says: it is known here for as long as it may be pushed to.
+        """
+        if channel == "push":
+            return bool(self.browsers)
         address = self.address(channel)
         act = self.consent.get(f"{channel}:{address}") if address else None
         return act is not None and act.state == "subscribed"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.absorb import absorb
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Consent
+from rekindle.domain.facts import Consent, PushSubscription
 from rekindle.domain.outcome import LiftSuppression, Outcome, RingAt
 from rekindle.domain.profile import Profile, Run
 from rekindle.flow.entry import MAX_ENTRIES, enter
@@ -82,6 +82,9 @@ def _take(turn: Turn) -> None:
 
 def _note_consent(turn: Turn, told: Event) -> None:
     data = told.data
+    if isinstance(data, PushSubscription) and told.type == "push.subscribed":
+        # Allowed anew, in the browser itself: a refusal of push from before counts no more.
+        turn.effects.append(LiftSuppression("push", turn.profile.id, data.at))
     if not isinstance(data, Consent):
         return
     turn.decide("said", f"{data.state} ({data.channel})", values={"source": data.source, "when": str(data.at)})

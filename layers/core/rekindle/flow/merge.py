@@ -15,9 +15,30 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from rekindle.domain.absorb import basket_age, few_baskets, few_coupons, few_shipments, fill, later_act, newness
+from rekindle.domain.absorb import (
+    basket_age,
+    few_baskets,
+    few_browsers,
+    few_coupons,
+    few_shipments,
+    fill,
+    later_act,
+    newness,
+)
 from rekindle.domain.facts import Basket, Person
-from rekindle.domain.profile import Entry, Given, OrderMark, Planned, Profile, Run, ShipmentMark, Tag, Told, Touch
+from rekindle.domain.profile import (
+    Browser,
+    Entry,
+    Given,
+    OrderMark,
+    Planned,
+    Profile,
+    Run,
+    ShipmentMark,
+    Tag,
+    Told,
+    Touch,
+)
 from rekindle.domain.traits import with_traits
 from rekindle.flow.runs import TRANSITIONS
 
@@ -65,6 +86,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         **_tags(survivor, other),
         own_tags=_union(survivor.own_tags, other.own_tags, _later_tag),
         traits=with_traits(survivor.traits, other.traits),
+        browsers=few_browsers(_union(survivor.browsers, other.browsers, _later_browser)),
         customer_at=_latest(survivor.customer_at, other.customer_at),
         baskets=few_baskets(_union(survivor.baskets, other.baskets, _basket)),
         orders=_union(survivor.orders, other.orders, _order),
@@ -126,6 +148,10 @@ def _tags(one: Profile, two: Profile) -> dict[str, Any]:
 
 def _later_tag(one: Tag, two: Tag) -> Tag:
     return max(one, two, key=lambda tag: (tag.at, not tag.on))
+
+
+def _later_browser(one: Browser, two: Browser) -> Browser:
+    return max(one, two, key=lambda browser: (browser.at, browser.p256dh, browser.auth))
 
 
 def _later_shipment(one: ShipmentMark, two: ShipmentMark) -> ShipmentMark:

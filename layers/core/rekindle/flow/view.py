@@ -101,6 +101,7 @@ PROFILE: dict[str, Field] = {
     "anonymous": Field("flag", ("email", "phone", "shop_customer_id"), lambda of: of.profile.anonymous),
     "subscribed": Field("flag", ("consent", "email"), lambda of: of.profile.consented("email")),
     "sms_subscribed": Field("flag", ("consent", "phone"), lambda of: of.profile.consented("sms")),
+    "push_subscribed": Field("flag", ("browsers",), lambda of: of.profile.consented("push")),
     "created_at": Field("moment", ("created_at",), lambda of: of.profile.created_at),
     "orders": _bought("number", lambda past: past.orders),
     "items": _bought("number", lambda past: past.items),

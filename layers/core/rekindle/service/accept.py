@@ -38,14 +38,14 @@ def suppression(event: Event, key: bytes) -> Suppression | None:
         covers, reason = "marketing", "unsubscribed"
     elif isinstance(data, Engagement) and event.type == "email.complained":
         covers, reason = "marketing", "complained"
-    elif isinstance(data, Engagement) and event.type == "email.bounced":
+    elif isinstance(data, Engagement) and event.type in ("email.bounced", "sms.bounced"):
         covers, reason = "everything", "bounced"
     else:
         return None
     kind = ADDRESS_KINDS[data.channel]
     hashed = data.address_key
     if hashed is None:
-        own = {"email": event.who.email, "phone": event.who.phone}.get(kind)
+        own = {"email": event.who.email, "phone": event.who.phone, "push": event.profile_id}.get(kind)
         address = (data.address if isinstance(data, Consent) else None) or own
         hashed = address_hash(key, kind, address) if address else None
     if hashed is None:

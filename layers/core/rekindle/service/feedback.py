@@ -1,4 +1,4 @@
-"""What becomes of mails after SES took them: the message's record moves forward, people's acts become events.
+"""What becomes of messages after they went out: the message's record moves forward, people's acts become events.
 
 Delivery notices touch only the message. The first open by a human and each distinct click, a hard bounce and a
 complaint are accepted as deliveries of their own, the last two with their suppression, in one transaction (DESIGN §6).
@@ -7,19 +7,23 @@ complaint are accepted as deliveries of their own, the last two with their suppr
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
 from msgspec.structs import replace
 
 from rekindle.domain import ids
-from rekindle.domain.events import Delivery, Event
+from rekindle.domain.events import EVENT_TYPES, Delivery, Event
 from rekindle.domain.facts import Engagement
+from rekindle.flow.program import Shop
 from rekindle.ports import Clock, Intake, Message, MessageState, Outbox
 from rekindle.service.accept import accept
+from rekindle.service.answers import hear
 from rekindle.service.deliver import FORWARD
 from rekindle.service.guard import Guard
 from rekindle.service.notices import Notice
+from rekindle.service.phones import Incoming
 
 _STATES: dict[str, MessageState] = {
     "sent": "sent",
@@ -30,18 +34,30 @@ _STATES: dict[str, MessageState] = {
     "complained": "complained",
     "failed": "failed",
 }
-_EVENTS = {
-    "opened": "email.opened",
-    "clicked": "email.clicked",
-    "bounced": "email.bounced",
-    "complained": "email.complained",
-}
+#: Those that are told to flows, each as an event of its channel: `email.opened`, `sms.clicked`.
+_HEARD = frozenset({"opened", "clicked", "bounced", "complained"})
 
 _log = logging.getLogger(__name__)
 
 
 #: SES did not even try, because the address had bounced before: that harms nobody's reputation.
 _NOT_TRIED = "OnAccountSuppressionList"
+
+
+def take_any(
+    found: Notice | Incoming,
+    *,
+    outbox: Outbox,
+    intake: Intake,
+    clock: Clock,
+    address_key: bytes,
+    guard: Guard | None,
+    shops: Callable[[], Iterable[Shop]],
+) -> str:
+    """Take a notice, or a text that somebody sent to one of the `shops`; return what became of it."""
+    if isinstance(found, Incoming):
+        return hear(found, shops(), intake=intake, clock=clock, address_key=address_key)
+    return take(found, outbox=outbox, intake=intake, clock=clock, address_key=address_key, guard=guard)
 
 
 def take(
@@ -69,12 +85,17 @@ def take(
     if state is None:
         return "ignored"
     # The event first: if what follows fails, SES's repeat finds the same delivery id and goes on to the message.
-    if notice.kind in _EVENTS and not notice.machine and message.to != "shop":
+    if _event_type(notice, message) in EVENT_TYPES and not notice.machine and message.to != "shop":
         accept(_delivery(notice, message, clock.now()), intake, address_key)
     moved = _move(message, notice, state, outbox)
-    if guard is not None and moved and message.to != "shop" and state in ("bounced", "complained"):
+    if guard is not None and moved and _counts(message) and state in ("bounced", "complained"):
         _warn(guard, message, notice, state)
     return notice.kind
+
+
+def _counts(message: Message) -> bool:
+    """Whether what becomes of it says something about the shop's mails: its own people's say nothing, nor do texts."""
+    return message.channel == "email" and message.to != "shop"
 
 
 def _warn(guard: Guard, message: Message, notice: Notice, state: Literal["bounced", "complained"]) -> None:
@@ -100,8 +121,12 @@ def _move(message: Message, notice: Notice, state: MessageState, outbox: Outbox)
     return written and told.state != message.state
 
 
+def _event_type(notice: Notice, message: Message) -> str:
+    return f"{message.channel}.{notice.kind}" if notice.kind in _HEARD else ""
+
+
 def _delivery(notice: Notice, message: Message, now: datetime) -> Delivery:
-    kind = _EVENTS[notice.kind]
+    kind = _event_type(notice, message)
     parts = [kind, message.id, *([notice.link or ""] if notice.kind == "clicked" else [])]
     delivery = ids.digest("feedback", *parts)
     event = Event(
@@ -112,7 +137,13 @@ def _delivery(notice: Notice, message: Message, now: datetime) -> Delivery:
         received_at=now,
         profile_id=message.profile_id,
         data=Engagement(
-            message_id=message.id, at=notice.at, address_key=message.address, link=notice.link, detail=notice.detail
+            message_id=message.id,
+            at=notice.at,
+            channel=message.channel,  # type: ignore[arg-type]  # one of our own: nothing is told of an audience
+            address_key=message.address,
+            link=notice.link,
+            detail=notice.detail,
         ),
     )
-    return Delivery(id=delivery, shop=message.shop, source="ses", topic=kind, received_at=now, events=(event,))
+    source = "ses" if message.channel == "email" else message.channel
+    return Delivery(id=delivery, shop=message.shop, source=source, topic=kind, received_at=now, events=(event,))

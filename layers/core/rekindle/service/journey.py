@@ -38,7 +38,16 @@ from rekindle.ports import (
 from rekindle.service.graves import buried, remembering
 from rekindle.service.library import Library
 from rekindle.service.memories import filled, missing
-from rekindle.service.people import ADDRESS_KINDS, Load, Share, address_hash, follow, share_out, shared_addresses
+from rekindle.service.people import (
+    ADDRESS_KINDS,
+    Load,
+    Share,
+    address_hash,
+    address_hashes,
+    follow,
+    share_out,
+    shared_addresses,
+)
 
 #: How often a lost race is run again before the wake queue takes over.
 RACES = 4
@@ -280,7 +289,7 @@ class Journey:
         data = event.data
         if isinstance(data, (Consent, Engagement)) and data.address is None and data.address_key is not None:
             address = profile.address(data.channel)
-            if address and address_hash(self._key, ADDRESS_KINDS[data.channel], address) == data.address_key:
+            if address and data.address_key in address_hashes(self._key, profile, data.channel):
                 return replace(event, data=replace(data, address=address))
         return event
 

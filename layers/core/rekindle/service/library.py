@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.errors import RekindleError
 from rekindle.domain.profile import Profile
-from rekindle.flow.program import Flow, Playbook
+from rekindle.flow.program import Flow, Playbook, Shop
 from rekindle.ports import Blobs, Clock
 
 #: How long a warm worker may go on with the playbook that it holds (DESIGN §5, "the pass after a publish").
@@ -69,6 +70,10 @@ class Library:
                 raise RekindleError(f"the published playbook {wanted} is not in the bucket")
             self._newest = _playbook.decode(raw)
         return self._newest
+
+    def shops(self) -> Iterable[Shop]:
+        """Return the shops that are published."""
+        return self.newest().shops.values()
 
     def for_profile(self, profile: Profile) -> Playbook:
         """Return the newest playbook with every flow version that this profile's runs are pinned to."""

@@ -91,15 +91,15 @@ def _tag(mail: Mapping[str, Any]) -> str | None:
     tags = mail.get("tags")
     values = tags.get(MESSAGE_TAG) if isinstance(tags, dict) else None
     if isinstance(values, list) and values and isinstance(values[0], str):
-        return _ours(values[0])
+        return ours(values[0])
     headers = mail.get("headers")
     for header in headers if isinstance(headers, list) else ():
         if isinstance(header, dict) and str(header.get("name", "")).lower() == MESSAGE_HEADER.lower():
-            return _ours(str(header.get("value")))
+            return ours(str(header.get("value")))
     return None
 
 
-def _ours(message_id: str) -> str | None:
+def ours(message_id: str) -> str | None:
     """Return what may be an id of ours: it becomes a key, and stands in logs."""
     return message_id if _ID.fullmatch(message_id) else None
 

@@ -49,6 +49,15 @@ def address_hash(key: bytes, kind: str, value: str) -> str:
     return ids.keyed_hash(key, kind, value)
 
 
+def address_hashes(key: bytes, profile: Profile, channel: str) -> tuple[str, ...]:
+    """Return what stands for where messages of this channel reach the person, the one in use first.
+
+    Push reaches whatever browsers a person has, so there it is the person: also under ids that they had before.
+    """
+    reached = (profile.id, *profile.was) if channel == "push" else (profile.address(channel),)
+    return tuple(address_hash(key, ADDRESS_KINDS[channel], value) for value in reached if value)
+
+
 def alias_key(key: bytes, shop: str, kind: str, value: str) -> str:
     """Return the key under which this contact point of this shop is looked up."""
     return f"{shop}#{kind}#{address_hash(key, kind, value)}"

@@ -580,6 +580,7 @@ def _known(profile: Profile) -> dict[str, object]:
             flow: [{"key": key or None, "times": entry.ordinal, "last_at": entry.at} for key, entry in entries.items()]
             for flow, entries in profile.entries.items()
         },
+        "browsers": [asdict(browser) for browser in profile.browsers.values()],
         "latest_messages": [asdict(touch) for touch in profile.touches],
     }
 

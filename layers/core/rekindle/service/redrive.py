@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.ports import Clock, DeadLetter, DeadLetters, State, Wake, WakeQueue
-from rekindle.service.notices import Notice, read_notice
+from rekindle.service.notices import Notice
+from rekindle.service.phones import Incoming, heard
 from rekindle.service.sweep import MAX_TRIES
 
 #: The queue whose letters are notices, handed to a function and not to a queue.
@@ -55,8 +56,8 @@ class Selected(Struct, frozen=True):
 class Redrive:
     """Puts dead letters back."""
 
-    def __init__(self, *, letters: DeadLetters, take: Callable[[Notice], object]) -> None:
-        """Take the ports. `take` does what a notice asks for (`service.feedback.take`)."""
+    def __init__(self, *, letters: DeadLetters, take: Callable[[Notice | Incoming], object]) -> None:
+        """Take the ports. `take` does what a notice asks for (`service.feedback.take_any`)."""
         self._letters = letters
         self._take = take
 
@@ -165,20 +166,12 @@ def _decoded(body: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _notices(body: str) -> Iterator[Notice]:
+def _notices(body: str) -> Iterator[Notice | Incoming]:
     """Yield the notices in what Lambda or EventBridge parked, whatever each has wrapped around the event."""
     event = _decoded(body)
     payload = event.get("requestPayload")
     event = payload if isinstance(payload, dict) else event
-    records = event.get("Records")
-    if not isinstance(records, list):
-        yield read_notice(event)
-        return
-    for record in records:
-        sns = record.get("Sns") if isinstance(record, dict) else None
-        if not isinstance(sns, dict):
-            raise MalformedBodyError("a record holds no notification")
-        yield read_notice(sns.get("Message"))
+    yield from heard(event)
 
 
 def _about_notices(body: str) -> dict[str, str]:
@@ -186,8 +179,9 @@ def _about_notices(body: str) -> dict[str, str]:
         notices = list(_notices(body))
     except MalformedBodyError:
         return {}
-    ids = [notice.message_id for notice in notices if notice.message_id]
-    return {"notice": " ".join(notice.kind for notice in notices), **({"message_id": ids[0]} if ids else {})}
+    kinds = ["text" if isinstance(notice, Incoming) else notice.kind for notice in notices]
+    ids = [notice.message_id for notice in notices if isinstance(notice, Notice) and notice.message_id]
+    return {"notice": " ".join(kinds), **({"message_id": ids[0]} if ids else {})}
 
 
 def _failure(body: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ from rekindle.domain.absorb.orders import (
     take_shipment,
 )
 from rekindle.domain.absorb.person import later_act, take_consent, take_customer, with_contacts, with_person
+from rekindle.domain.absorb.push import few_browsers, take_push
 from rekindle.domain.absorb.traits import take_form, take_traits
 from rekindle.domain.absorb.views import take_view
 from rekindle.domain.events import Event
@@ -43,6 +44,7 @@ from rekindle.domain.facts import (
     Engagement,
     Form,
     Order,
+    PushSubscription,
     Recognised,
     Referral,
     Refund,
@@ -63,6 +65,7 @@ __all__ = [
     "absorb",
     "basket_age",
     "few_baskets",
+    "few_browsers",
     "few_coupons",
     "few_shipments",
     "fill",
@@ -71,13 +74,14 @@ __all__ = [
 ]
 
 #: What anybody may tell.
-_UNSIGNED = (Basket, View, Search, Form, Recognised)
+_UNSIGNED = (Basket, View, Search, Form, Recognised, PushSubscription)
 
 #: Kind of fact → what it changes and tells. All others change nothing, and are told as they come.
 _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
     Refund: take_refund,
     Shipment: take_shipment,
     Consent: take_consent,
+    PushSubscription: take_push,
     Engagement: take_engagement,
     Customer: take_customer,
     Form: take_form,

@@ -17,7 +17,11 @@ from rekindle.domain.profile import Given, Profile, Run, Touch
 #: So many codes are remembered of what a person was given.
 MAX_COUPONS = 20
 
-_REACTIONS: dict[str, ConsentState] = {"email.bounced": "invalid", "email.complained": "unsubscribed"}
+_REACTIONS: dict[str, ConsentState] = {
+    "email.bounced": "invalid",
+    "email.complained": "unsubscribed",
+    "sms.bounced": "invalid",
+}
 
 
 def take_engagement(profile: Profile, event: Event, engagement: Engagement) -> Absorbed:

@@ -8,10 +8,13 @@ import msgspec
 from msgspec.structs import replace
 
 from rekindle.domain.absorb.absorbed import Absorbed
+from rekindle.domain.absorb.push import refuse_push
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Consent, Customer, Person
 from rekindle.domain.profile import Profile, Tag, Told
 
+#: The source of a word that takes back an earlier refusal, and allows nothing that was never spoken of.
+AGAIN = "sms:start"
 #: States by which somebody, or the platform, made a choice: the latest of these wins.
 _EXPLICIT = frozenset({"subscribed", "unsubscribed", "pending", "redacted", "invalid"})
 #: Between two acts of the same moment the more careful one wins.
@@ -62,6 +65,8 @@ def with_person(profile: Profile, event: Event) -> Profile:
 
 def take_consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
     """Take what was said about one channel and address, if it is the act that holds."""
+    if consent.channel == "push":
+        return refuse_push(profile, event, consent)
     # A keyed hash without its address is about an address that this person has no longer.
     address = consent.address or (None if consent.address_key else profile.address(consent.channel))
     if address is None:
@@ -69,10 +74,13 @@ def take_consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
     key = f"{consent.channel}:{address}"
     known = profile.consent.get(key)
     act = replace(consent, address=address, address_key=None)
+    if known is None and consent.source == AGAIN:
+        return Absorbed(profile, ignored="nothing that could be allowed again")
     if known is not None and later_act(known, act) is known:
         return Absorbed(profile, ignored="not an act" if act.state not in _EXPLICIT else "older than what is known")
     profile = replace(profile, consent={**profile.consent, key: act})
-    if known is not None and known.state == act.state:
+    # Who asks for it again may have refused meanwhile, in a word that is yet to come: that is news.
+    if known is not None and known.state == act.state and act.source != AGAIN:
         return Absorbed(profile, ignored="already known")
     return Absorbed(profile, (replace(event, data=act),))
 
