@@ -7,6 +7,7 @@ from pathlib import Path
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
 from rekindle.content.mails import MailTemplate
+from rekindle.content.samples import Sample, sample_of_mail
 from rekindle.domain.errors import ContentError
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -17,6 +18,14 @@ def shipped() -> dict[str, bytes]:
     return {
         path.relative_to(TEMPLATES).as_posix(): path.read_bytes() for path in TEMPLATES.rglob("*") if path.is_file()
     }
+
+
+def shipped_sample(name: str, locale: str = "en") -> Sample:
+    """Return the sample that a shipped mail has in a language."""
+    texts = {path: content.decode() for path, content in shipped().items() if path.endswith(".json")}
+    found = sample_of_mail(texts, name, locale)
+    assert found is not None
+    return found[0]
 
 
 def compiled(body: str, *, brand: Brand | None = None, **files: str) -> MailTemplate:

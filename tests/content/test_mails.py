@@ -18,12 +18,12 @@ from rekindle.content.brand import Brand, Social
 from rekindle.content.mails import MAX_SUBJECT, MailTemplate, Rendered, one_line, render, tidy
 from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import Mails, PublishedSet, decode_mails, published_set
-from rekindle.content.samples import SAMPLE_SHOP, Sample, SamplePerson, bare, parse_sample
-from rekindle.content.validate import sample_file, validate
+from rekindle.content.samples import SAMPLE_SHOP, Sample, SamplePerson, bare
+from rekindle.content.validate import validate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Basket, Item, Order
 from rekindle.flow.program import Shop
-from tests.content.mailkit import shipped
+from tests.content.mailkit import shipped, shipped_sample
 from tests.support.build import T0
 
 CARTS = ("cart-reminder-1", "cart-reminder-2", "cart-reminder-3")
@@ -49,11 +49,6 @@ def published() -> PublishedSet:
     assert verdict.problems == verdict.warnings == ()
     assert verdict.published is not None
     return verdict.published
-
-
-def sample(name: str) -> Sample:
-    """Return the shipped sample of a mail."""
-    return parse_sample(shipped()[f"emails/{name}/sample.json"].decode(), name)
 
 
 def build(published: PublishedSet, name: str, of: Sample, shop: Shop = SAMPLE_SHOP, **more: Any) -> Rendered:
@@ -88,7 +83,7 @@ class Page(HTMLParser):
 @pytest.mark.parametrize("name", MAILS)
 def test_a_shipped_mail_is_whole(published: PublishedSet, name: str) -> None:
     """One line of subject, alt texts, links that lead somewhere, a text part, and short enough for Gmail."""
-    mail = build(published, name, sample(name))
+    mail = build(published, name, shipped_sample(name))
     page = Page(mail.html)
     assert mail.subject
     assert "\n" not in mail.subject
@@ -105,7 +100,7 @@ def test_a_shipped_mail_is_whole(published: PublishedSet, name: str) -> None:
 @pytest.mark.parametrize("name", MAILS)
 def test_a_shipped_mail_suits_phones_and_the_dark(published: PublishedSet, name: str) -> None:
     """The styles that cannot be inlined are still there."""
-    html = build(published, name, sample(name)).html
+    html = build(published, name, shipped_sample(name)).html
     assert '<meta name="color-scheme" content="light dark">' in html
     assert re.search(r"<style>[^<]*@media \(max-width: ?520px\)", html)
     assert re.search(r"<style>[^<]*prefers-color-scheme: ?dark", html)
@@ -115,7 +110,7 @@ def test_a_shipped_mail_suits_phones_and_the_dark(published: PublishedSet, name:
 @pytest.mark.parametrize("name", CARTS)
 def test_a_reminder_leads_back_to_the_basket_and_out_of_the_list(published: PublishedSet, name: str) -> None:
     """Recovery link, unsubscribe link and postal address, in both parts."""
-    mail = build(published, name, sample(name))
+    mail = build(published, name, shipped_sample(name))
     for part in (mail.html, mail.text):
         assert "https://shop.example/checkouts/recover/sample" in part
         assert "https://links.example/u/sample" in part
@@ -124,7 +119,7 @@ def test_a_reminder_leads_back_to_the_basket_and_out_of_the_list(published: Publ
 
 def test_a_confirmation_has_everything_of_the_order_and_sells_nothing(published: PublishedSet) -> None:
     """All lines and sums, where it goes; no unsubscribe link, for there is nothing to unsubscribe from."""
-    mail = build(published, "order-confirmation", sample("order-confirmation"))
+    mail = build(published, "order-confirmation", shipped_sample("order-confirmation"))
     for said in (
         "#1042",
         "Stoneware cup",
@@ -170,7 +165,7 @@ def test_tax_is_shown_as_added_or_as_included_by_what_adds_up(
 @pytest.mark.parametrize("name", MAILS)
 def test_a_mail_of_which_nearly_nothing_is_known_is_still_a_mail(published: PublishedSet, name: str) -> None:
     """No name, picture, price, address: nothing odd shows, and every link leads to the shop at least."""
-    mail = build(published, name, bare(sample(name)))
+    mail = build(published, name, bare(shipped_sample(name)))
     page = Page(mail.html)
     assert mail.subject
     assert all(link and link.startswith("https://") for link in page.links)
@@ -240,21 +235,13 @@ def test_a_shipped_mail_is_in_three_languages_and_whole_in_each(published: Publi
         ("zh-Hant", chinese, arabic),
         ("en", "A-Za-z", arabic + chinese),
     ):
-        for of in (local_sample(name, locale), bare(sample(name))):
+        for of in (shipped_sample(name, locale), bare(shipped_sample(name))):
             given = msgspec.structs.replace(of, event=plain(of.event), products={})
             mail = build(full, name, msgspec.structs.replace(given, profile=SamplePerson(locale=locale)), shop)
             text = re.sub(r"https?://\S+|€|EUR|AED|TWD|SPRING10", "", mail.subject + "\n" + mail.text)
             assert re.search(f"[{own}]", mail.subject)
             assert not re.search(f"[{other}]", text)
             assert locale == "en" or not re.search("[A-Za-z]{2}", text), text
-
-
-def local_sample(name: str, locale: str) -> Sample:
-    """Return the sample that a mail has in a language."""
-    files = shipped()
-    path = sample_file(files, name, locale)
-    assert path is not None
-    return parse_sample(files[path].decode(), path)
 
 
 def plain(event: Any) -> Any:
@@ -274,7 +261,7 @@ contact: {phone: "+44 20 7946 0000", url: https://acme.example/help}
 """
     verdict = validate(shipped() | {"brand.yaml": brand})
     assert verdict.published is not None, verdict.problems
-    mail = build(verdict.published, "cart-reminder-1", sample("cart-reminder-1"))
+    mail = build(verdict.published, "cart-reminder-1", shipped_sample("cart-reminder-1"))
     assert 'src="https://acme.example/logo.png"' in mail.html
     assert "background-color:#003366" in mail.html
     assert "Instagram: https://instagram.com/acme" in mail.text
@@ -318,9 +305,9 @@ def test_a_mail_that_cannot_be_rendered_says_where() -> None:
 def test_an_unknown_mail_or_shop_is_an_error_and_no_blank_mail(published: PublishedSet) -> None:
     """The caller looks in the pinned set then."""
     with pytest.raises(ContentError, match="mail"):
-        build(published, "nowhere", sample("cart-reminder-1"))
+        build(published, "nowhere", shipped_sample("cart-reminder-1"))
     with pytest.raises(ContentError, match="shop"):
-        sample("cart-reminder-1").build(
+        shipped_sample("cart-reminder-1").build(
             "cart-reminder-1", SAMPLE_SHOP, msgspec.structs.replace(published.mails, shops={})
         )
 

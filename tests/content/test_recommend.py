@@ -17,7 +17,7 @@ from rekindle.content.validate import Verdict, validate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Item, Product
 from rekindle.domain.profile import Profile, Run
-from tests.content.mailkit import compiled, look, refused, shipped
+from tests.content.mailkit import compiled, look, refused, shipped, shipped_sample
 from tests.support.build import T0
 
 POT = Product(
@@ -183,9 +183,7 @@ def test_what_ships_recommends_and_is_whole_without() -> None:
     for name in ("order-confirmation", "cart-reminder-2"):
         assert published.mails.templates[name].recommend == ("together",)
         for locale in ("en", "ar", "zh-Hant"):
-            sample = parse_sample(
-                shipped()[f"emails/{name}/{'' if locale == 'en' else locale + '/'}sample.json"].decode(), name
-            )
+            sample = shipped_sample(name, locale)
             heading = {"en": "You may also like", "ar": "قد يعجبك أيضًا", "zh-Hant": "您可能也會喜歡"}[locale]
             mails = msgspec.structs.replace(published.mails, shops={SAMPLE_SHOP.id: SAMPLE_SHOP})
             full = sample.build(name, SAMPLE_SHOP, mails, locale)

@@ -23,9 +23,9 @@ from rekindle.content.compile import CompiledMail, compile_mail
 from rekindle.content.mails import MailTemplate, Rendered
 from rekindle.content.offers import parse_offer
 from rekindle.content.playbook import Mails
-from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, parse_sample, sample_of
+from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, sample_of, sample_of_mail
 from rekindle.content.sources import parse_brand, parse_shop
-from rekindle.content.validate import formats_for, sample_file
+from rekindle.content.validate import formats_for
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
 from rekindle.domain.offers import Coupon, Offer
@@ -63,8 +63,8 @@ class Drafts(Struct, frozen=True, kw_only=True):
 
     def sample(self, name: str, locale: str) -> Sample:
         """Return the sample of a mail in a language. Raises `ContentError`; without a sample, everything is missing."""
-        path = sample_file(self.files, name, locale)
-        return parse_sample(self.files[path], path) if path is not None else Sample()
+        found = sample_of_mail(self.files, name, locale)
+        return found[0] if found is not None else Sample()
 
     def coupon(self, name: str, sample: Sample, shop: Shop) -> Coupon | None:
         """Return the coupon to show: as a flow gives it, else the sample's; `None` where the mail speaks of none."""

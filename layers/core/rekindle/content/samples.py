@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rekindle.content import languages
 from rekindle.content.context import RECOMMENDATIONS
 from rekindle.content.mails import Rendered
 from rekindle.content.playbook import Mails
@@ -79,9 +81,11 @@ class SampleCoupon(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands in `sample.json`: `event` is a fact by its `type` (`basket`, `order`, `view` …).
 
-    The catalogue adds `products`, of which `recommend` names some for each of its lists, by their ids.
+    The catalogue adds `products`, of which `recommend` names some for each of its lists, by their ids. `like` names a
+    sample that mails share (`_samples/<like>.json`), which says what this one does not.
     """
 
+    like: str = ""
     profile: SamplePerson = SamplePerson()
     event: Fact | None = None
     run: SampleRun = SampleRun()
@@ -189,6 +193,32 @@ def _coupon(terms: Offer, shop: Shop, code: str, expires_at: datetime | None) ->
     )
 
 
+def sample_of_mail(files: Mapping[str, str], mail: str, locale: str) -> tuple[Sample, str] | None:
+    """Return the sample of a mail in this language, and its file: the language's own, else the one beside the body.
+
+    What it is `like` is looked for in the language too. `None` where the mail has none. Raises `ContentError`.
+    """
+    tags = languages.chain(locale)
+    file = _first(files, f"emails/{mail}", tags, "sample.json")
+    if file is None:
+        return None
+    sample = parse_sample(files[file], file)
+    if not sample.like:
+        return sample, file
+    base = _first(files, "emails/_samples", tags, f"{sample.like}.json")
+    if base is None:
+        hint = f"there is no emails/_samples/{sample.like}.json: add it, or take the line out"
+        line = _line("`$.like`", files[file])
+        raise ContentError(f"the sample is like '{sample.like}', which is not there", file=file, line=line, hint=hint)
+    said = msgspec.json.decode(files[file], type=dict[str, msgspec.Raw])
+    return replace(parse_sample(files[base], base), **{name: getattr(sample, name) for name in said}), file
+
+
+def _first(files: Mapping[str, str], folder: str, tags: Iterable[str], name: str) -> str | None:
+    paths = (*(f"{folder}/{tag}/{name}" for tag in tags), f"{folder}/{name}")
+    return next((path for path in paths if path in files), None)
+
+
 def parse_sample(text: str, file: str) -> Sample:
     """Return the sample. Raises `ContentError` with the line where JSON itself is broken, else with the path."""
     try:
@@ -202,7 +232,7 @@ def parse_sample(text: str, file: str) -> Sample:
         line = text.encode()[: int(found.group(1))].count(b"\n") + 1 if found else None
         hint = "check commas, quotes and brackets on this line and the one above"
         raise ContentError("the sample is not valid JSON", file=file, line=line, hint=hint) from error
-    for name, ids in sample.recommend.items():
+    for name, ids in sample.recommend.items() if not sample.like else ():
         _recommends(name, ids, sample, file, text)
     return sample
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 
@@ -30,9 +30,9 @@ from rekindle.content.samples import (
     UNSUBSCRIBE,
     Sample,
     bare,
-    parse_sample,
     sample_code,
     sample_of,
+    sample_of_mail,
 )
 from rekindle.content.sources import Text, parse_brand, parse_push, parse_shop, parse_sms
 from rekindle.domain.errors import ContentError
@@ -56,11 +56,11 @@ _PUSH = re.compile(r"push/([a-z0-9][a-z0-9-]*)\.yaml\Z")
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/([^/]+)\Z")
 _LOCAL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/(?!texts/)([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)/([^/]+)\Z")
 _WORDS = re.compile(r"emails/([a-z0-9][a-z0-9-]*|_[^/]*)/texts/([^/]+)\.yaml\Z")
-_SHARED = re.compile(r"emails/(_[^/]*/.+\.(?:html|mjml|txt))\Z")
+_SHARED = re.compile(r"emails/(_[^/]*/.+\.(?:html|mjml|txt)|_samples/.+\.json)\Z")
 _SINGLE = frozenset({"brand.yaml", "manners.yaml", "traits.yaml"})
 _READ = (
     "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/<name>/texts/<language>.yaml, "
-    "emails/_<shared>/….html, offers/<name>.yaml, offers/<name>.csv, offers/<name>.txt, "
+    "emails/_<shared>/….html, emails/_samples/<name>.json, offers/<name>.yaml, offers/<name>.csv, offers/<name>.txt, "
     "sms/<name>.txt, push/<name>.yaml, manners.yaml, traits.yaml and brand.yaml are read"
 )
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
@@ -497,8 +497,12 @@ class _Look:
 
     def _try_out(self, template: MailTemplate, found: PublishedSet, gives: Iterable[str]) -> None:
         mails = found.mails
-        file = sample_file(self._texts, template.name, template.locale)
-        if file is None:
+        try:
+            tried = sample_of_mail(self._texts, template.name, template.locale)
+        except ContentError as problem:
+            self._problems.append(problem)
+            return
+        if tried is None:
             self._problem(
                 "the mail has no sample",
                 f"emails/{template.name}/sample.json",
@@ -506,11 +510,7 @@ class _Look:
                 "add sample.json, so that it can be tried out and previewed",
             )
             return
-        try:
-            sample = parse_sample(self._texts[file], file)
-        except ContentError as problem:
-            self._problems.append(problem)
-            return
+        sample, file = tried
         lacking = [name for name in template.recommend if not sample.recommend.get(name)]
         if lacking and len(lacking) == len(template.recommend):
             said = f"the sample has nothing to recommend, and the mail shows recommend.{lacking[0]}"
@@ -605,14 +605,6 @@ def _given(
         elif not template.coupon:
             coupons.append(None)
     return coupons or [sample.given(shop), *([] if template.coupon else [None])]
-
-
-def sample_file(paths: Container[str], mail: str, locale: str) -> str | None:
-    """Return where the sample of a mail in this language stands: in the language's folder, else beside the body."""
-    folders = [f"emails/{mail}/{tag}/" for tag in languages.chain(locale)]
-    return next(
-        (at for at in (*(f"{one}sample.json" for one in folders), f"emails/{mail}/sample.json") if at in paths), None
-    )
 
 
 def formats_for(mails: Mapping[str, CompiledMail], shops: Mapping[str, Shop]) -> dict[str, Format]:
