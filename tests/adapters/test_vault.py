@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
@@ -13,8 +14,20 @@ from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import Who
 from rekindle.domain.facts import Product
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Tombstone
-from rekindle.ports import QUARANTINE, SHOP_STORES, Alias, Commit, LedgerEntry, Merged, PrivacyTask, ShopSecrets, Vault
+from rekindle.ports import (
+    QUARANTINE,
+    SHOP_STORES,
+    Alias,
+    Commit,
+    LedgerEntry,
+    Merged,
+    PrivacyTask,
+    ShopSecrets,
+    Stock,
+    Vault,
+)
 from tests.support.things import (
     ANNA,
     MAIL,
@@ -258,6 +271,18 @@ def test_messages_are_found_by_their_profile(ports: Ports) -> None:
     assert len(ports.vault.message_ids(BERT)) == 1
 
 
+def test_coupons_are_found_by_their_profile_and_a_given_code_stays_given(ports: Ports) -> None:
+    mine = [a_coupon(ANNA, "r1"), a_coupon(ANNA, "r2")]
+    for coupon in (*mine, a_coupon(BERT, "r3")):
+        ports.coupons.give(coupon)
+    assert sorted(ports.vault.coupons(ANNA), key=lambda coupon: coupon.run) == mine
+    for _ in range(2):
+        ports.vault.forget_coupons(mine)
+    assert ports.vault.coupons(ANNA) == []
+    assert len(ports.vault.coupons(BERT)) == 1
+    assert ports.coupons.given("tea", ["r1", "r2", "r4"]) == {"r1", "r2"}
+
+
 # --- a shop
 
 
@@ -269,6 +294,21 @@ def emptied(vault: Vault, store: str, spare: str = "") -> int:
         if cursor is None:
             return erased
     raise AssertionError(f"{store} has no end")
+
+
+def a_coupon(profile_id: str, run: str) -> Coupon:
+    """Return what a run of this profile has got, with its own name for a code."""
+    return Coupon(
+        run=run,
+        offer="back",
+        shop="tea",
+        profile_id=profile_id,
+        message_id=MAIL,
+        state="made",
+        terms=Offer(name="back", kind="pool", percent=Decimal(5)),
+        issued_at=START,
+        code=run,
+    )
 
 
 def furnish(ports: Ports, shop: str) -> None:
@@ -283,6 +323,9 @@ def furnish(ports: Ports, shop: str) -> None:
         ports.outbox.record(replace(a_message("skipped", ids.digest("m", name)), shop=shop))
         ports.vault.suppress(replace(a_refusal(), shop=shop, address=f"a{number}"))
         ports.raw.put(f"exports/{shop}/{number}.json", b"{}")
+    for number in range(2):
+        ports.coupons.give(replace(a_coupon(ANNA, f"{shop}{number}"), shop=shop))
+    ports.coupons.put_stock(Stock(shop=shop, offer="back", pool="f00d", size=9, given=2))
 
 
 FIVE = dict.fromkeys(set(SHOP_STORES) - {"raw/deliveries", "raw/unread"}, 5)

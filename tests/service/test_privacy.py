@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from rekindle.domain.events import Delivery, Event, Who
 from rekindle.domain.facts import (
     Address,
-    Coupon,
     Customer,
     Fact,
     Form,
@@ -25,7 +25,9 @@ from rekindle.domain.facts import (
     Search,
     TraitsTold,
 )
+from rekindle.domain.facts import Coupon as CouponFact
 from rekindle.domain.ids import digest
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.memory import Crash
 from rekindle.ports import QUARANTINE, PrivacyTask, ShopSecrets
@@ -52,9 +54,12 @@ from tests.support.plant import Plant
 WHO = replace(ADA, phone="+31612345678")
 BERT = Who(email="bert@example.com", shop_customer_id="8", cart_token="c8", checkout_token="k8")
 NAME = Person(first_name="Adelheid", last_name="Quux")
-PLANTED = ("ada@example.com", "+31612345678", "Adelheid", "Quux", "Hidden Lane", "a secret note")
+PLANTED = ("ada@example.com", "+31612345678", "Adelheid", "Quux", "Hidden Lane", "a secret note", "ADAS-OWN-CODE")
 NOTE = b'{"note": "a secret note of ada@example.com"}'
 ASKED = at(days=4)
+
+
+decode_coupon = msgspec.json.Decoder(Coupon).decode
 
 
 @pytest.fixture
@@ -112,7 +117,23 @@ def live(plant: Plant) -> None:
     deliver(plant, event("product.updated", tea, at(), who=Who()), name="product", body=b"tea")
     plant.until(at(days=2))
     deliver(plant, bought(at(days=2)), name="order")
+    for name, code in (("ada", "ADAS-OWN-CODE"), ("bert", "BERTS-OWN-CODE")):
+        world.coupons.made(a_coupon(plant.profile(f"{name}@example.com").id, code))
     plant.until(at(days=2, hours=1))
+
+
+def a_coupon(profile_id: str, code: str) -> Coupon:
+    return Coupon(
+        run=digest("run", code),
+        offer="back",
+        shop="tea",
+        profile_id=profile_id,
+        message_id=digest("mail", code),
+        state="made",
+        terms=Offer(name="back", kind="unique"),
+        issued_at=at(days=2),
+        code=code,
+    )
 
 
 def redacted(plant: Plant) -> None:
@@ -136,6 +157,7 @@ def stored(plant: Plant) -> str:
         world.sharing,
         world.suppressions,
         world.messages,
+        world.issued,
         world.ledger,
         world.catalogue,
         world.raw_files,
@@ -178,6 +200,7 @@ def of_bert(plant: Plant) -> object:
         profile,
         [line for line in world.ledger if line.profile_id == profile.id],
         [message for message in world.messages.values() if message.profile_id == profile.id],
+        world.vault.coupons(profile.id),
         world.deliveries[digest("delivery", "bert")],
         refused(plant, "bert@example.com"),
     )
@@ -213,8 +236,24 @@ def test_a_receipt_names_every_store_with_what_was_found_erased_and_kept(plant: 
     assert receipt.done_at is not None
     assert receipt.profiles == (profile.id, *profile.was)
     told = {store: (line.found, line.erased) for store, line in receipt.stores.items() if line.found or line.erased}
-    assert told == {"profiles": (1, 1), "deliveries": (3, 3), "messages": (4, 4), "ledger": (6, 6)}
-    tables = {"deliveries", "pending", "profiles", "aliases", "suppressions", "messages", "ledger", "products"}
+    assert told == {
+        "profiles": (1, 1),
+        "deliveries": (3, 3),
+        "messages": (4, 4),
+        "coupons": (1, 1),
+        "ledger": (6, 6),
+    }
+    tables = {
+        "deliveries",
+        "pending",
+        "profiles",
+        "aliases",
+        "suppressions",
+        "messages",
+        "coupons",
+        "ledger",
+        "products",
+    }
     assert tables | {"queues", "schedules", "logs", "content bucket", "backups"} <= receipt.stores.keys()
 
 
@@ -222,7 +261,7 @@ def erased_rightly(plant: Plant, ids: tuple[str, ...]) -> None:
     receipt = receipt_of(plant)
     assert receipt.done_at is not None
     assert receipt.profiles == ids
-    assert receipt.counts() == {"profiles": 1, "deliveries": 3, "messages": 4, "ledger": 6}
+    assert receipt.counts() == {"profiles": 1, "deliveries": 3, "messages": 4, "coupons": 1, "ledger": 6}
     assert leftovers(plant) == []
     assert refused(plant) == "erased"
     assert plant.world.privacy_queue.messages == []
@@ -300,7 +339,21 @@ def test_who_comes_back_while_the_erasure_is_interrupted_stays_and_what_was_goes
         plant.profile("bert@example.com").id,
     }
     assert "a secret note" not in leftovers(plant)
-    assert receipt_of(plant).counts() == {"profiles": 1, "deliveries": 3, "messages": 4, "ledger": 6}
+    assert receipt_of(plant).counts() == {"profiles": 1, "deliveries": 3, "messages": 4, "coupons": 1, "ledger": 6}
+
+
+def test_a_coupon_that_is_made_in_this_moment_goes_when_word_of_it_comes(plant: Plant) -> None:
+    until_asked(plant)
+    profile = plant.profile("ada@example.com")
+    redacted(plant)
+    late = a_coupon(profile.id, "ADAS-OTHER-CODE")
+    plant.world.coupons.made(late)
+    fact = CouponFact(code=late.code, at=at(days=2), message_id=late.message_id, offer="back")
+    told = event("coupon.issued", fact, at(days=2), who=Who(), profile_id=profile.id, id="late word")
+    deliver(plant, told, body=b"")
+    plant.until(ASKED + timedelta(hours=2))
+    assert [coupon.code for coupon in map(decode_coupon, plant.world.issued.values())] == ["BERTS-OWN-CODE"]
+    assert "ADAS-OTHER-CODE" not in stored(plant)
 
 
 def test_messages_that_the_index_does_not_show_yet_are_erased(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -612,6 +665,7 @@ def test_an_export_holds_everything_about_the_person_and_nothing_about_others(pl
     assert document["profile"]["consent"]["email:ada@example.com"]["state"] == "subscribed"
     assert document["profile"]["orders"].keys() == {"o1"}
     assert len(document["messages"]) == 4
+    assert [coupon["code"] for coupon in document["coupons"]] == ["ADAS-OWN-CODE"]
     assert any(decision["what"] == "entered" for line in document["ledger"] for decision in line["decisions"])
     assert len(document["deliveries"]) == 3
     assert {delivery["body"]["note"] for delivery in document["deliveries"]} == {"a secret note of ada@example.com"}
@@ -653,7 +707,7 @@ steps:
     deliver(plant, *(event(kind, fact, at(days=2), who=WHO) for kind, fact in happened), name="known")
     plant.until(at(days=3))
     (run,) = [run for run in plant.profile("ada@example.com").runs if run.flow == "hello"]
-    code = Coupon(code=SECRETS[6], at=at(days=3), message_id=next(iter(run.messages.values())))
+    code = CouponFact(code=SECRETS[6], at=at(days=3), message_id=next(iter(run.messages.values())))
     deliver(plant, event("coupon.issued", code, at(days=3), who=WHO), name="coupon")
     plant.until(ASKED)
     return plant
@@ -756,6 +810,7 @@ def of_shop(plant: Plant, shop: str) -> dict[str, int]:
         "profiles": sum(getattr(world.profile(each), "shop", shop) == shop for each in world.profiles),
         "aliases": sum(each.startswith(key) for each in world.owners),
         "messages": sum(message.shop == shop for message in world.messages.values()),
+        "coupons": sum(decode_coupon(each).shop == shop for each in world.issued.values()),
         "ledger": sum(line.shop == shop for line in world.ledger),
         "products": sum(each[0] == shop for each in world.catalogue),
         "suppressions": sum(each[0] == shop for each in world.suppressions),

@@ -17,6 +17,7 @@ from rekindle.aws.archive import DynamoArchive
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.counters import DynamoCounters
+from rekindle.aws.coupons import DynamoCoupons
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
@@ -34,6 +35,7 @@ from rekindle.ports import (
     Archive,
     Blobs,
     Counters,
+    Coupons,
     Everybody,
     FanoutQueue,
     Intake,
@@ -146,6 +148,11 @@ class Ports(Protocol):
         ...
 
     @property
+    def coupons(self) -> Coupons:
+        """`ports.Coupons`."""
+        ...
+
+    @property
     def survey(self) -> Survey:
         """`ports.Survey`."""
         ...
@@ -208,6 +215,7 @@ class MemoryPorts:
         self.blobs: Blobs = world.blobs
         self.secrets: Secrets = world.secrets
         self.counters: Counters = world.counters
+        self.coupons: Coupons = world.coupons
         self.survey: Survey = world.survey
         self.publish_queue: PublishQueue = world.publish_queue
 
@@ -413,6 +421,11 @@ class AwsPorts:
     def counters(self) -> Counters:
         """The adapter."""
         return DynamoCounters(self.clients, self.installation.tables)
+
+    @cached_property
+    def coupons(self) -> Coupons:
+        """The adapter."""
+        return DynamoCoupons(self.clients, self.installation.tables)
 
     @cached_property
     def survey(self) -> Survey:

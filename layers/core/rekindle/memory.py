@@ -33,7 +33,7 @@ from rekindle.domain.errors import (
 )
 from rekindle.domain.events import Delivery, Event, Suppression, decode_events, encode_events
 from rekindle.domain.facts import Product
-from rekindle.domain.offers import plain_code
+from rekindle.domain.offers import Coupon, coupon_id, plain_code
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone, decode_profile, encode_profile
 from rekindle.ports import (
@@ -67,6 +67,7 @@ from rekindle.ports import (
     Purged,
     ShardTask,
     ShopSecrets,
+    Stock,
     SurveyPage,
     Tally,
     TextMessage,
@@ -309,6 +310,12 @@ class World:
         self.shops: dict[str, ShopSecrets] = {}
         self.shop_codes: dict[tuple[str, str], NewCode] = {}
         """shop and code, in any case → the discount code that stands in that shop"""
+        self.issued: dict[str, bytes] = {}
+        """coupon id → what a run has got of an offer"""
+        self.given_codes: dict[tuple[str, str], str] = {}
+        """shop and code of a pool, in any case → the id of the coupon that gave it"""
+        self.stocks: dict[tuple[str, str], Stock] = {}
+        """shop and offer → how its pool stands"""
         self.secret_address_key = b"address-key"
         self.secret_link_keys: dict[str, bytes] = {"k1": b"link-key-1"}
 
@@ -356,6 +363,7 @@ class World:
         self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
         self.codes = MemoryShopCodes(self)
+        self.coupons = MemoryCoupons(self)
         self.counters = MemoryCounters(self)
         self.survey = MemorySurvey(self)
         self.dead_letters = MemoryDeadLetters(self)
@@ -1017,6 +1025,93 @@ class MemorySecrets(_Port):
         return dict(self.world.secret_link_keys)
 
 
+class MemoryCoupons(_Port):
+    """`ports.Coupons`."""
+
+    name = "coupons"
+
+    @_call
+    def read(self, ids: Sequence[str]) -> dict[str, Coupon]:
+        """Return the coupons that exist."""
+        issued = self.world.issued
+        return {key: _coupons.decode(issued[key]) for key in ids if key in issued}
+
+    @_call
+    def claim(self, coupon: Coupon) -> Coupon:
+        """Write it unless there is one."""
+        return _coupons.decode(self.world.issued.setdefault(_coupon_key(coupon), msgspec.json.encode(coupon)))
+
+    @_call
+    def made(self, coupon: Coupon) -> Coupon:
+        """Write it unless one is made."""
+        key = _coupon_key(coupon)
+        stored = self._stored(key)
+        if stored is not None and stored.state == "made":
+            return stored
+        self.world.issued[key] = msgspec.json.encode(coupon)
+        return coupon
+
+    @_call
+    def withdraw(self, coupon: Coupon) -> None:
+        """Delete the claim."""
+        stored = self._stored(_coupon_key(coupon))
+        if stored is not None and stored.state == "wanted" and stored.issued_at == coupon.issued_at:
+            del self.world.issued[_coupon_key(coupon)]
+
+    @_call
+    def give(self, coupon: Coupon) -> Coupon | None:
+        """Write both, or neither."""
+        key, code = _coupon_key(coupon), (coupon.shop, plain_code(coupon.code))
+        stored = self._stored(key)
+        if stored is not None:
+            return stored
+        if code in self.world.given_codes:
+            return None
+        self.world.given_codes[code] = key
+        self.world.issued[key] = msgspec.json.encode(coupon)
+        return coupon
+
+    @_call
+    def given(self, shop: str, codes: Sequence[str]) -> frozenset[str]:
+        """Return the codes that were given."""
+        return frozenset(code for code in codes if (shop, plain_code(code)) in self.world.given_codes)
+
+    @_call
+    def stock(self, shop: str, offer: str) -> Stock | None:
+        """Return the stock."""
+        return self.world.stocks.get((shop, offer))
+
+    @_call
+    def put_stock(self, stock: Stock) -> None:
+        """Write it."""
+        self.world.stocks[stock.shop, stock.offer] = stock
+
+    @_call
+    def count(self, shop: str, offer: str, pool: str) -> None:
+        """Add one."""
+        stock = self.world.stocks.get((shop, offer))
+        if stock is not None and stock.pool == pool:
+            self.world.stocks[shop, offer] = structs.replace(stock, given=stock.given + 1)
+
+    @_call
+    def advance(self, shop: str, offer: str, pool: str, at: int) -> None:
+        """Move on."""
+        stock = self.world.stocks.get((shop, offer))
+        if stock is not None and stock.pool == pool and stock.at < at:
+            self.world.stocks[shop, offer] = structs.replace(stock, at=at)
+
+    def _stored(self, key: str) -> Coupon | None:
+        raw = self.world.issued.get(key)
+        return None if raw is None else _coupons.decode(raw)
+
+
+_coupons = msgspec.json.Decoder(Coupon)
+
+
+def _coupon_key(coupon: Coupon) -> str:
+    return coupon_id(coupon.run, coupon.offer)
+
+
 class MemoryShopCodes(_Port):
     """`ports.ShopCodes`: shops that keep their codes here."""
 
@@ -1147,6 +1242,18 @@ class MemoryVault(_Port):
             self.world.messages.pop(key, None)
 
     @_call
+    def coupons(self, profile_id: str) -> Sequence[Coupon]:
+        """Return the profile's coupons."""
+        found = map(_coupons.decode, self.world.issued.values())
+        return [coupon for coupon in found if coupon.profile_id == profile_id]
+
+    @_call
+    def forget_coupons(self, coupons: Sequence[Coupon]) -> None:
+        """Delete coupons."""
+        for coupon in coupons:
+            self.world.issued.pop(_coupon_key(coupon), None)
+
+    @_call
     def forget_files(self, prefix: str) -> int:
         """Delete files of the raw bucket."""
         gone = [key for key in self.world.raw_files if key.startswith(prefix)]
@@ -1163,6 +1270,10 @@ class MemoryVault(_Port):
             lines = [line for line in world.ledger if line.shop == shop][:_PAGE]
             world.ledger = [line for line in world.ledger if line not in lines]
             return Purged(len(lines), "more" if len(lines) == _PAGE else None)
+        if store == "coupons":
+            return Purged(
+                sum(self._drop_coupons(shop, table) for table in (world.issued, world.given_codes, world.stocks))
+            )
         table, keys = self._of(shop, store)
         page = [key for key in keys if key != spare][:_PAGE]
         for key in page:
@@ -1201,6 +1312,16 @@ class MemoryVault(_Port):
                 return world.raw_files, [key for key in world.raw_files if key.startswith(prefix)]
             case _:
                 raise ValueError(f"{store} is none of {', '.join(SHOP_STORES)}")
+
+    def _drop_coupons(self, shop: str, table: dict[Any, Any]) -> int:
+        gone = [
+            key
+            for key, item in table.items()
+            if (key[0] if isinstance(key, tuple) else _coupons.decode(item).shop) == shop
+        ]
+        for key in gone:
+            del table[key]
+        return len(gone)
 
     def _is_of(self, profile_id: str, shop: str) -> bool:
         """Whether this is the shop's. A signpost is its target's; one that leads nowhere is no use to anybody."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from rekindle.domain.events import Delivery, Event, Suppression
 from rekindle.domain.facts import Campaign, Product
-from rekindle.domain.offers import Offer
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone
 
@@ -799,6 +799,70 @@ class NewCode(Struct, frozen=True, kw_only=True):
     ends_at: datetime | None = None
 
 
+class Stock(Struct, frozen=True, kw_only=True):
+    """How a pool stands: how many codes the file `pool` (its digest) has, and how many of them were given.
+
+    All before the place `at` in the file were given.
+    """
+
+    shop: str
+    offer: str
+    pool: str
+    size: int
+    given: int
+    at: int = 0
+
+
+class Coupons(Protocol):
+    """What runs have got of offers, by `coupon_id`, and which codes of pools were given. Strongly consistent."""
+
+    def read(self, ids: Sequence[str]) -> dict[str, Coupon]:
+        """Return those of these coupons that exist, in one call for up to a hundred."""
+        ...
+
+    def claim(self, coupon: Coupon) -> Coupon:
+        """Write it if there is none of this run and offer; return what stands: of several the first. May repeat.
+
+        Raises `AnswerLostError`.
+        """
+        ...
+
+    def made(self, coupon: Coupon) -> Coupon:
+        """Write that the code stands in the shop, unless one is made already; return what stands."""
+        ...
+
+    def withdraw(self, coupon: Coupon) -> None:
+        """Take a claim back, if it is still this very one and nothing was made."""
+        ...
+
+    def give(self, coupon: Coupon) -> Coupon | None:
+        """Write it together with the mark that its code is given, in one transaction; return what stands of this run.
+
+        `None`: somebody else has got the code. Raises `AnswerLostError`, and `ConflictError` when others keep writing.
+        """
+        ...
+
+    def given(self, shop: str, codes: Sequence[str]) -> frozenset[str]:
+        """Return which of these codes (at most a hundred) were given to anybody of this shop, in any case."""
+        ...
+
+    def stock(self, shop: str, offer: str) -> Stock | None:
+        """Return how the pool of this offer stands."""
+        ...
+
+    def put_stock(self, stock: Stock) -> None:
+        """Write how it stands, counted anew."""
+        ...
+
+    def count(self, shop: str, offer: str, pool: str) -> None:
+        """Add one to the codes that were given, if it is still this file. A repeat counts again: it is about right."""
+        ...
+
+    def advance(self, shop: str, offer: str, pool: str, at: int) -> None:
+        """Note that all codes before this place were given, if it is still this file; it never goes back."""
+        ...
+
+
 class ShopCodes(Protocol):
     """The shops' own discount codes."""
 
@@ -843,7 +907,7 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
 
 
 #: Everything that holds something of a shop, in the order in which a shop's departure empties it: what would bring
-#: something back goes first.
+#: something back goes first. A new one comes last: a departure that is under way has noted a place in this list.
 SHOP_STORES = (
     "pending",
     "profiles",
@@ -856,6 +920,7 @@ SHOP_STORES = (
     "raw/deliveries",
     "raw/unread",
     "raw/exports",
+    "coupons",
 )
 
 
@@ -869,7 +934,7 @@ class Purged(Struct, frozen=True):
 class Vault(Protocol):
     """What privacy needs of every store: to find all that is about a person or a shop, and to make it go away.
 
-    Everything here is safe to repeat. Reads are strongly consistent, except for `message_ids`.
+    Everything here is safe to repeat. Reads are strongly consistent, except for `message_ids` and `coupons`.
     """
 
     def owners(self, keys: Sequence[str]) -> tuple[dict[str, str], frozenset[str]]:
@@ -936,6 +1001,14 @@ class Vault(Protocol):
 
     def forget_messages(self, ids: Sequence[str]) -> None:
         """Delete the records of these messages."""
+        ...
+
+    def coupons(self, profile_id: str) -> Sequence[Coupon]:
+        """Return what runs of this profile have got of offers, found by an index that may lag."""
+        ...
+
+    def forget_coupons(self, coupons: Sequence[Coupon]) -> None:
+        """Delete these. That a code of a pool was given stays known, not to whom."""
         ...
 
     def forget_files(self, prefix: str) -> int:

@@ -159,6 +159,7 @@ class Privacy(Settings, frozen=True, kw_only=True, rename="upper"):
     messages_table: str
     ledger_table: str
     products_table: str
+    coupons_table: str
     raw_bucket: str
     privacy_queue_url: str
     secrets_prefix: str

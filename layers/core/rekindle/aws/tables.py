@@ -21,6 +21,7 @@ class Tables(Struct, frozen=True, kw_only=True):
     ledger: str = ""
     products: str = ""
     counters: str = ""
+    coupons: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

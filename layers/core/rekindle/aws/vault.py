@@ -11,6 +11,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from rekindle.aws import suppressions as suppression_items
+from rekindle.aws.coupons import coupon_key, parse_coupon
 from rekindle.aws.items import (
     Item,
     Wanted,
@@ -31,6 +32,7 @@ from rekindle.aws.pending import parse_pending
 from rekindle.aws.profiles import tombstone_item
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import Delivery, Event, Suppression, decode_events, encode_events
+from rekindle.domain.offers import Coupon
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Tombstone
 from rekindle.ports import QUARANTINE, SHOP_STORES, LedgerEntry, Message, Pending, Purged
@@ -43,10 +45,12 @@ if TYPE_CHECKING:
 _PAGE = 500
 #: DeleteObjects takes so many.
 _FILES = 1000
+#: How many coupons of one profile are looked at at once: more than anybody has, and what is left is found again.
+_MOST_COUPONS = 1000
 _COVERS = ("marketing", "everything")
 #: Tables whose items name their shop in the key, and those that name it in an attribute; and each one's own key.
 _BY_KEY = frozenset({"aliases", "products", "suppressions"})
-_KEYS: Mapping[str, tuple[str, ...]] = {"ledger": ("profile_id", "at")}
+_KEYS: Mapping[str, tuple[str, ...]] = {"ledger": ("profile_id", "at"), "coupons": ("key",)}
 
 _decisions = msgspec.json.Decoder(tuple[Decision, ...])
 
@@ -260,6 +264,24 @@ class AwsVault:
     def forget_messages(self, ids: Sequence[str]) -> None:
         """Delete messages."""
         batch_delete(self._clients.dynamodb, self._tables.messages, [{"id": text(key)} for key in ids])
+
+    def coupons(self, profile_id: str) -> Sequence[Coupon]:
+        """Return the profile's coupons, from the index."""
+        items = query_until(
+            self._clients.dynamodb,
+            _MOST_COUPONS,
+            TableName=self._tables.coupons,
+            IndexName="profile",
+            KeyConditionExpression="#profile_id = :profile_id",
+            ExpressionAttributeNames=names("profile_id"),
+            ExpressionAttributeValues={":profile_id": text(profile_id)},
+        )
+        wanted = Wanted(self._tables.coupons, [{"key": item["key"]} for item in items])
+        return [parse_coupon(item) for item in batch_get(self._clients.dynamodb, [wanted])[self._tables.coupons]]
+
+    def forget_coupons(self, coupons: Sequence[Coupon]) -> None:
+        """Delete coupons."""
+        batch_delete(self._clients.dynamodb, self._tables.coupons, [{"key": text(coupon_key(c))} for c in coupons])
 
     # --- a shop
 

@@ -18,6 +18,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who
 from rekindle.domain.facts import Channel, Other, PrivacyRequest
+from rekindle.domain.facts import Coupon as CouponFact
 from rekindle.domain.profile import Profile, Tombstone
 from rekindle.ports import (
     MAX_DELAY,
@@ -117,6 +118,7 @@ class Survey(Struct, frozen=True):
     lines: int
     deliveries: frozenset[str]
     messages: frozenset[str]
+    coupons: int
 
 
 class Privacy:
@@ -145,6 +147,9 @@ class Privacy:
         if not isinstance(event.data, PrivacyRequest):
             # Said of somebody before they were erased, and heard afterwards: journey has dropped it.
             self._strip(delivery, [event])
+            if isinstance(event.data, CouponFact) and event.profile_id is not None:
+                # It was made in the moment in which they were erased.
+                self._vault.forget_coupons(self._vault.coupons(event.profile_id))
             return None
         case = Case(task, delivery, event, event.data)
         receipt = self._opened(case)
@@ -205,6 +210,7 @@ class Privacy:
             "deliveries": len(seen.deliveries | {pending.delivery_id for pending, _ in waiting}),
             "pending": len(waiting),
             "messages": len(seen.messages),
+            "coupons": seen.coupons,
             "ledger": seen.lines,
             "suppressions": 0,
             "raw/exports": 0,
@@ -290,8 +296,9 @@ class Privacy:
                 files += self._empty_ledger(profile_id, people)
                 for page in self._message_pages(profile_id):
                     self._vault.forget_messages(page)
+                self._vault.forget_coupons(self._vault.coupons(profile_id))
             left = self._survey(people.ids)
-            if not left.lines and not left.messages:
+            if not left.lines and not left.messages and not left.coupons:
                 return files
         raise RekindleError(f"delivery {case.delivery.id}: something keeps coming back")
 
@@ -328,7 +335,7 @@ class Privacy:
 
     def _export(self, case: Case, receipt: Receipt) -> Receipt:
         people = self._find(case, receipt.profiles)
-        counts = dict.fromkeys(("profiles", "deliveries", "messages", "ledger", "suppressions"), 0)
+        counts = dict.fromkeys(("profiles", "deliveries", "messages", "coupons", "ledger", "suppressions"), 0)
         exports: list[str] = []
         for someone in people.someone:
             if isinstance(someone.found, Profile):
@@ -356,6 +363,7 @@ class Privacy:
         """Yield everything about one person as JSON: one document, or more where there are very many deliveries."""
         lines = [line for each in someone.ids for page in self._ledger_pages(each) for line in page]
         messages = [record for each in someone.ids for record in self._records(each)]
+        coupons = [coupon for each in someone.ids for coupon in self._vault.coupons(each)]
         refusals = [
             refusal
             for channel, hashed in self._addresses(replace(people, someone=(someone,)), case.request)
@@ -363,6 +371,7 @@ class Privacy:
         ]
         counts["ledger"] += len(lines)
         counts["messages"] += len(messages)
+        counts["coupons"] += len(coupons)
         counts["suppressions"] += len(refusals)
         head = {
             "made_at": self._clock.now(),
@@ -372,6 +381,7 @@ class Privacy:
             "known": _known(profile),
             "suppressions": refusals,
             "messages": messages,
+            "coupons": coupons,
             "ledger": [{"at": line.at.partition("#")[0], "decisions": line.decisions} for line in lines],
         }
         waiting = [pending.delivery_id for pending in self._vault.waiting(frozenset(someone.aliases))]
@@ -499,14 +509,15 @@ class Privacy:
 
     def _survey(self, profile_ids: Sequence[str]) -> Survey:
         """Return what is there. The index of messages may lag, but a decision in the ledger names each as well."""
-        lines, deliveries, messages = 0, set[str](), set[str]()
+        lines, coupons, deliveries, messages = 0, 0, set[str](), set[str]()
         for profile_id in profile_ids:
             for page in self._ledger_pages(profile_id):
                 lines += len(page)
                 deliveries.update(_deliveries(page))
                 messages.update(self._vault.messages(_messages(page)))
             messages.update(record.id for record in self._records(profile_id))
-        return Survey(lines, frozenset(deliveries), frozenset(messages))
+            coupons += len(self._vault.coupons(profile_id))
+        return Survey(lines, frozenset(deliveries), frozenset(messages), coupons)
 
     def _ledger_pages(self, profile_id: str) -> Iterator[Sequence[LedgerEntry]]:
         after = ""

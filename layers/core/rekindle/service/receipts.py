@@ -105,6 +105,7 @@ _PERSON_KEPT: Mapping[str, str] = {
     "aliases": "keyed hashes, leading to the tombstone",
     "deliveries": "their ids, without body and events, so that a repeat is recognised and brings nothing back",
     "pending": "what was said after the erasure, or concerns others too: applied as usual",
+    "coupons": "of a pool, which of its codes were given, and not to whom: nobody gets them again",
     "suppressions": "keyed hashes: who was erased gets no marketing until they subscribe anew",
 }
 
