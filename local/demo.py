@@ -329,10 +329,12 @@ def reactions(day: Day) -> None:
     late = shopify("checkouts/create", shopify_checkout(INES, bought, earlier), earlier)
     day.post(TEA, late, "Inês's checkout (10:28) arrives after her order: no reminder")
     day.at("10:40", "opened, clicked, unsubscribed")
-    day.world.ses.happen(day.latest(ADA).number, "Open")
-    day.timeline.add(day.now, "person", "Ada opens her reminder")
-    day.world.ses.happen(day.latest(FELIX).number, "Click", f"https://{TEA.domain}/checkouts/{FELIX.checkout}/recover")
-    day.timeline.add(day.now, "person", "Felix clicks in his: the second and third are for those who did not")
+    status = day.world.open(day.latest(ADA))
+    day.timeline.add(day.now, "person", f"Ada opens her reminder (GET) → {status}", status == 200)  # noqa: PLR2004
+    status, leads = day.world.click(day.latest(FELIX))
+    text = f"Felix clicks in his (GET → {status}): the second and third are for those who did not"
+    recovered = leads.startswith(f"https://{TEA.domain}/checkouts/{FELIX.checkout}/recover?key={FELIX.number}")
+    day.timeline.add(day.now, "person", text, status == 302 and recovered)  # noqa: PLR2004
     status = day.world.unsubscribe(day.latest(CHLOE))
     day.timeline.add(day.now, "person", f"Chloé unsubscribes with one click (POST) → {status}", status == 200)  # noqa: PLR2004
 

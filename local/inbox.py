@@ -7,7 +7,6 @@ it load the demo's pictures and nothing else.
 from __future__ import annotations
 
 import contextlib
-import html
 import json
 import re
 import threading
@@ -46,8 +45,8 @@ _FILES = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-#: What can be made to become of a mail by hand. Unsubscribing goes through the real endpoint.
-_ACTS: dict[str, Kind] = {"open": "Open", "click": "Click", "bounce": "Bounce", "complaint": "Complaint"}
+#: What SES can be made to say of a mail by hand. Opening, clicking and unsubscribing go through the real endpoints.
+_ACTS: dict[str, Kind] = {"bounce": "Bounce", "complaint": "Complaint"}
 #: The most telling thing that became of a mail, first.
 _STATES: tuple[tuple[Kind, str], ...] = (
     ("Complaint", "complained"),
@@ -180,11 +179,18 @@ class InboxServer:
             status = self.world.unsubscribe(mail)
             self.timeline.add(now, "person", f"{mail.address} unsubscribes (POST) → {status}")
             return
+        if act == "open":
+            status = self.world.open(mail)
+            self.timeline.add(now, "person", f"{mail.address} opens “{mail.subject}” (GET) → {status}")
+            return
+        if act == "click":
+            status, leads = self.world.click(mail)
+            self.timeline.add(now, "person", f"{mail.address} clicks in “{mail.subject}” (GET → {status}): {leads}")
+            return
         kind = _ACTS.get(act)
         if kind is None:
             raise LookupError(f"nobody can {act} a mail")
-        link = first_link(mail) if kind == "Click" else None
-        self.world.ses.happen(number, kind, link)
+        self.world.ses.happen(number, kind)
         self.timeline.add(now, "person", f"{mail.address}: {kind.lower()} of “{mail.subject}”")
 
 
@@ -194,13 +200,6 @@ def require_free(port: int | None) -> None:
         raise PortInUseError(
             f"port {port} is in use: stop what listens there, or choose another one: make run INBOX_PORT={port + 1}"
         )
-
-
-def first_link(mail: InboxMail) -> str | None:
-    """Return where the mail's main link leads: the first that is not the unsubscribe."""
-    links = (html.unescape(link) for link in re.findall(r'href="(https?://[^"]+)"', mail.html))
-    unsubscribe = mail.unsubscribe_url or ""
-    return next((link for link in links if link != unsubscribe and "/u/" not in urlsplit(link).path), None)
 
 
 def curl_lines(server: InboxServer) -> list[tuple[str, str]]:

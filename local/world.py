@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -29,6 +31,10 @@ PICTURES = Path(__file__).resolve().parent / "pictures"
 MESSAGE_TAG = "rekindle_message"
 
 _HTTP_SECONDS = 30.0
+#: What people read their mail with.
+_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
+_LINK = re.compile(r'<a\b[^>]*?\shref="(https?://[^"]+/c/[^"]+)"[^>]*>')
+_PIXEL = re.compile(r'<img\b[^>]*?\ssrc="(https?://[^"]+/o/[^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,31 @@ class World:
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.code
+
+    def open(self, mail: InboxMail) -> int:
+        """Do what a mail program does when a mail is opened: load the picture that counts. Returns the status."""
+        status, _ = self._get_as_a_person(main_of(_PIXEL.findall(mail.html), "picture"))
+        self.ses.happen(mail.number, "Open")
+        return status
+
+    def click(self, mail: InboxMail) -> tuple[int, str]:
+        """Press the mail's button, or its first link where it has none; return the status, and where it leads."""
+        links = list(_LINK.finditer(mail.html))
+        buttons = [found[1] for found in links if "button-link" in found[0]]
+        status, leads = self._get_as_a_person(main_of(buttons or [found[1] for found in links], "link"))
+        self.ses.happen(mail.number, "Click", leads)
+        return status, leads
+
+    def _get_as_a_person(self, url: str) -> tuple[int, str]:
+        """Return the status and the address that it leads to, which is not followed: the demo's shops have no site."""
+        request = urllib.request.Request(url, headers={"User-Agent": _AGENT})  # noqa: S310 - loopback
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
+        try:
+            with opener.open(request, timeout=_HTTP_SECONDS) as answer:
+                return int(answer.status), ""
+        except urllib.error.HTTPError as answered:
+            with answered:
+                return answered.code, answered.headers.get("Location", "")
 
     def unsubscribe(self, mail: InboxMail) -> int:
         """Do what a mail program does when "unsubscribe" is clicked: the one-click POST of RFC 8058."""
@@ -116,6 +147,20 @@ class World:
         return self.stack.dynamodb.get_item(
             TableName=self.stack.tables[table], Key={"id": {"S": key}}, ConsistentRead=True
         ).get("Item")
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows nothing."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        """Return no request: the answer is taken as it came."""
+
+
+def main_of(found: list[str], what: str) -> str:
+    """Return the first address of a mail of this kind. Raises `LookupError` where it has none."""
+    if not found:
+        raise LookupError(f"this mail has no {what} that counts")
+    return html.unescape(found[0])
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import AnswerLostError, PendingGoneError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Tombstone
-from rekindle.ports import Alias, Commit, Lease, Parcel, Pause, PrivacyTask, ShardTask, Tally, Wake
+from rekindle.ports import Alias, Commit, Lease, Parcel, Pause, PrivacyTask, Reaction, ShardTask, Tally, Wake, hit
 from tests.support.faults import (
     Loss,
     failing,
@@ -42,6 +42,7 @@ COMMIT = Commit(
 
 WAKE = Wake(profile_id=ANNA, due=START)
 TASK = ShardTask(fanout="f1", kind="pass", started_at=START, shard=1, of=4)
+REACTION = Reaction(message_id=MAIL, kind="clicked", at=START, index=3)
 PUTS: dict[QueueName, Callable[[AwsPorts], None]] = {
     "wake": lambda ports: ports.alarms.wake([WAKE]),
     "marketing": lambda ports: ports.queues.enqueue([Parcel(message_id=MAIL, profile_id=ANNA, version=1)]),
@@ -50,6 +51,7 @@ PUTS: dict[QueueName, Callable[[AwsPorts], None]] = {
     ),
     "privacy": lambda ports: ports.privacy.ask([PrivacyTask(delivery_id=D1, index=0)]),
     "fanout": lambda ports: ports.fanout.ask([TASK]),
+    "reactions": lambda ports: ports.reactions.put(REACTION),
 }
 
 LOSSES: list[Loss] = ["request", "answer"]
@@ -270,7 +272,7 @@ def test_wakes_survive_a_loss_and_may_be_there_twice(ports: AwsPorts, loss: Loss
     assert set(map(repr, ports.waiting("wake").visible)) == {repr(WAKE)}
 
 
-@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout"])
+@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout", "reactions"])
 def test_what_no_queue_would_take_is_said_so(ports: AwsPorts, put: QueueName) -> None:
     """Whoever hands over does not commit then, and does it all again."""
     with losing(ports.clients.sqs, "SendMessageBatch", "request", attempts=ALL), pytest.raises(ReadTimeoutError):
@@ -280,7 +282,7 @@ def test_what_no_queue_would_take_is_said_so(ports: AwsPorts, put: QueueName) ->
     assert len(ports.waiting(put).visible) == 1
 
 
-@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout"])
+@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout", "reactions"])
 def test_a_throttled_queue_is_asked_again_within_the_call(ports: AwsPorts, put: QueueName) -> None:
     with throttling_first(ports.clients.sqs, "SendMessageBatch", ALL - 1) as throttled:
         PUTS[put](ports)
@@ -322,6 +324,7 @@ WRITES: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
     "a shared address": ("UpdateItem", lambda ports: ports.state.share_address("tea#email#1", "c1")),
     "a try": ("UpdateItem", lambda ports: ports.state.count_try(D1)),
     "tries counted anew": ("UpdateItem", lambda ports: ports.state.reset_tries(D1)),
+    "a hit": ("UpdateItem", lambda ports: ports.outbox.note_hit(MAIL, hit(0, START))),
     "progress": ("UpdateItem", lambda ports: ports.outbox.progress(SENT, ["leased"])),
     "an alias": ("UpdateItem", lambda ports: ports.vault.point("tea#email#9", ANNA)),
     "a refusal": ("PutItem", lambda ports: ports.vault.suppress(a_refusal())),

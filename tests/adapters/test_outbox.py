@@ -12,7 +12,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Signpost
-from rekindle.ports import Commit, Lease
+from rekindle.ports import MAX_HITS, Commit, Lease, hit, read_hit
 from tests.support.faults import refuse_transactions
 from tests.support.things import ANNA, MAIL, a_delivery, a_lease, a_message, a_profile, a_refusal
 from tests.support.worlds import START, AwsPorts, Ports
@@ -170,6 +170,34 @@ def test_what_was_never_leased_leads_nowhere(outbox: Any) -> None:
     assert outbox.message(MAIL).targets == ()
 
 
+# --- hits
+
+
+def test_hits_add_up_in_whatever_state_and_are_forgotten_by_a_new_lease(outbox: Any) -> None:
+    leased(outbox)
+    for index, when in ((2, LATER), (0, LATER), (2, LATER), (2, LATEST)):
+        outbox.note_hit(MAIL, hit(index, when))
+    assert sorted(map(read_hit, outbox.message(MAIL).hits)) == [(0, LATER), (2, LATER), (2, LATEST)]
+    outbox.progress(a_message("delivered", at=LATER, hits=("1.1",)), ["leased"])
+    outbox.record(a_message("skipped", message_id=ids.digest("other"), hits=("1.1",)))
+    assert len(outbox.message(MAIL).hits) == 3
+    assert outbox.message(ids.digest("other")).hits == ()
+    reopened = ids.digest("reopened")
+    outbox.record(a_message("reopened", message_id=reopened))
+    outbox.note_hit(reopened, hit(0, LATER))
+    assert outbox.lease(replace(a_lease("t2"), message=a_message(message_id=reopened, token="t2"))) == "taken"
+    assert outbox.message(reopened).hits == ()
+
+
+def test_a_hit_makes_no_message_and_there_is_an_end_of_them(outbox: Any) -> None:
+    outbox.note_hit("nothing", hit(0, LATER))
+    assert outbox.message("nothing") is None
+    leased(outbox)
+    for index in range(MAX_HITS + 3):
+        outbox.note_hit(MAIL, hit(index, LATER))
+    assert len(outbox.message(MAIL).hits) == MAX_HITS
+
+
 # --- recording
 
 
@@ -257,6 +285,18 @@ def test_the_first_opening_stays_and_distinct_links_add_up(outbox: Any) -> None:
     outbox.progress(a_message("delivered", opened_at=LATER, links=("b",), at=LATER), ["leased"])
     outbox.progress(a_message("delivered", opened_at=LATEST, links=("a", "b"), at=LATEST), ["delivered"])
     assert outbox.message(MAIL) == a_message("delivered", opened_at=LATER, links=("a", "b"), at=LATEST)
+
+
+def test_what_machines_did_first_stays_and_is_kept_apart(outbox: Any) -> None:
+    leased(outbox)
+    outbox.progress(a_message("delivered", machine_opened_at=LATER, at=LATER), ["leased"])
+    outbox.progress(
+        a_message("delivered", machine_opened_at=LATEST, machine_clicked_at=LATEST, at=LATEST), ["delivered"]
+    )
+    outbox.progress(a_message("delivered", opened_at=LATEST, at=LATEST), ["delivered"])
+    assert outbox.message(MAIL) == a_message(
+        "delivered", machine_opened_at=LATER, machine_clicked_at=LATEST, opened_at=LATEST, at=LATEST
+    )
 
 
 def test_a_notice_that_did_not_know_of_another_keeps_it(outbox: Any) -> None:

@@ -24,6 +24,7 @@ from rekindle.ports import (
     LedgerEntry,
     Merged,
     PrivacyTask,
+    Reaction,
     ShopSecrets,
     Stock,
     Vault,
@@ -390,6 +391,17 @@ def test_a_disconnected_shop_is_unknown_from_then_on(ports: Ports) -> None:
     assert ports.vault.disconnect("tea") is True
     assert ports.vault.disconnect("tea") is False
     assert ports.secrets.shop("tea") is None
+
+
+def test_reactions_wait_on_theirs_for_as_long_as_they_are_held(ports: Ports) -> None:
+    click = Reaction(message_id=D1, kind="clicked", at=START, index=2)
+    opening = Reaction(message_id=D1, kind="opened", at=START, machine="agent")
+    for reaction in (click, opening):
+        ports.reactions.put(reaction)
+    ports.reactions.put(click, 900)
+    waiting = ports.waiting("reactions")
+    assert sorted(waiting.visible, key=lambda one: one.kind) == [click, opening]
+    assert waiting.delayed == 1
 
 
 def test_tasks_wait_on_the_privacy_queue(ports: Ports) -> None:

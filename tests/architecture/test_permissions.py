@@ -59,6 +59,9 @@ RIGHTS: dict[str, set[str]] = {
         "s3:PutObject RawBucket/deliveries/*",
         "s3:PutObject RawBucket/unread/*",
         "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/address-key-??????",
+        "sqs:DeleteMessage ReactionsQueue",
+        "sqs:GetQueueAttributes ReactionsQueue",
+        "sqs:ReceiveMessage ReactionsQueue",
         "sqs:SendMessage FeedbackDeadQueue",
     },
     "JourneyRole": {
@@ -236,6 +239,16 @@ RIGHTS: dict[str, set[str]] = {
         "logs:PutLogEvents SweepLog",
         "sqs:SendMessage TransactionalQueue",
         "sqs:SendMessage WakeQueue",
+    },
+    "TrackRole": {
+        "dynamodb:GetItem MessagesTable",
+        "dynamodb:UpdateItem MessagesTable",
+        "logs:CreateLogStream TrackLog",
+        "logs:PutLogEvents TrackLog",
+        "s3:GetObject ContentBucket/playbooks/*",
+        "s3:ListBucket ContentBucket",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/link-keys-??????",
+        "sqs:SendMessage ReactionsQueue",
     },
     "WebhookRole": {
         "dynamodb:BatchGetItem DeliveriesTable",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rekindle import ports, settings
-from rekindle.service import campaigns, fanout, library, passes
+from rekindle.service import campaigns, fanout, library, passes, tracks
 from tests.architecture.template import ROOT, functions, named, queue_sources, resources, statements, template
 
 TABLES = resources("AWS::DynamoDB::Table")
@@ -354,7 +354,31 @@ def test_webhooks_are_not_throttled_with_the_public_routes() -> None:
     rates = {route: limits["ThrottlingRateLimit"] for route, limits in api["RouteSettings"].items()}
     plenty = 100 * api["DefaultRouteSettings"]["ThrottlingRateLimit"]
     assert {route for route, rate in rates.items() if rate >= plenty} == routes
-    assert all(rate <= plenty / 10 for route, rate in rates.items() if route not in routes)
+    assert all(rate <= plenty / 5 for route, rate in rates.items() if route not in routes)
+
+
+def test_a_crowd_that_reads_a_campaign_keeps_nobody_from_unsubscribing() -> None:
+    """Clicks and openings have limits of their own, above the pages' and below the webhooks'."""
+    api = resources("AWS::Serverless::HttpApi")["HttpApi"]
+    follows, webhooks = (
+        {
+            f"{event['Properties']['Method']} {event['Properties']['Path']}"
+            for event in FUNCTIONS[name]["Events"].values()
+        }
+        for name in ("track", "webhook")
+    )
+    pages = api["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    shops = min(api["RouteSettings"][route]["ThrottlingRateLimit"] for route in webhooks)
+    assert all(10 * pages <= api["RouteSettings"][route]["ThrottlingRateLimit"] < shops for route in follows)
+
+
+def test_ses_puts_no_links_of_its_own_around_ours() -> None:
+    (destination,) = resources("AWS::SES::ConfigurationSetEventDestination").values()
+    assert not {"OPEN", "CLICK"} & set(destination["EventDestination"]["MatchingEventTypes"])
+
+
+def test_a_reaction_waits_for_as_long_as_the_code_says() -> None:
+    assert int(FUNCTIONS["track"]["Environment"]["Variables"]["HOLD_SECONDS"]) == tracks.HOLD
 
 
 # --- alarms ----------------------------------------------------------------------------------------------------------

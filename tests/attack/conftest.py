@@ -15,18 +15,19 @@ from rekindle.content.sites import site_of
 from rekindle.memory import World
 from rekindle.ports import ShopSecrets
 from rekindle.service.collect import Collector
-from rekindle.service.library import POINTER
+from rekindle.service.library import POINTER, Library
 from rekindle.service.pages import PageLibrary
 from rekindle.service.sites import Sites
+from rekindle.service.tracks import Tracks
 from rekindle.service.webhook import Webhooks
-from rekindle.settings import Collect, Feedback, Links, Webhook
+from rekindle.settings import Collect, Feedback, Links, Track, Webhook
 from tests.attack.targets import DOMAINS, LINK_KEYS, SECRET
 from tests.functions.conftest import load, ports
 from tests.support.build import CART, CONFIRMATION, ROOT, T0, playbook
 
 __all__ = ["load", "ports"]
 
-_APPS = ("webhook", "links", "feedback", "collect")
+_APPS = ("webhook", "links", "feedback", "collect", "track")
 _BOOK = playbook(CART, CONFIRMATION)
 _PLAYBOOK = msgspec.json.encode(_BOOK)
 
@@ -35,7 +36,7 @@ class Doors:
     """The functions that anybody, or SES, can call, over one world."""
 
     def __init__(self, apps: dict[str, ModuleType]) -> None:
-        self.webhook, self.links, self.feedback, self.collect = (apps[name] for name in _APPS)
+        self.webhook, self.links, self.feedback, self.collect, self.track = (apps[name] for name in _APPS)
         self.open()
 
     def open(self) -> World:
@@ -57,6 +58,13 @@ class Doors:
         for app in (self.links, self.feedback):
             vars(app).update(intake=world.intake, clock=world.clock)
         vars(self.links).update(secrets=world.secrets, library=PageLibrary(world.blobs, world.clock))
+        vars(self.track)["tracks"] = Tracks(
+            outbox=world.outbox,
+            reactions=world.reactions,
+            library=Library(world.blobs, world.clock),
+            secrets=world.secrets,
+            clock=world.clock,
+        )
         vars(self.feedback).update(outbox=world.outbox, address_key=world.secret_address_key)
         return world
 
@@ -66,9 +74,10 @@ def apps() -> Iterator[dict[str, ModuleType]]:
     """Return the modules of these functions, imported as Lambda does, without an AWS to ask."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(CachedSecrets, "address_key", lambda _self: b"key")
-        for model in (Webhook, Links, Feedback, Collect):
+        for model in (Webhook, Links, Feedback, Collect, Track):
             for name in model.__struct_encode_fields__:
                 patched.setenv(name, "any")
+        patched.setenv("HOLD_SECONDS", "30")
         patched.delenv("CLOCK_OFFSET_FILE")
         patched.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patched.setenv("POWERTOOLS_SERVICE_NAME", "test")

@@ -962,13 +962,17 @@ ROUTES = frozenset({
     "POST /collect/{shop}",
     "GET /u/{token}",
     "POST /u/{token}",
+    "GET /c/{token}/{index}",
+    "HEAD /c/{token}/{index}",
+    "GET /o/{image}",
 })  # fmt: skip
 #: Every function, and who may call it.
 FUNCTIONS: Mapping[str, str] = {
     "webhook": "anybody",
     "links": "anybody",
     "collect": "anybody",
-    "feedback": "SES, AWS End User Messaging",
+    "track": "anybody",
+    "feedback": "SES, AWS End User Messaging, our queue",
     "journey": "our table's stream, our queue",
     "send": "our queues",
     "privacy": "our queue",

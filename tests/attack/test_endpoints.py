@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rekindle.content.links import sign_unsubscribe
+from rekindle.content.links import sign_track, sign_unsubscribe
 from rekindle.domain.errors import MalformedBodyError
+from rekindle.ports import Message
 from tests.attack import hostile
 from tests.attack.conftest import Doors
-from tests.attack.targets import CLAIM, LINK_KEYS, NOTICES, VISITS, Hook, headers_of, hooks
+from tests.attack.targets import CLAIM, LINK_KEYS, NOTICES, TRACK, VISITS, Hook, headers_of, hooks
 from tests.functions.conftest import Load
+from tests.support.build import T0
 from tests.support.worlds import AwsPorts
 
 _SHOPS = {"shopify": "tea", "woocommerce": "plants"}
@@ -183,6 +185,97 @@ def test_a_disordered_visit_gets_a_2xx_or_a_4xx_and_a_foreign_page_none(doors: D
     attack()
 
 
+_PLACES = st.sampled_from(
+    [
+        "0", "1", "2", "-1", "01", "0.", "0/..", "%30", "", "x", "0\r\nset-cookie: a=b", "٠", "9" * 5_000,
+        "\x00", "\ud800",
+        "https://evil.example", "//evil.example", "0?to=https://evil.example", "0#https://evil.example",
+    ]
+)  # fmt: skip
+_HOSTS = st.sampled_from(
+    ["", "links.example", "evil.example", "tea.example", "links.example\r\nx: y", "a" * 9_000, "\ud800", "[::1"]
+)
+
+
+def test_a_disordered_click_leads_where_the_mail_said_or_home_and_nowhere_else(doors: Doors) -> None:
+    """Whatever stands in the path, the query or the headers, no address outside the message's own is ever led to."""
+    token = sign_track(LINK_KEYS, TRACK)
+    targets = ("https://tea.example/a?b=c", "https://instagram.example/tea")
+
+    @settings(max_examples=400, suppress_health_check=list(HealthCheck), database=None)
+    @given(
+        st.just(token)
+        | hostile.edited((token,), ("=", ".", "k1", "A", "%", "\x00", "ö", "\ud800", "/../", "A" * 9_000)),
+        st.none() | _PLACES,
+        st.sampled_from(["GET", "HEAD", "POST", "", "get"]),
+        _HOSTS,
+        st.none() | st.text(max_size=30) | st.sampled_from(_LANGUAGES),
+        st.sampled_from([None, "to=https://evil.example", "utm_source=x&url=//evil.example", "\ud800"]),
+    )
+    def attack(  # noqa: PLR0917 - whatever a request has
+        path: str, place: str | None, method: str, host: str, header: str | None, query: str | None
+    ) -> None:
+        doors.world.messages[TRACK.message] = Message(
+            id=TRACK.message,
+            profile_id="p",
+            shop="tea",
+            state="sent",
+            leased_at=T0 - timedelta(days=1),
+            targets=targets,
+        )
+        told = {} if header is None else dict.fromkeys(("user-agent", "accept-language", "purpose", "referer"), header)
+        event = {
+            "pathParameters": {"token": path} if place is None else {"token": path, "index": place},
+            "headers": {"host": host, "x-forwarded-host": "evil.example", **told},
+            "rawQueryString": query,
+            "requestContext": {"http": {"method": method}},
+        }
+        answer = doors.track.handler(event, None)
+        if path != token:
+            assert answer["statusCode"] == 404
+            assert "location" not in answer["headers"]
+            assert not doors.world.reactions_queue.messages
+        else:
+            assert answer["statusCode"] == 302
+            led = answer["headers"]["location"]
+            assert led.isascii()
+            assert led.isprintable()
+            where = {"0": "https://tea.example/a?b=c&utm_", "1": "https://instagram.example/tea"}
+            assert led.startswith(where.get(place or "", "https://tea.example"))
+            assert "evil" not in led
+        assert set(answer["headers"]) <= {
+            "location", "cache-control", "referrer-policy", "x-robots-tag", "content-type", "content-security-policy",
+            "x-content-type-options",
+        }  # fmt: skip
+        assert "<script" not in answer["body"]
+        assert not doors.world.deliveries
+        doors.open()
+
+    attack()
+
+
+def test_a_disordered_picture_is_the_same_picture(doors: Doors) -> None:
+    token = sign_track(LINK_KEYS, TRACK)
+    pictures = set()
+
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck), database=None)
+    @given(
+        hostile.edited((f"{token}.gif", token), (".gif", ".", "=", "%", "\x00", "ö", "\ud800", "/../", "A" * 9_000)),
+        st.none() | st.text(max_size=30),
+    )
+    def attack(image: str, agent: str | None) -> None:
+        headers = {} if agent is None else {"user-agent": agent}
+        event = {"pathParameters": {"image": image}, "headers": headers, "requestContext": {"http": {"method": "GET"}}}
+        answer = doors.track.handler(event, None)
+        assert answer["statusCode"] == (200 if image in (token, f"{token}.gif") else 404)
+        pictures.add(answer["body"])
+        assert not doors.world.deliveries
+        doors.open()
+
+    attack()
+    assert len(pictures) == 1
+
+
 @pytest.mark.filterwarnings("ignore:No application metrics")
 def test_feedback_takes_or_names_what_is_wrong_with_a_notice(doors: Doors) -> None:
     @settings(max_examples=200, suppress_health_check=list(HealthCheck), database=None)
@@ -234,7 +327,7 @@ def test_one_bad_parcel_does_not_bring_its_batch_back(load: Load, ports: AwsPort
     assert app.handler({"Records": [bad, good]}, None) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
 
 
-@pytest.mark.parametrize("function", ["journey", "privacy", "campaign"])
+@pytest.mark.parametrize("function", ["journey", "privacy", "campaign", "feedback"])
 @pytest.mark.parametrize("body", _MISTAKES.values(), ids=_MISTAKES)
 def test_a_bad_message_on_a_queue_comes_back_alone(load: Load, ports: AwsPorts, function: str, body: str) -> None:
     del ports

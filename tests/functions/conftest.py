@@ -58,6 +58,8 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "PRIVACY_QUEUE_URL": made.installation.queue_urls["privacy"],
             "FANOUT_QUEUE_URL": made.installation.queue_urls["fanout"],
             "FANOUT_SHARDS": "4",
+            "REACTIONS_QUEUE_URL": made.installation.queue_urls["reactions"],
+            "HOLD_SECONDS": "30",
             "PUBLISH_QUEUE_URL": made.installation.queue_urls["publish"],
             "QUIET_SECONDS": "0",
             "SCHEDULE_GROUP": made.installation.schedule_group,

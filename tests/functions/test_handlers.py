@@ -6,17 +6,19 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime
+import struct
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from rekindle.content.links import Unsubscribe, sign_unsubscribe
+from rekindle.content.links import Track, Unsubscribe, sign_track, sign_unsubscribe
 from rekindle.domain.facts import Campaign
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
-from rekindle.ports import Commit, Look, Message, Tally, Wake
+from rekindle.ports import Commit, Lease, Look, Message, Reaction, Tally, Wake, read_hit
 from rekindle.service.library import POINTER
 from rekindle.service.people import address_hash
 from tests.functions.conftest import Load
@@ -307,6 +309,131 @@ def test_links_refuses_what_it_did_not_sign(load: Load, ports: AwsPorts) -> None
     for method in ("GET", "POST"):
         assert load("links").handler(visit("k1.forged.token", method), None)["statusCode"] == 404
     assert ports.pending_ids() == set()
+
+
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
+MESSAGE = "0f" * 16
+
+
+def followed(path: dict[str, str], method: str = "GET", **headers: str) -> dict[str, Any]:
+    """Return what API Gateway hands to `track`."""
+    told = {"host": "links.example", "user-agent": AGENT, **headers}
+    return {"pathParameters": path, "headers": told, "requestContext": {"http": {"method": method}}}
+
+
+def sent_message(ports: AwsPorts, age: timedelta = timedelta(hours=2)) -> str:
+    """Put a message on record that went out so long ago; return the token of its links."""
+    when = datetime.now(UTC) - age
+    message = Message(
+        id=MESSAGE, profile_id="p", shop="tea", state="leased", token="t", leased_at=when, flow="cart", step="first",
+        targets=("https://tea.example/recover?key=1", "https://instagram.example/tea"),
+    )  # fmt: skip
+    ports.state.commit(Commit(profile=replace(a_profile(), id="p", shop="tea")))
+    lease = Lease(message=message, profile_id="p", profile_version=1, covers=())
+    assert ports.outbox.lease(lease) == "taken"
+    assert ports.outbox.record(replace(message, state="sent", vendor_id="v", at=when), token="t")
+    return sign_track(ports.secrets.link_keys(), Track(MESSAGE))
+
+
+def test_track_leads_on_and_feedback_tells(load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole way of a click and of an opening, as AWS hands things over; nothing in the logs says where it led."""
+    token = sent_message(ports)
+    app = load("track")
+    answer = app.handler(followed({"token": token, "index": "0"}), None)
+    assert (answer["statusCode"], answer["headers"]["cache-control"]) == (302, "no-store")
+    assert answer["headers"]["location"].startswith("https://tea.example/recover?key=1&utm_source=rekindle&")
+    opened = app.handler(followed({"image": f"{token}.gif"}), None)
+    assert (opened["statusCode"], opened["headers"]["content-type"]) == (200, "image/gif")
+    reactions = ports.waiting("reactions").visible
+    assert {(one.kind, one.message_id, one.machine) for one in reactions} == {
+        ("clicked", MESSAGE, ""), ("opened", MESSAGE, ""),
+    }  # fmt: skip
+    records = [
+        {"eventSource": "aws:sqs", "messageId": str(n), "body": msgspec.json.encode(one).decode()}
+        for n, one in enumerate(reactions)
+    ]
+    assert load("feedback").handler({"Records": records}, None) == {"batchItemFailures": []}
+    stored = ports.outbox.message(MESSAGE)
+    assert stored is not None
+    assert (stored.state, stored.links) == ("delivered", ("https://tea.example/recover?key=1",))
+    assert len(ports.pending_ids()) == 2
+    said = capsys.readouterr().out
+    assert "recover" not in said
+    assert AGENT not in said
+
+
+def test_the_picture_is_one_transparent_pixel(load: Load, ports: AwsPorts) -> None:
+    """By the format itself: GIF89a, one by one, its one colour transparent (W3C, GIF89a specification)."""
+    app = load("track")
+    for image, status in ((f"{sent_message(ports)}.gif", 200), ("forged.gif", 404), ("", 404), (".gif", 404)):
+        answer = app.handler(followed({"image": image}), None)
+        raw = base64.b64decode(answer["body"])
+        assert (answer["statusCode"], answer["isBase64Encoded"]) == (status, True)
+        assert raw[:6] == b"GIF89a"
+        assert struct.unpack("<HH", raw[6:10]) == (1, 1)
+        control = raw.index(b"\x21\xf9\x04")
+        assert raw[control + 3] & 1
+        assert raw.endswith(b"\x3b")
+        assert answer["headers"]["cache-control"] == "no-store"
+
+
+def test_a_head_is_answered_and_is_a_machines(load: Load, ports: AwsPorts) -> None:
+    token = sent_message(ports)
+    answer = load("track").handler(followed({"token": token, "index": "1"}, "HEAD"), None)
+    assert (answer["statusCode"], answer["headers"]["location"]) == (302, "https://instagram.example/tea")
+    (reaction,) = ports.waiting("reactions").visible
+    assert (reaction.machine, reaction.index) == ("head", 1)
+
+
+def test_an_early_click_waits_on_the_queue(load: Load, ports: AwsPorts) -> None:
+    token = sent_message(ports, timedelta(seconds=20))
+    load("track").handler(followed({"token": token, "index": "1"}), None)
+    waiting = ports.waiting("reactions")
+    assert (waiting.visible, waiting.delayed) == ([], 1)
+    stored = ports.outbox.message(MESSAGE)
+    assert stored is not None
+    assert [read_hit(one)[0] for one in stored.hits] == [1]
+
+
+def test_a_link_that_cannot_be_told_of_leads_on_and_an_alarm_will_say_so(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = sent_message(ports)
+    app = load("track")
+    ports.clients.sqs.delete_queue(QueueUrl=ports.installation.queue_urls["reactions"])
+    answer = app.handler(followed({"token": token, "index": "1"}), None)
+    assert (answer["statusCode"], answer["headers"]["location"]) == (302, "https://instagram.example/tea")
+    assert '"ReactionLost":[1.0]' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("index", ["7", "x", ""])
+def test_a_link_that_was_never_there_leads_home(load: Load, ports: AwsPorts, index: str) -> None:
+    token = sent_message(ports)
+    answer = load("track").handler(followed({"token": token, "index": index}), None)
+    assert (answer["statusCode"], answer["headers"]["location"]) == (302, "https://tea.example")
+    assert ports.waiting("reactions").visible == []
+
+
+@pytest.mark.parametrize("path", [{"token": "k1.forged.token", "index": "0"}, {}, {"token": "x"}])
+def test_what_is_no_link_of_ours_gets_the_page(load: Load, path: dict[str, str]) -> None:
+    event = followed(path, **{"accept-language": "ar"})
+    answer = load("track").handler(event, None)
+    assert answer["statusCode"] == 404
+    assert 'dir="rtl"' in answer["body"]
+    assert "location" not in answer["headers"]
+
+
+def test_one_bad_reaction_does_not_bring_its_batch_back(load: Load, ports: AwsPorts) -> None:
+    sent_message(ports)
+    good = Reaction(message_id=MESSAGE, kind="opened", at=datetime.now(UTC), machine="agent")
+    bodies = {"bad": "{", "good": msgspec.json.encode(good).decode(), "none": "null"}
+    records = [{"eventSource": "aws:sqs", "messageId": name, "body": body} for name, body in bodies.items()]
+    assert load("feedback").handler({"Records": records}, None) == {
+        "batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "none"}]
+    }
+    stored = ports.outbox.message(MESSAGE)
+    assert stored is not None
+    assert stored.machine_opened_at is not None
 
 
 def test_sweep_counts_what_it_finds(load: Load) -> None:

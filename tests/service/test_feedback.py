@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from rekindle.content.links import Track, sign_track
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.ports import Message
 from rekindle.service.feedback import take
@@ -70,10 +73,28 @@ def test_the_first_open_is_one_event_however_often_it_is_told(plant: Plant) -> N
 
 
 def test_a_machine_that_opens_is_nobody(plant: Plant) -> None:
-    tell(plant, ses("opened", userAgent="Mozilla/5.0 (via ggpht.com GoogleImageProxy)"))
+    before = plant.profile("ada@example.com")
+    tell(plant, ses("opened", userAgent="Mozilla/5.0"))
     tell(plant, ses("clicked", isBot=True))
-    assert record(plant).opened_at is None
-    assert record(plant).links == ()
+    assert (record(plant).opened_at, record(plant).links) == (None, ())
+    assert (record(plant).machine_opened_at, record(plant).machine_clicked_at) == (
+        datetime(2026, 3, 2, 10, 4, tzinfo=UTC),
+        datetime(2026, 3, 2, 10, 5, tzinfo=UTC),
+    )
+    assert {d.topic for d in plant.world.deliveries.values()} == {"test"}
+    assert plant.profile("ada@example.com") == before
+
+
+def test_the_proxy_by_which_gmail_shows_a_picture_stands_for_its_reader(plant: Plant) -> None:
+    tell(plant, ses("opened", userAgent="Mozilla/5.0 (via ggpht.com GoogleImageProxy)"))
+    assert record(plant).opened_at is not None
+    assert record(plant).machine_opened_at is None
+
+
+def test_a_link_of_ours_that_ses_counted_too_is_counted_once(plant: Plant) -> None:
+    """Somebody switched SES's own links on around ours: where it leads, and that it was followed, we tell ourselves."""
+    ours = f"https://links.example/c/{sign_track({'k1': b'key'}, Track('0f' * 16))}/3"
+    assert tell(plant, ses("clicked", link=ours)) == "ignored"
     assert {d.topic for d in plant.world.deliveries.values()} == {"test"}
 
 
@@ -126,6 +147,22 @@ def test_a_notice_settles_what_was_unknown(plant: Plant) -> None:
 
 def test_a_notice_about_a_mail_that_is_not_ours_does_nothing(plant: Plant) -> None:
     assert tell(plant, ses("bounced"), "somebody-elses") == "unknown_message"
+
+
+def test_two_notices_at_once_both_count(plant: Plant) -> None:
+    """One of them finds that the other has moved the message on since it was read, and reads it again."""
+    message = record(plant)
+
+    def deliver_first(name: str, moment: str) -> None:
+        if (name, moment) == ("outbox.progress", "before"):
+            plant.world.hook = None
+            plant.world.messages[message.id] = replace(message, state="delivered", at=at(hours=1, seconds=2))
+
+    plant.world.hook = deliver_first
+    tell(plant, ses("clicked"))
+    found = plant.world.messages[message.id]
+    assert (found.state, found.at) == ("delivered", at(hours=1, seconds=2))
+    assert found.links == ("https://tea.example/recover",)
 
 
 def test_the_same_notice_by_sns_reads_the_same() -> None:

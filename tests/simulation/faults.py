@@ -98,6 +98,7 @@ NOT_SIMULATED = {
     "blobs.listing": "tools",
     "raw.listing": "tools",
     "blobs.list": "the content is read quietly: a publish that fails there has done nothing yet",
+    "outbox.note_hit": "only `track` calls it, and leads on whatever becomes of it",
     "outbox.products": "mails are not built",
     "raw.list": "nobody calls it",
     "raw.swap": "a shop's departure",

@@ -16,6 +16,7 @@ from rekindle.domain.profile import Channel, Planned, Profile, Run
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, World
 from rekindle.ports import Mail, TextMessage
+from rekindle.service import reactions
 from rekindle.service.accept import accept
 from rekindle.service.campaigns import Campaigns
 from rekindle.service.deliver import Deliver, Done, LookAgain, Ready
@@ -28,6 +29,7 @@ from rekindle.service.people import alias_key
 from rekindle.service.privacy import Privacy
 from rekindle.service.sweep import Swept, sweep
 from rekindle.service.texting import Texting
+from rekindle.service.tracks import Tracks
 from tests.support.build import T0
 
 LEASE_LIFE = timedelta(minutes=2)
@@ -86,6 +88,13 @@ class Plant:
             wakes=world.alarms,
             queue=world.fanout,
             blobs=world.blobs,
+            clock=world.clock,
+        )
+        self.tracks = Tracks(
+            outbox=world.outbox,
+            reactions=world.reactions,
+            library=library,
+            secrets=world.secrets,
             clock=world.clock,
         )
         self.guard = Guard(counters=world.counters, clock=world.clock)
@@ -151,6 +160,16 @@ class Plant:
         for shard in world.fanout_queue.receive(1, visibility=90):
             self.fanout.work(shard.value)
             world.fanout_queue.delete(shard.receipt)
+            return True
+        for done in world.reactions_queue.receive(1, visibility=180):
+            reactions.take(
+                done.value,
+                outbox=world.outbox,
+                intake=world.intake,
+                clock=world.clock,
+                address_key=world.secret_address_key,
+            )
+            world.reactions_queue.delete(done.receipt)
             return True
         for task in world.privacy_queue.receive(1, visibility=90):
             self.privacy.handle(task.value)

@@ -21,7 +21,7 @@ from rekindle.aws.coupons import DynamoCoupons
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
-from rekindle.aws.queues import SqsFanoutQueue, SqsPrivacyQueue, SqsPublishQueue, SqsSendQueues
+from rekindle.aws.queues import SqsFanoutQueue, SqsPrivacyQueue, SqsPublishQueue, SqsReactions, SqsSendQueues
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.state import DynamoState
 from rekindle.aws.survey import DynamoSurvey
@@ -45,6 +45,8 @@ from rekindle.ports import (
     PrivacyQueue,
     PrivacyTask,
     PublishQueue,
+    Reaction,
+    Reactions,
     Secrets,
     SendQueues,
     ShardTask,
@@ -59,10 +61,16 @@ from tests.support.template import create_table, tables
 START = datetime(2035, 3, 5, 9, 0, tzinfo=UTC)
 """Far ahead, so that no emulator's own clock ever reaches a schedule of these tests."""
 
-QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout", "publish"]
+QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout", "reactions", "publish"]
 
 
-_PAYLOADS: dict[str, Any] = {"wake": Wake, "privacy": PrivacyTask, "fanout": ShardTask, "publish": Look}
+_PAYLOADS: dict[str, Any] = {
+    "wake": Wake,
+    "privacy": PrivacyTask,
+    "fanout": ShardTask,
+    "reactions": Reaction,
+    "publish": Look,
+}
 
 
 class Waiting(Struct, frozen=True):
@@ -105,6 +113,11 @@ class Ports(Protocol):
     @property
     def privacy(self) -> PrivacyQueue:
         """`ports.PrivacyQueue`."""
+        ...
+
+    @property
+    def reactions(self) -> Reactions:
+        """`ports.Reactions`."""
         ...
 
     @property
@@ -207,6 +220,7 @@ class MemoryPorts:
         self.alarms: Alarms = world.alarms
         self.queues: SendQueues = world.queues
         self.privacy: PrivacyQueue = world.privacy
+        self.reactions: Reactions = world.reactions
         self.vault: Vault = world.vault
         self.everybody: Everybody = world.everybody
         self.fanout: FanoutQueue = world.fanout
@@ -234,6 +248,8 @@ class MemoryPorts:
                 chosen = world.privacy_queue
             case "fanout":
                 chosen = world.fanout_queue
+            case "reactions":
+                chosen = world.reactions_queue
             case _:
                 chosen = world.send_queues[queue]
         received = chosen.receive(limit=1000)
@@ -289,7 +305,7 @@ class Installation:
     @cached_property
     def queue_urls(self) -> dict[QueueName, str]:
         """Every queue but the dead-letter queues."""
-        names: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout")
+        names: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout", "reactions")
         made = {queue: self.clients.sqs.create_queue(QueueName=f"{self.prefix}-{queue}") for queue in names}
         made["publish"] = self.clients.sqs.create_queue(
             QueueName=f"{self.prefix}-publish.fifo",
@@ -380,6 +396,11 @@ class AwsPorts:
     def privacy(self) -> PrivacyQueue:
         """The adapter."""
         return SqsPrivacyQueue(self.clients, queue_url=self.installation.queue_urls["privacy"])
+
+    @cached_property
+    def reactions(self) -> Reactions:
+        """The adapter."""
+        return SqsReactions(self.clients, queue_url=self.installation.queue_urls["reactions"])
 
     @cached_property
     def everybody(self) -> Everybody:

@@ -40,6 +40,7 @@ from rekindle.ports import (
     ALARM_HORIZON,
     ALARM_THRESHOLD,
     MAX_DELAY,
+    MAX_HITS,
     MAX_SPLIT,
     OPEN_STATES,
     QUARANTINE,
@@ -65,6 +66,7 @@ from rekindle.ports import (
     PrivacyTask,
     ProfilePage,
     Purged,
+    Reaction,
     ShardTask,
     ShopSecrets,
     Stock,
@@ -81,7 +83,7 @@ _PAGE = 3
 Moment = Literal["before", "after"]
 Hook = Callable[[str, Moment], None]
 Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost", "gone"]
-Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask, ShardTask)
+Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask, ShardTask, Reaction)
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
@@ -327,6 +329,7 @@ class World:
         }
         self.privacy_queue = Queue(self.clock, PrivacyTask, max_receives=max_receives)
         self.fanout_queue = Queue(self.clock, ShardTask, max_receives=max_receives)
+        self.reactions_queue = Queue(self.clock, Reaction, max_receives=max_receives)
         self.looks: list[Look] = []
         """the publish queue, but for the uploads themselves"""
         self.inbox: list[Sent] = []
@@ -357,6 +360,7 @@ class World:
         self.raw = MemoryBlobs(self, "raw", self.raw_files)
         self.publish_queue = MemoryPublishQueue(self)
         self.privacy = MemoryPrivacyQueue(self)
+        self.reactions = MemoryReactions(self)
         self.fanout = MemoryFanoutQueue(self)
         self.everybody = MemoryEverybody(self)
         self.vault = MemoryVault(self)
@@ -405,6 +409,7 @@ class World:
         queued = [
             self.wake_queue.messages,
             self.privacy_queue.messages,
+            self.reactions_queue.messages,
             self.fanout_queue.messages,
             *(queue.messages for queue in self.send_queues.values()),
         ]
@@ -826,6 +831,14 @@ class MemoryOutbox(_Port):
         return True
 
     @_call
+    def note_hit(self, message_id: str, text: str) -> None:
+        """Add one to the hits of a message, unless it has enough."""
+        stored = self.world.messages.get(message_id)
+        if stored is not None and len(stored.hits) < MAX_HITS:
+            hits = tuple(sorted({*stored.hits, text}))
+            self.world.messages[message_id] = structs.replace(stored, hits=hits)
+
+    @_call
     def message(self, message_id: str) -> Message | None:
         """Return one message."""
         return self.world.messages.get(message_id)
@@ -853,13 +866,14 @@ class MemoryOutbox(_Port):
 def _merged(stored: Message | None, message: Message) -> Message:
     """Return the stored message with what `message` says: given fields win, the first opening stays, links add up."""
     if stored is None:
-        return structs.replace(message, links=tuple(sorted(set(message.links))), targets=())
+        return structs.replace(message, links=tuple(sorted(set(message.links))), targets=(), hits=())
     given = {
         field: value for field in message.__struct_fields__ if (value := getattr(message, field)) not in {None, "", ()}
     }
     given["links"] = tuple(sorted({*stored.links, *message.links}))
-    given["opened_at"] = stored.opened_at or message.opened_at
-    given["targets"] = stored.targets
+    for name in ("opened_at", "machine_opened_at", "machine_clicked_at"):
+        given[name] = getattr(stored, name) or getattr(message, name)
+    given |= {"targets": stored.targets, "hits": stored.hits}
     return structs.replace(stored, **given)
 
 
@@ -1134,6 +1148,17 @@ class MemoryPrivacyQueue(_Port):
         """Put these on the queue."""
         for task in tasks:
             self.world.privacy_queue.put(task, delay)
+
+
+class MemoryReactions(_Port):
+    """`ports.Reactions`."""
+
+    name = "reactions"
+
+    @_call
+    def put(self, reaction: Reaction, delay: int = 0) -> None:
+        """Put it on the queue."""
+        self.world.reactions_queue.put(reaction, delay)
 
 
 class MemoryVault(_Port):
@@ -1479,4 +1504,5 @@ class MemoryDeadLetters(_Port):
     def _queues(self) -> dict[str, Queue[Any]]:
         world = self.world
         sending: dict[str, Queue[Any]] = {str(name): queue for name, queue in world.send_queues.items()}
-        return {"wake": world.wake_queue, **sending, "privacy": world.privacy_queue, "fanout": world.fanout_queue}
+        others: dict[str, Queue[Any]] = {"privacy": world.privacy_queue, "fanout": world.fanout_queue}
+        return {"wake": world.wake_queue, **sending, **others, "reactions": world.reactions_queue}

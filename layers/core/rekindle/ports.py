@@ -8,7 +8,7 @@ as it is: the caller's retry is a queue, not a loop.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -395,6 +395,11 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the distinct links clicked"""
     targets: tuple[str, ...] = ()
     """where its links lead, by index, whatever channel it went by: its lease writes them, and nothing changes them"""
+    machine_opened_at: datetime | None = None
+    machine_clicked_at: datetime | None = None
+    """when a machine did so first: that is nobody's act"""
+    hits: tuple[str, ...] = ()
+    """which links were followed soon after it went out, and when (`hit`): whether a machine follows all of them"""
 
     def check(self) -> None:
         """Raise `ValueError` for an open message without `leased_at`: nobody would ever look at it again."""
@@ -405,6 +410,21 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether `stored` shows this very outcome under this token: then an earlier call was answered to nobody."""
         same = (stored.state, stored.vendor_id, stored.at) == (self.state, self.vendor_id, self.at)
         return same and (token is None or stored.token == token)
+
+
+#: How many hits a message notes: enough to tell a sweep from a reader.
+MAX_HITS = 40
+
+
+def hit(index: int, at: datetime) -> str:
+    """Return how a message's record says that this link was followed at this moment (`Message.hits`)."""
+    return f"{round(at.timestamp() * 1000)}.{index}"
+
+
+def read_hit(text: str) -> tuple[int, datetime]:
+    """Return which link was followed, and when."""
+    milliseconds, _, index = text.partition(".")
+    return int(index), datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
 
 
 class Lease(Struct, frozen=True, kw_only=True):
@@ -451,8 +471,13 @@ class Outbox(Protocol):
     def progress(self, message: Message, allowed: Sequence[MessageState]) -> bool:
         """Write what a delivery notice says, if the stored state is one of `allowed`; return whether it was.
 
-        What the message leaves empty stays, the first `opened_at` stays, `links` are added to those known.
+        What the message leaves empty stays, the first `opened_at` (and of machines) stays, `links` are added to those
+        known.
         """
+        ...
+
+    def note_hit(self, message_id: str, text: str) -> None:
+        """Add one to the `hits` of a message that exists and has fewer than `MAX_HITS`; its state is of no matter."""
         ...
 
     def message(self, message_id: str) -> Message | None:
@@ -482,6 +507,26 @@ class Mail(Struct, frozen=True, kw_only=True):
     reply_to: str | None = None
     targets: tuple[str, ...] = ()
     """where its links lead, by index (`Message.targets`)"""
+
+
+class Reaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message on the reactions queue: what somebody, or a machine, did with a message. Ids only."""
+
+    message_id: str
+    kind: Literal["opened", "clicked"]
+    at: datetime
+    index: int = 0
+    """of a click: which of the message's `targets`"""
+    machine: str = ""
+    """by what the request showed that no human made it (`rekindle.service.machines`)"""
+
+
+class Reactions(Protocol):
+    """The queue of what people do with messages."""
+
+    def put(self, reaction: Reaction, delay: int = 0) -> None:
+        """Put it on the queue, `delay` seconds (at most 900) from now. Raises when it was not taken."""
+        ...
 
 
 class Mailer(Protocol):

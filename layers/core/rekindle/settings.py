@@ -125,6 +125,17 @@ class Collect(Settings, frozen=True, kw_only=True, rename="upper"):
     secrets_prefix: str
 
 
+class Track(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/track."""
+
+    messages_table: str
+    content_bucket: str
+    reactions_queue_url: str
+    hold_seconds: int
+    """for so long what somebody does soon after a mail went out waits to be decided on (`rekindle.service.tracks`)"""
+    secrets_prefix: str
+
+
 class Publish(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/publish."""
 

@@ -12,19 +12,21 @@ from msgspec import structs
 from rekindle.aws.items import KEPT, Item, epoch, moment, stamp, text
 from rekindle.ports import OPEN_STATES, Message
 
-_TIMES = frozenset({"leased_at", "at", "opened_at"})
+#: The first of these stays.
+_FIRSTS = ("opened_at", "machine_opened_at", "machine_clicked_at")
+_TIMES = frozenset({"leased_at", "at", *_FIRSTS})
 _FIELDS = tuple(field.name for field in structs.fields(Message))
 #: What each write does not simply replace.
-_SPECIAL = frozenset({"id", "opened_at", "links", "targets"})
+_SETS = ("links", "hits")
+_SPECIAL = frozenset({"id", "targets", *_FIRSTS, *_SETS})
 #: Targets over so many bytes are compressed: with them a message should fit into the kilobyte that a write costs.
 _MAX_PLAIN = 300
 
 
 def message_item(message: Message) -> Item:
-    """Return the item of a message that is written as a whole."""
+    """Return the item of a message that is written as a whole: without hits, of which it has none yet."""
     item = {"id": text(message.id), **_given(message)}
-    if message.opened_at is not None:
-        item["opened_at"] = text(stamp(message.opened_at))
+    item |= {name: text(stamp(when)) for name in _FIRSTS if (when := getattr(message, name)) is not None}
     if message.links:
         item["links"] = {"SS": list(dict.fromkeys(message.links))}
     if message.targets:
@@ -36,12 +38,11 @@ def message_item(message: Message) -> Item:
 
 def parse_message(item: Mapping[str, Any]) -> Message:
     """Return what an item says."""
-    read_apart = {"links", "targets"}
+    read_apart = {"targets", *_SETS}
     fields: dict[str, Any] = {name: item[name]["S"] for name in _FIELDS if name not in read_apart and name in item}
     for name in _TIMES & fields.keys():
         fields[name] = moment(fields[name])
-    if "links" in item:
-        fields["links"] = tuple(sorted(item["links"]["SS"]))
+    fields |= {name: tuple(sorted(item[name]["SS"])) for name in _SETS if name in item}
     if "targets" in item:
         fields["targets"] = _unpacked(item["targets"])
     return Message(**fields)
@@ -51,9 +52,11 @@ def message_update(message: Message) -> dict[str, Any]:
     """Return an update that adds what the message says: given fields win, the first opening stays, links add up."""
     given = _given(message)
     sets = {name: f"#{name} = :{name}" for name in given}
-    if message.opened_at is not None:
-        given["opened_at"] = text(stamp(message.opened_at))
-        sets["opened_at"] = "#opened_at = if_not_exists(#opened_at, :opened_at)"
+    for name in _FIRSTS:
+        when = getattr(message, name)
+        if when is not None:
+            given[name] = text(stamp(when))
+            sets[name] = f"#{name} = if_not_exists(#{name}, :{name})"
     used = ["open_shard", *sets]
     if message.state in OPEN_STATES:
         given["open_shard"] = text(message.id[0])

@@ -32,7 +32,7 @@ from rekindle.aws.profiles import parse_profile
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Profile, Signpost, Tombstone
-from rekindle.ports import Lease, LeaseAnswer, Message, MessageState
+from rekindle.ports import MAX_HITS, Lease, LeaseAnswer, Message, MessageState
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
@@ -118,6 +118,23 @@ class DynamoOutbox:
             return False
         places = {f":from{place}": text(state) for place, state in enumerate(allowed)}
         return self._update(message, f"#state IN ({', '.join(places)})", names("state"), places) is None
+
+    def note_hit(self, message_id: str, text: str) -> None:
+        """Add one to the hits of a message, unless it has enough."""
+        room = "attribute_exists(#id) AND (attribute_not_exists(#hits) OR size(#hits) < :most)"
+        try:
+            with answered():
+                self._clients.dynamodb.update_item(
+                    TableName=self._tables.messages,
+                    Key={"id": {"S": message_id}},
+                    UpdateExpression="ADD #hits :hit",
+                    ConditionExpression=room,
+                    ExpressionAttributeNames=names("id", "hits"),
+                    ExpressionAttributeValues={":hit": {"SS": [text]}, ":most": number(MAX_HITS)},
+                )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
 
     def message(self, message_id: str) -> Message | None:
         """Return one message."""

@@ -1,4 +1,4 @@
-"""The send queues, those of privacy, shards and uploads, and how a batch of messages gets onto any queue."""
+"""The send queues, those of privacy, shards, reactions and uploads, and how a batch of messages gets onto any queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from rekindle.domain.errors import NotQueuedError
 from rekindle.domain.profile import Category
-from rekindle.ports import MAX_DELAY, Look, Parcel, PrivacyTask, ShardTask
+from rekindle.ports import MAX_DELAY, Look, Parcel, PrivacyTask, Reaction, ShardTask
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -62,6 +62,18 @@ class SqsFanoutQueue:
     def ask(self, tasks: Sequence[ShardTask], delay: int = 0) -> None:
         """Put these on the queue."""
         send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
+
+
+class SqsReactions:
+    """`ports.Reactions`."""
+
+    def __init__(self, clients: Clients, *, queue_url: str) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+
+    def put(self, reaction: Reaction, delay: int = 0) -> None:
+        """Put it on the queue."""
+        send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(reaction).decode()], delay)
 
 
 class SqsPublishQueue:

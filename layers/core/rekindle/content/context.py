@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
+from rekindle.content.addresses import is_of
 from rekindle.content.brand import Brand
 from rekindle.content.coupons import coupon_names
 from rekindle.content.formats import Format, country
@@ -287,7 +287,7 @@ def _event(run: Run, products: Mapping[str, Product], shop: Shop, form: Format) 
             lines = [(_catalogued(_told_by_a_page(item), product, shop), product) for item, product in lines]
         case View():
             lines = [(_catalogued(item, product, shop), product) for item, product in lines]
-            found["url"] = web(trigger.url) if _is_of(shop, trigger.url) else None
+            found["url"] = web(trigger.url) if is_of(shop.url, trigger.url) else None
         case Review():
             lines = [(item, product) for item, product in lines if product is not None]
     found["items"] = [_item(item, product) for item, product in lines]
@@ -331,7 +331,7 @@ def _lines(run: Run) -> tuple[Item, ...]:
 
 def _catalogued(item: Item, product: Product | None, shop: Shop) -> Item:
     """Return what was looked at as the catalogue has it: the page's own word comes through the visitor's browser."""
-    own = item.url if _is_of(shop, item.url) else None
+    own = item.url if is_of(shop.url, item.url) else None
     if product is None:
         return msgspec.structs.replace(item, url=own)
     return msgspec.structs.replace(
@@ -341,16 +341,6 @@ def _catalogued(item: Item, product: Product | None, shop: Shop) -> Item:
         price=item.price if product.price is None else product.price,
         kind=product.kind or item.kind,
     )
-
-
-def _is_of(shop: Shop, address: str | None) -> bool:
-    """Whether this address is on the shop's own site."""
-    try:
-        there, home = (urlsplit(one or "").hostname or "" for one in (address, shop.url))
-    except ValueError:
-        return False
-    home = home.removeprefix("www.")
-    return bool(home) and (there == home or there.endswith(f".{home}"))
 
 
 def _item(item: Item, product: Product | None) -> dict[str, Any]:

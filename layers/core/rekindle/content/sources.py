@@ -19,6 +19,7 @@ from rekindle.content.context import web
 from rekindle.content.names import Names
 from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE, MAX_SMS, PushTemplate, SmsTemplate
 from rekindle.domain.errors import ContentError
+from rekindle.flow.language import Utm
 from rekindle.flow.program import Shop
 from rekindle.flow.yaml_source import Positions, load
 
@@ -199,6 +200,7 @@ class ShopFile(Model):
     values: dict[ValueName, str | int | float | bool | list[str]] = Field(
         {}, description="The shop's own numbers and words, for conditions: shop.values.vip_line"
     )
+    utm: Utm | None = Field(None, description="Other UTM parameters on links to the shop; or off.")
     channels: list[Literal["email", "sms", "push", "audience"]] = Field(
         [], description="What is connected, beside email."
     )
@@ -280,6 +282,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         notify=found.notify,
         shipping_days=found.shipping_days,
         values={key: tuple(value) if isinstance(value, list) else value for key, value in sorted(found.values.items())},
+        utm=found.utm.told() if found.utm is not None else {},
         channels=tuple(channel for channel in _CHANNELS if channel == "email" or channel in found.channels),
         sms_sender=found.sms.sender if found.sms else "",
         sms_numbers=_answered_at(found.sms) if found.sms else (),

@@ -169,6 +169,7 @@ class FlowCompiler(Checker):
             exit_on=exit_on,
             priority=model.priority,
             manners=manners(model.manners) if model.manners is not None else None,
+            utm=model.utm.told() if model.utm is not None else {},
             removed=model.if_removed,
             first=first,
             steps=self.steps,

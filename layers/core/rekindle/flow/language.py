@@ -38,6 +38,11 @@ _SENDER = re.compile(r"(?:[^<>@\n]{1,100} <[^\s<>@]+@[^\s<>@]+\.[^\s<>@]+>|[^\s<
 _ORIGIN = re.compile(r"(?:\+[1-9]\d{4,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11})\Z")
 
 
+#: What a UTM parameter may be called, and what may stand in its text for what the message itself is of.
+UTM_NAMES = ("source", "medium", "campaign", "term", "content")
+UTM_PLACES = ("channel", "flow", "step", "shop")
+_PLACE = re.compile(r"\{([^{}]*)\}")
+
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +102,28 @@ def _wait(value: object) -> Length:
     if isinstance(value, str) and "{{" in value:
         raise ValueError(f"'{value}' lacks its unit: write for instance \"{{{{ event.item_count }}}}d\"")
     return Length(seconds(value))
+
+
+def _utm_text(value: object) -> object:
+    if value in (False, "off"):
+        return ""
+    if not isinstance(value, str) or not value.strip() or len(value) > 100 or not value.isprintable():  # noqa: PLR2004 - what an analytics report can show
+        raise ValueError("this cannot be a UTM parameter: write a short text, or off")
+    unknown = sorted(set(_PLACE.findall(value)) - set(UTM_PLACES))
+    if unknown:
+        there = ", ".join(f"{{{name}}}" for name in UTM_PLACES)
+        raise ValueError(f"{{{unknown[0]}}} means nothing here: there are {there}")
+    if "{" in _PLACE.sub("", value) or "}" in _PLACE.sub("", value):
+        raise ValueError("a curly bracket stands alone: write for instance {flow}")
+    return value.strip()
+
+
+def _utm(value: object) -> object:
+    if value in (False, "off"):
+        return dict.fromkeys(UTM_NAMES, "off")
+    if not isinstance(value, dict):
+        raise ValueError("this says nothing of UTM parameters: write off, or source, medium, campaign, term, content")  # noqa: TRY004 - pydantic's way to be told
+    return value
 
 
 def _again(value: object) -> int | None:
@@ -741,6 +768,26 @@ StepModel = TypeAliasType(
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
+UtmText = Annotated[str, BeforeValidator(_utm_text, json_schema_input_type=str | Literal[False])]
+
+
+class UtmModel(Model):
+    """UTM parameters on links to the shop: a text each, or off. {channel}, {flow}, {step} and {shop} are filled in."""
+
+    source: UtmText | None = Field(None, description="Who sends: rekindle, unless told otherwise.")
+    medium: UtmText | None = Field(None, description="How: {channel}, unless told otherwise, which is email or sms.")
+    campaign: UtmText | None = Field(None, description="What for: {flow}, unless told otherwise.")
+    term: UtmText | None = Field(None, description="Left out, unless told otherwise.")
+    content: UtmText | None = Field(None, description="Which one: {step}, unless told otherwise.")
+
+    def told(self) -> dict[str, str]:
+        """Return parameter → text of what the file says; an empty text leaves the parameter out."""
+        return {name: text for name in UTM_NAMES if (text := getattr(self, name)) is not None}
+
+
+Utm = Annotated[UtmModel, BeforeValidator(_utm, json_schema_input_type=UtmModel | Literal["off", False])]
+
+
 class FlowModel(Model):
     """A flow: what starts it, what happens to whoever enters, and when they leave. Its name is the file's."""
 
@@ -761,6 +808,7 @@ class FlowModel(Model):
         "finish", description="When this file is deleted, whoever is inside finishes, or ends at once."
     )
     manners: MannersModel | None = Field(None, description="Other manners than those of manners.yaml, for this flow.")
+    utm: Utm | None = Field(None, description="Other UTM parameters than the shop's, for this flow's links; or off.")
 
 
 class SegmentModel(Model):

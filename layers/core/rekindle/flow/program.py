@@ -333,6 +333,8 @@ class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_on: tuple[Rule, ...] = ()
     priority: int = 0
     manners: Manners | None = None
+    utm: dict[str, str] = {}
+    """UTM parameter → text, where it is another than the shop's; empty: left out"""
     removed: Literal["finish", "end"] = "finish"
     """what becomes of runs when the flow's file is gone"""
     asks: tuple[Ask, ...] = ()
@@ -387,6 +389,8 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """further hosts that its pages are on"""
     site_consent: str = "platform"
     """who says on its site that a visitor agrees: `platform`, `explicit` or `assumed` (docs/site.md)"""
+    utm: dict[str, str] = {}
+    """UTM parameter → text, where it is another than `rekindle.content.utm.DEFAULT`; empty: left out"""
 
     @property
     def languages(self) -> tuple[str, ...]:

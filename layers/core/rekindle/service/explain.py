@@ -201,6 +201,9 @@ def _outcome(message: Message, where: ZoneInfo, until: datetime | None) -> str |
         told.append(f"opened {moment(message.opened_at, where)}")
     if message.links and until is None:
         told.append(f"clicked {len(message.links)} link{'s' if len(message.links) > 1 else ''}")
+    for act, when in (("opened", message.machine_opened_at), ("clicked", message.machine_clicked_at)):
+        if when is not None and by_then(when):
+            told.append(f"{act} by a machine {moment(when, where)}")
     return ", ".join(told) + (f": {message.why}" if message.why and message.state != "delivered" else "")
 
 

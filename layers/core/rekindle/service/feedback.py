@@ -7,6 +7,7 @@ complaint are accepted as deliveries of their own, the last two with their suppr
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from rekindle.domain import ids
+from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import EVENT_TYPES, Delivery, Event
 from rekindle.domain.facts import Engagement
 from rekindle.flow.program import Shop
@@ -36,6 +38,10 @@ _STATES: dict[str, MessageState] = {
 }
 #: Those that are told to flows, each as an event of its channel: `email.opened`, `sms.clicked`.
 _HEARD = frozenset({"opened", "clicked", "bounced", "complained"})
+
+_TRIES = 4
+#: A link of ours in a mail (`content.tracker`).
+_OURS = re.compile(r"/c/[\w-]+\.[\w-]{22}\.[\w-]{16}/\d+\Z")
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +84,23 @@ def take(
     message = outbox.message(notice.message_id)
     if message is None:
         return "unknown_message"
+    if notice.kind == "clicked" and _OURS.search(notice.link or ""):
+        # SES counts a link of ours, where somebody has it do that: it is told of when it leads on (`reactions`).
+        return "ignored"
+    return act(notice, message, outbox=outbox, intake=intake, clock=clock, address_key=address_key, guard=guard)
+
+
+def act(
+    notice: Notice,
+    message: Message,
+    *,
+    outbox: Outbox,
+    intake: Intake,
+    clock: Clock,
+    address_key: bytes,
+    guard: Guard | None = None,
+) -> str:
+    """Do what a notice of this message asks for, as `take` does. `message` is as it was just read."""
     if notice.kind in ("bounced", "complained") and not notice.permanent:
         # A full mailbox, or somebody who took a complaint back: nothing follows from it.
         return "ignored"
@@ -107,18 +130,42 @@ def _warn(guard: Guard, message: Message, notice: Notice, state: Literal["bounce
 
 
 def _move(message: Message, notice: Notice, state: MessageState, outbox: Outbox) -> bool:
-    """Write what the notice says of the message; return whether that brought it to `state`."""
+    """Write what the notice says of the message; return whether that brought it to `state`.
+
+    On condition of the state that was read: who changed it meanwhile is nearer to the truth, and is asked again.
+    """
+    for _ in range(_TRIES):
+        told = _told(message, notice, state)
+        if told == message:
+            return False
+        if outbox.progress(told, (message.state,)):
+            return told.state != message.state
+        fresh = outbox.message(message.id)
+        if fresh is None:
+            return False
+        message = fresh
+    raise ConflictError(f"message {message.id}: others kept moving it on")
+
+
+def _told(message: Message, notice: Notice, state: MessageState) -> Message:
+    """Return the message with what the notice says."""
     told = replace(message, vendor_id=message.vendor_id or notice.vendor_id)
     if message.state in FORWARD[state]:
-        told = replace(told, state=state, at=notice.at, why=notice.detail or message.why)
-    if not notice.machine:
+        # Whoever opens it got it some time before: when, only a notice of the delivery says.
+        at = message.at if notice.kind in ("opened", "clicked") else None
+        told = replace(told, state=state, at=at or notice.at, why=notice.detail or message.why)
+    if notice.machine:
+        # Kept apart, for the figures: nobody has done anything.
+        if notice.kind == "opened" and message.machine_opened_at is None:
+            told = replace(told, machine_opened_at=notice.at)
+        if notice.kind == "clicked" and message.machine_clicked_at is None:
+            told = replace(told, machine_clicked_at=notice.at)
+    else:
         if notice.kind in ("opened", "clicked") and message.opened_at is None:
             told = replace(told, opened_at=notice.at)
         if notice.kind == "clicked" and notice.link and notice.link not in message.links:
             told = replace(told, links=(*message.links, notice.link))
-    # On condition of the state just read: who changed it meanwhile is nearer to the truth, and SES tells again.
-    written = told != message and outbox.progress(told, (message.state,))
-    return written and told.state != message.state
+    return told
 
 
 def _event_type(notice: Notice, message: Message) -> str:

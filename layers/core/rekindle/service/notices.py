@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.domain.errors import MalformedBodyError
+from rekindle.service.machines import machine
 
 #: The e-mail tag, and the header, by which a notice finds its message (DESIGN §6, step 4).
 MESSAGE_TAG = "rekindle_message"
@@ -34,9 +35,6 @@ _KINDS: Mapping[str, NoticeKind] = {
 }
 #: Where SES puts what it has to say, where that is not the kind in lower case.
 _BODIES = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
-#: Agents that open and click for nobody: privacy proxies, link scanners.
-_MACHINES = ("googleimageproxy", "yahoomailproxy", "barracuda", "mimecast", "proofpoint", "microsoft office protection")
-
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -81,7 +79,7 @@ def read_notice(body: object) -> Notice:
         vendor_id=mail["messageId"],
         at=_moment(part.get("timestamp") or mail.get("timestamp") or body.get("time")),
         permanent=_permanent(type_, part),
-        machine=_machine(part),
+        machine=_machine(type_, part),
         link=part.get("link") if isinstance(part.get("link"), str) else None,
         detail=_detail(part),
     )
@@ -111,11 +109,14 @@ def _permanent(type_: str, part: Mapping[str, Any]) -> bool:
     return type_ == "Complaint" and part.get("complaintFeedbackType") != "not-spam"
 
 
-def _machine(part: Mapping[str, Any]) -> bool:
+def _machine(type_: str, part: Mapping[str, Any]) -> bool:
+    if type_ not in ("Open", "Click"):
+        return False
     if any(part.get(flag) in (True, "true", "True") for flag in ("isBot", "isAutomated", "machine", "botDetected")):
         return True
-    agent = str(part.get("userAgent") or "").lower()
-    return any(machine in agent for machine in _MACHINES)
+    # Without an agent SES has not told us: that says nothing.
+    agent = part.get("userAgent")
+    return isinstance(agent, str) and bool(machine(agent, "opened" if type_ == "Open" else "clicked"))
 
 
 def _detail(part: Mapping[str, Any]) -> str | None:
