@@ -211,6 +211,7 @@ RIGHTS: dict[str, set[str]] = {
         "s3:ListBucket ContentBucket",
         "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/address-key-??????",
         "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/link-keys-??????",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/push-key-??????",
         "ses:GetAccount *",
         "ses:SendEmail configuration-set/${ConfigurationSet}",
         "ses:SendEmail identity/*",

@@ -21,6 +21,9 @@ FUNCTIONS = functions()
 WORKING = sorted(name for name in QUEUES if not name.endswith("DeadQueue"))
 DEAD = sorted(name for name in QUEUES if name.endswith("DeadQueue"))
 
+#: What only the local run tells a function.
+LOCAL = {"CLOCK_OFFSET_FILE", "PUSH_SERVICE_URL"}
+
 FOURTEEN_DAYS = 14 * 24 * 3600
 
 #: The only actions that may be granted on everything, each with AWS's reason.
@@ -128,7 +131,7 @@ def test_the_functions_are_the_folders() -> None:
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_a_function_is_told_what_its_settings_read_and_nothing_else(function: str) -> None:
     model = getattr(settings, function.title())
-    wanted = set(model.__struct_encode_fields__) - {"CLOCK_OFFSET_FILE"}
+    wanted = set(model.__struct_encode_fields__) - LOCAL
     told = set(FUNCTIONS[function]["Environment"]["Variables"]) - {"POWERTOOLS_SERVICE_NAME"}
     assert told == wanted
 

@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rekindle.content.formats import Format
 from rekindle.content.links import Track, read_track, read_unsubscribe
 from rekindle.content.mails import MailTemplate
 from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.samples import SAMPLE_SHOP
-from rekindle.content.texts import SmsTemplate
+from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.domain import ids
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Person, Product, View
-from rekindle.domain.profile import Category, Planned, Profile, Run
+from rekindle.domain.profile import Browser, Category, Planned, Profile, Run
 from rekindle.memory import World
-from rekindle.ports import Mail, TextMessage
+from rekindle.ports import Mail, PushMessage, TextMessage
 from rekindle.service.compose import Composer, sender_of
 from rekindle.service.library import POINTER, Library
 from rekindle.service.people import address_hash
@@ -277,3 +278,79 @@ def test_a_text_that_no_number_could_send_is_not_made() -> None:
         text(World(), sms_sender="")
     with pytest.raises(ContentError, match="no text message"):
         text(World(), sms={"other": SmsTemplate(name="other", text="x")})
+
+
+# --- push messages ---------------------------------------------------------------------------------------------------
+
+
+def push(world: World, locale: str | None = None, image: str = "") -> tuple[PushMessage, tuple[str, ...], Any]:
+    """Return the push message `t` to Ada's newest browser, where its links lead, and what a browser reads."""
+    made = composer(world)
+    mails = decode_mails(world.files["playbooks/h1/mails.json"])
+    english = PushTemplate(
+        name="t",
+        locale="en",
+        title="Hi {{ profile.first_name | default('you') }}",
+        body="{{ event.title }}",
+        image=image,
+    )
+    arabic = {"t": {"ar": PushTemplate(name="t", locale="ar", title="أهلا", body="{{ event.title }}")}}
+    formats = {"ar": Format(locale="ar", language="ar", rtl=True)}
+    spoken = msgspec.structs.replace(mails, push={"t": english}, push_translations=arabic, formats=formats)
+    world.files["playbooks/h1/mails.json"] = msgspec.json.encode(spoken)
+    run = Run(
+        id="r", flow="f", version="v", playbook="h1", entered_at=at(), expires_at=at(days=1),
+        trigger=View(id="101", at=at(), title="Pot"), event_type="product.viewed",
+    )  # fmt: skip
+    planned = Planned(
+        run="r", step="s", flow="f", template="t", channel="push", category="marketing", planned_at=at(),
+        not_after=at(hours=1),
+    )  # fmt: skip
+    browsers = {
+        name: Browser(at(hours=hours), f"https://fcm.googleapis.com/{name}", "k", "a")
+        for hours, name in enumerate(("old", "new"))
+    }
+    profile = Profile(id="p", shop="tea", browsers=browsers, person=Person(locale=locale))
+    pushes, targets = made.push(ids.digest("message"), profile, planned, run, at())
+    assert [each.browser for each in pushes] == [browsers["new"], browsers["old"]]
+    return pushes[0], targets, msgspec.json.decode(pushes[0].payload)
+
+
+def test_a_push_message_is_one_that_browsers_can_show_by_themselves() -> None:
+    world = World()
+    message, targets, said = push(world, image="https://tea.example/pot.png")
+    assert (message.seconds, message.contact, message.marketing) == (3_600, "mailto:hello@tea.example", True)
+    assert targets == (SHOP.url,)
+    assert said["web_push"] == 8030
+    shown = said["notification"]
+    link = shown.pop("navigate")
+    assert link.startswith("https://links.example/c/")
+    assert link.endswith("/0")
+    assert shown == {
+        "title": "Hi you", "body": "Pot", "lang": "en", "dir": "ltr", "image": "https://tea.example/pot.png",
+        "tag": message.topic, "data": {"message": ids.digest("message")},
+    }  # fmt: skip
+    assert len(message.topic) <= 32
+
+
+def test_a_push_message_is_in_its_readers_language_and_direction() -> None:
+    _, _, said = push(World(), locale="ar-EG")
+    assert (said["notification"]["title"], said["notification"]["lang"], said["notification"]["dir"]) == (
+        "أهلا", "ar", "rtl",
+    )  # fmt: skip
+
+
+def test_what_is_longer_than_a_screen_is_cut_and_what_says_nothing_is_not_made() -> None:
+    mails = Mails(
+        hash="h1", push={"t": PushTemplate(name="t", title="{{ event.title }}", body="x")}, shops={"tea": SHOP}
+    )
+    about: Any = {"profile": Profile(id="p", shop="tea"), "products": {}, "links": {}}
+    run = Run(
+        id="r", flow="f", version="v", playbook="h1", entered_at=at(), expires_at=at(),
+        trigger=View(id="1", at=at(), title="T" * 190), event_type="product.viewed",
+    )  # fmt: skip
+    shown, _ = mails.push_message("t", run=run, **about)
+    assert len(shown.title) == 120
+    assert shown.title.endswith("…")
+    with pytest.raises(ContentError, match="no title"):
+        mails.push_message("t", run=msgspec.structs.replace(run, trigger=None), **about)

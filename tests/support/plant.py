@@ -15,7 +15,7 @@ from rekindle.domain.events import Delivery, Event
 from rekindle.domain.profile import Channel, Planned, Profile, Run
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, World
-from rekindle.ports import Mail, TextMessage
+from rekindle.ports import Mail, PushMessage, TextMessage
 from rekindle.service import reactions
 from rekindle.service.accept import accept
 from rekindle.service.campaigns import Campaigns
@@ -27,6 +27,7 @@ from rekindle.service.library import POINTER, Library
 from rekindle.service.passes import Passes
 from rekindle.service.people import alias_key
 from rekindle.service.privacy import Privacy
+from rekindle.service.pushing import Pushing
 from rekindle.service.sweep import Swept, sweep
 from rekindle.service.texting import Texting
 from rekindle.service.tracks import Tracks
@@ -45,7 +46,7 @@ class Plant:
     def __init__(self, book: Playbook, start: datetime = T0) -> None:
         self.world = World(start)
         self.swept: list[Swept] = []
-        self.connected: frozenset[Channel] = frozenset({"sms"})
+        self.connected: frozenset[Channel] = frozenset({"sms", "push"})
         """what this installation can send beside mails, from the next restart on"""
         self._tokens = itertools.count(1)
         self.publish(book)
@@ -105,7 +106,14 @@ class Plant:
                 intake=world.intake,
                 clock=world.clock,
                 address_key=world.secret_address_key,
-            )
+            ),
+            "push": Pushing(
+                pusher=world.pusher,
+                builder=PlainPushes(),
+                intake=world.intake,
+                clock=world.clock,
+                address_key=world.secret_address_key,
+            ),
         }
         self.deliver = Deliver(
             outbox=world.outbox,
@@ -293,3 +301,26 @@ class PlainTexts:
             marketing=planned.category == "marketing",
             seconds=int((planned.not_after - now).total_seconds()),
         )
+
+
+class PlainPushes:
+    """A builder whose push messages say which template was meant, and nothing else."""
+
+    def push(
+        self, message_id: str, profile: Profile, planned: Planned, run: Run, now: datetime
+    ) -> tuple[tuple[PushMessage, ...], tuple[str, ...]]:
+        """Return a message for each browser, whose payload is the template's name."""
+        del run
+        newest = sorted(profile.browsers.values(), key=lambda browser: browser.at, reverse=True)
+        return tuple(
+            PushMessage(
+                message_id=message_id,
+                browser=browser,
+                payload=planned.template.encode(),
+                contact="mailto:hello@tea.example",
+                topic=planned.step,
+                marketing=planned.category == "marketing",
+                seconds=int((planned.not_after - now).total_seconds()),
+            )
+            for browser in newest
+        ), ()

@@ -338,7 +338,11 @@ class Installation:
     @cached_property
     def secrets_prefix(self) -> str:
         """The prefix of the secrets, with the two that every installation has."""
-        for name, value in (("address-key", "pepper"), ("link-keys", '{"k1": "old", "k10": "new", "k9": "older"}')):
+        for name, value in (
+            ("address-key", "pepper"),
+            ("push-key", "salt"),
+            ("link-keys", '{"k1": "old", "k10": "new", "k9": "older"}'),
+        ):
             self.clients.secrets.create_secret(Name=f"{self.prefix}/{name}", SecretString=value)
         return self.prefix
 

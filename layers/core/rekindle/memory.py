@@ -66,6 +66,7 @@ from rekindle.ports import (
     PrivacyTask,
     ProfilePage,
     Purged,
+    PushMessage,
     Reaction,
     ShardTask,
     ShopSecrets,
@@ -250,6 +251,14 @@ class Sent(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class SentPush(Struct, frozen=True, kw_only=True):
+    """A push message that left the house."""
+
+    push: PushMessage
+    vendor_id: str
+    at: datetime
+
+
 class SentText(Struct, frozen=True, kw_only=True):
     """A text message that left the house."""
 
@@ -319,6 +328,7 @@ class World:
         self.stocks: dict[tuple[str, str], Stock] = {}
         """shop and offer → how its pool stands"""
         self.secret_address_key = b"address-key"
+        self.secret_push = b"push-secret"
         self.secret_link_keys: dict[str, bytes] = {"k1": b"link-key-1"}
 
         self.schedules: dict[str, Schedule] = {}
@@ -348,6 +358,11 @@ class World:
         """what the texter does next; afterwards what `decide_text_fate` says"""
         self.decide_text_fate: Callable[[TextMessage], Fate] = lambda _text: "accept"
 
+        self.pushes: list[SentPush] = []
+        self.push_attempts: list[tuple[PushMessage, Fate]] = []
+        """every call of the pusher, also those that sent nothing"""
+        self.decide_push_fate: Callable[[PushMessage], Fate] = lambda _push: "accept"
+
         self.intake = MemoryIntake(self)
         self.state = MemoryState(self)
         self.alarms = MemoryAlarms(self)
@@ -356,6 +371,7 @@ class World:
         self.mailer = MemoryMailer(self)
         self.account = MemoryAccount(self)
         self.texter = MemoryTexter(self)
+        self.pusher = MemoryPusher(self)
         self.blobs = MemoryBlobs(self, "blobs", self.files)
         self.raw = MemoryBlobs(self, "raw", self.raw_files)
         self.publish_queue = MemoryPublishQueue(self)
@@ -921,6 +937,28 @@ class MemoryTexter(_Port):
                 raise _failure(fate)
 
 
+class MemoryPusher(_Port):
+    """`ports.Pusher`. What becomes of a message is decided by `World.decide_push_fate`."""
+
+    name = "pusher"
+
+    @_call
+    def send(self, push: PushMessage) -> str:
+        """Make the one attempt."""
+        world = self.world
+        fate = world.decide_push_fate(push)
+        world.push_attempts.append((push, fate))
+        match fate:
+            case "accept" | "answer_lost":
+                vendor_id = f"push-{len(world.pushes) + 1}"
+                world.pushes.append(SentPush(push=push, vendor_id=vendor_id, at=world.clock.now()))
+                if fate == "answer_lost":
+                    raise MailUncertainError("the message went out and the answer was lost")
+                return vendor_id
+            case _:
+                raise _failure(fate)
+
+
 def _failure(fate: Fate) -> MailRefusedError | MailRejectedError | MailUncertainError:
     """Return how a channel says that nothing was sent."""
     match fate:
@@ -1032,6 +1070,11 @@ class MemorySecrets(_Port):
     def address_key(self) -> bytes:
         """Return the key for addresses."""
         return self.world.secret_address_key
+
+    @_call
+    def push_secret(self) -> bytes:
+        """Return the secret for push."""
+        return self.world.secret_push
 
     @_call
     def link_keys(self) -> Mapping[str, bytes]:

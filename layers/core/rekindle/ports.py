@@ -17,7 +17,7 @@ from rekindle.domain.events import Delivery, Event, Suppression
 from rekindle.domain.facts import Campaign, Product
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.outcome import Decision
-from rekindle.domain.profile import Category, Profile, Signpost, Tombstone
+from rekindle.domain.profile import Browser, Category, Profile, Signpost, Tombstone
 
 
 class Clock(Protocol):
@@ -589,6 +589,32 @@ class Texter(Protocol):
         ...
 
 
+class PushMessage(Struct, frozen=True, kw_only=True):
+    """A push message for one browser, ready to go. `seconds`: after so long it is no longer worth showing."""
+
+    message_id: str
+    browser: Browser
+    payload: bytes
+    """what the page's service worker gets, in clear"""
+    contact: str
+    """whom a push service may write to about us: `mailto:…`"""
+    topic: str
+    """of two messages of one topic that a browser has not got yet, it gets the newer: at most 32 URL-safe characters"""
+    marketing: bool
+    seconds: int
+
+
+class Pusher(Protocol):
+    """The push channel. Exactly one attempt a call, no retries of its own."""
+
+    def send(self, push: PushMessage) -> str:
+        """Return the vendor's id.
+
+        Raises `AddressGoneError` where the browser is gone, else as `Mailer.send` does.
+        """
+        ...
+
+
 # --- the reputation guard ---------------------------------------------------------------------------------------------
 
 
@@ -819,6 +845,10 @@ class Secrets(Protocol):
 
     def address_key(self) -> bytes:
         """Return the key that hashes addresses: made once, never changed."""
+        ...
+
+    def push_secret(self) -> bytes:
+        """Return what the installation's key for push services follows from: made once, never changed."""
         ...
 
     def link_keys(self) -> Mapping[str, bytes]:

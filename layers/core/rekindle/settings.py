@@ -77,6 +77,8 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     configuration_set: str
     sms_configuration_set: str
     """empty where the stack has no SMS"""
+    push_service_url: str | None = None
+    """where push messages go instead of to the push services: set by the local run only, never by the template"""
     link_base: str
     secrets_prefix: str
     marketing_senders: int

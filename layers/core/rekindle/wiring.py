@@ -62,7 +62,19 @@ def channels(
             address_key=keys.address_key(),
         )
 
-    return {"sms": _at_first_use(sms)}
+    def push() -> Ready:
+        from rekindle.outside.webpush import WebPusher
+        from rekindle.service.pushing import Pushing
+
+        return Pushing(
+            pusher=WebPusher(secret=keys.push_secret(), clock=clock, instead=settings.push_service_url or ""),
+            builder=composer,
+            intake=intake(),
+            clock=clock,
+            address_key=keys.address_key(),
+        )
+
+    return {"sms": _at_first_use(sms), "push": _at_first_use(push)}
 
 
 def _at_first_use(make: Callable[[], Ready]) -> Ready:

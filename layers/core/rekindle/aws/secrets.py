@@ -88,6 +88,10 @@ class CachedSecrets:
             self._address_key = self._required("address-key").encode()
         return self._address_key
 
+    def push_secret(self) -> bytes:
+        """Return the secret for push. Raises `LookupError` when the installation has none."""
+        return self._required("push-key").encode()
+
     def link_keys(self) -> Mapping[str, bytes]:
         """Return the keys for links, the current one first. Raises `LookupError` when there is none.
 

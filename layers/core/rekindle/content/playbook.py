@@ -16,9 +16,9 @@ from rekindle.content.formats import Format, form_for
 from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
 from rekindle.content.pages.settings import PageSettings, Topic
-from rekindle.content.sandbox import PIXEL
+from rekindle.content.sandbox import FORMATS, PIXEL
 from rekindle.content.sites import site_of
-from rekindle.content.texts import PushTemplate, SmsTemplate, render_sms
+from rekindle.content.texts import PushTemplate, RenderedPush, SmsTemplate, render_push, render_sms
 from rekindle.content.tracker import TRACKER, Tracker
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
@@ -85,6 +85,10 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the text message, chosen as `spoken` does."""
         return _spoken(self.sms.get(name), self.sms_translations.get(name), readers)
 
+    def spoken_push(self, name: str, *readers: str | None) -> PushTemplate | None:
+        """Return the push message, chosen as `spoken` does."""
+        return _spoken(self.push.get(name), self.push_translations.get(name), readers)
+
     def build(
         self,
         name: str,
@@ -114,6 +118,26 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ContentError(f"the playbook {self.hash} has no text message for this", file=name)
         _check_coupon(template.coupon, telling.get("coupon"), name)
         return render_sms(template, self._names(template.locale, readers, **telling), clock)
+
+    def push_message(
+        self, name: str, *, clock: Callable[[], float] | None = None, **telling: Unpack[Telling]
+    ) -> tuple[RenderedPush, bool]:
+        """Return what the push message `name` says to this profile, and whether that runs from right to left.
+
+        Without an address of its own it leads to the shop. Raises as `build` does.
+        """
+        readers = self.readers(telling["profile"])
+        template = self.spoken_push(name, *readers)
+        if template is None:
+            raise ContentError(f"the playbook {self.hash} has no push message for this", file=name)
+        _check_coupon(template.coupon, telling.get("coupon"), name)
+        names = self._names(template.locale, readers, **telling)
+        shown = render_push(template, names, clock)
+        if not shown.url:
+            home = str(names["shop"]["url"] or "")
+            tracker = telling.get("tracker")
+            shown = msgspec.structs.replace(shown, url=tracker.link(home) if tracker is not None else home)
+        return shown, bool(names[FORMATS][""].rtl)
 
     def _names(
         self, locale: str, readers: Sequence[str], *, tracker: Tracker | None = None, **about: Unpack[_About]

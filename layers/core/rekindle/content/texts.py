@@ -14,6 +14,7 @@ from jinja2.environment import Template
 from msgspec import Struct
 
 from rekindle.content import sandbox
+from rekindle.content.context import web
 from rekindle.content.mails import MAX_SECONDS, tidy
 from rekindle.domain.errors import ContentError
 
@@ -69,6 +70,16 @@ class PushTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the language that it is written in; empty where nobody said"""
     coupon: tuple[str, ...] = ()
     """the same as of a text message"""
+
+
+class RenderedPush(Struct, frozen=True, kw_only=True):
+    """A push message for one person. `url` and `image` are addresses of the web, or empty."""
+
+    title: str
+    body: str
+    url: str
+    image: str
+    locale: str
 
 
 class Length(Struct, frozen=True):
@@ -130,6 +141,34 @@ def render_sms(
     if len(said) > MAX_SMS:
         raise ContentError(f"the text message is longer than {MAX_SMS} characters", file=f"sms/{template.name}")
     return said
+
+
+def render_push(
+    template: PushTemplate,
+    names: Mapping[str, Any],
+    clock: Callable[[], float] | None = None,
+    seconds: float = MAX_SECONDS,
+) -> RenderedPush:
+    """Return the push message for this context. `clock` is monotonic, in seconds, and bounds it.
+
+    What is longer than a screen takes is cut. Raises `ContentError` when title or body is empty.
+    """
+    budget = sandbox.Budget(clock, seconds)
+    file = f"push/{template.name}"
+
+    def said(source: str) -> str:
+        return sandbox.run(_compiled(source, file), names, budget)
+
+    title, body = _short(said(template.title), MAX_PUSH_TITLE), _short(said(template.body), MAX_PUSH_BODY)
+    if not title or not body:
+        raise ContentError(f"the push message has no {'body' if title else 'title'}", file=file)
+    url, image = (web(said(source).strip()) or "" for source in (template.url, template.image))
+    return RenderedPush(title=title, body=body, url=url, image=image, locale=template.locale)
+
+
+def _short(text: str, most: int) -> str:
+    line = " ".join(_clean(text).split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def _clean(text: str) -> str:

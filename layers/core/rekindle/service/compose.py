@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from email.utils import formataddr
 
+import msgspec
+
 from rekindle.content.context import product_ids
 from rekindle.content.links import Track, Unsubscribe, sign_track, sign_unsubscribe
 from rekindle.content.playbook import Mails, decode_mails
+from rekindle.content.texts import RenderedPush
 from rekindle.content.tracker import Tracker
+from rekindle.domain import ids
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Channel, Planned, Profile, Run
 from rekindle.flow.program import Shop
-from rekindle.ports import Blobs, Mail, Outbox, Secrets, TextMessage
+from rekindle.ports import Blobs, Mail, Outbox, PushMessage, Secrets, TextMessage
 from rekindle.service.library import Library
 from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
 from rekindle.service.people import ADDRESS_KINDS, address_hash
@@ -46,8 +50,8 @@ class Composer:
         by_shop: dict[str, dict[str, None]] = {}
         for profile, _, run in wanted:
             by_shop.setdefault(profile.shop, {}).update(dict.fromkeys(product_ids(run)))
-        for shop, ids in by_shop.items():
-            self._read_products(shop, tuple(ids))
+        for shop, products in by_shop.items():
+            self._read_products(shop, tuple(products))
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
         """Return the mail for this planned message. Raises `ContentError` when it cannot be made."""
@@ -138,6 +142,41 @@ class Composer:
             targets=tuple(tracker.targets),
         )
 
+    def push(
+        self, message_id: str, profile: Profile, planned: Planned, run: Run, now: datetime
+    ) -> tuple[tuple[PushMessage, ...], tuple[str, ...]]:
+        """Return the planned message for each browser, and where its links lead. Raises `ContentError`."""
+        mails = self._published(run, lambda mails: planned.template in mails.push)
+        shop = mails.shops.get(profile.shop)
+        if shop is None:
+            raise ContentError(f"shops/{profile.shop}.yaml is not published")
+        tracker = self.tracker(message_id, shop)
+        shown, rtl = mails.push_message(
+            planned.template,
+            profile=profile,
+            run=run,
+            products=self._products_of(profile.shop, run),
+            links={},
+            tracker=tracker,
+            clock=time.monotonic,
+        )
+        topic = ids.digest("push", planned.flow, planned.step)
+        payload = _notification(shown, message_id, topic, rtl=rtl)
+        newest = sorted(profile.browsers.values(), key=lambda browser: (browser.at, browser.endpoint), reverse=True)
+        pushes = tuple(
+            PushMessage(
+                message_id=message_id,
+                browser=browser,
+                payload=payload,
+                contact=f"mailto:{shop.reply_to or shop.sender_email}",
+                topic=topic,
+                marketing=planned.category == "marketing",
+                seconds=max(0, int((planned.not_after - now).total_seconds())),
+            )
+            for browser in newest
+        )
+        return pushes, tuple(tracker.targets)
+
     def _products_of(self, shop: str, run: Run) -> dict[str, Product]:
         wanted = product_ids(run)
         missing = tuple(product for product in wanted if (shop, product) not in self._products)
@@ -145,9 +184,9 @@ class Composer:
         known = {product: self._products[shop, product] for product in wanted}
         return {product: found for product, found in known.items() if found is not None}
 
-    def _read_products(self, shop: str, ids: Sequence[str]) -> None:
-        found = self._outbox.products(shop, ids) if ids else {}
-        self._products.update({(shop, product): found.get(product) for product in ids})
+    def _read_products(self, shop: str, products: Sequence[str]) -> None:
+        found = self._outbox.products(shop, products) if products else {}
+        self._products.update({(shop, product): found.get(product) for product in products})
 
     def _unsubscribe_page(
         self, message_id: str, profile: Profile, address: str, shop: Shop, language: str, *, channel: Channel = "email"
@@ -179,6 +218,24 @@ class Composer:
                 self._sets.pop(next(iter(self._sets)))
             self._sets[wanted] = decode_mails(raw)
         return self._sets[wanted]
+
+
+def _notification(shown: RenderedPush, message_id: str, topic: str, *, rtl: bool) -> bytes:
+    """Return what a browser gets, in the form that some show by themselves (Push API, declarative messages).
+
+    Others hand it to the page's service worker, which shows `notification` and opens `navigate` at a tap.
+    """
+    parts = {
+        "title": shown.title,
+        "body": shown.body,
+        "navigate": shown.url,
+        "lang": shown.locale,
+        "dir": "rtl" if rtl else "ltr",
+        "image": shown.image,
+        "tag": topic,
+        "data": {"message": message_id},
+    }
+    return msgspec.json.encode({"web_push": 8030, "notification": {key: part for key, part in parts.items() if part}})
 
 
 def sender_of(wanted: str, shop: Shop) -> str:
