@@ -47,7 +47,7 @@ from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import decode_mails
 from rekindle.content.samples import parse_sample
 from rekindle.content.sites import decode_sites
-from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms
+from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms, parse_topics
 from rekindle.content.validate import validate
 from rekindle.domain.errors import (
     ConditionError,
@@ -903,6 +903,12 @@ TARGETS: Mapping[str, Target] = {
     ),
     "answers of Shopify": Target((), _answers(_OF_SHOPIFY), _answer("shopify"), 150),
     "answers of WooCommerce": Target((), _answers(_OF_WOOCOMMERCE), _answer("woocommerce"), 150),
+    "topics": _yaml(
+        parse_topics,
+        "topics.yaml",
+        *_shipped("topics.yaml"),
+        "news:\n  title: {en: News, ar: أخبار}\n  about: More\n  default: off\n",
+    ),
     "brand": _yaml(parse_brand, "brand.yaml", *_shipped("brand.yaml")),
     "SMS": _yaml(parse_sms, "sms/a.txt", "Hello {{ profile.first_name }}, your parcel is there.\n"),
     "push": _yaml(

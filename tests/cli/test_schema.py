@@ -14,7 +14,7 @@ from rekindle.cli.schema import schema_of
 from rekindle.flow.yaml_source import load
 from tests.support.build import ROOT
 
-KINDS = ("flow", "segment", "manners", "shop", "offer", "push", "traits")
+KINDS = ("flow", "segment", "manners", "shop", "offer", "push", "topics", "traits")
 FOLDERS = {"flow": "flows", "segment": "segments", "push": "push", "shop": "shops", "offer": "offers"}
 
 
@@ -25,7 +25,7 @@ def shipped() -> list[tuple[str, Path]]:
         for root in ("templates", "local/content")
         for path in sorted((ROOT / root / folder).glob("*.yaml"))
     ]
-    singles = [(kind, ROOT / f"templates/{kind}.yaml") for kind in ("manners", "traits")]
+    singles = [(kind, ROOT / f"templates/{kind}.yaml") for kind in ("manners", "topics", "traits")]
     return found + [(kind, path) for kind, path in singles if path.exists()]
 
 

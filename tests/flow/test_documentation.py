@@ -11,7 +11,7 @@ import pytest
 
 from rekindle.cli.schema import schema_of
 from rekindle.content.offers import parse_offer
-from rekindle.content.sources import parse_push, parse_shop
+from rekindle.content.sources import parse_push, parse_shop, parse_topics
 from rekindle.domain import facts
 from rekindle.domain.events import EVENT_TYPES, FLOW_EVENTS
 from rekindle.flow import language
@@ -28,6 +28,7 @@ PARSERS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "segment": parse_segment,
     "push": parse_push,
     "manners": parse_manners,
+    "topics": parse_topics,
     "traits": parse_traits,
     "shop": parse_shop,
     "offer": parse_offer,
@@ -36,7 +37,7 @@ PARSERS: dict[str, Callable[..., tuple[Any, Any]]] = {
 
 def kind_of(example: str) -> tuple[str, str]:
     """Return which kind of file an example is, and its name: its first line says so, unless it is a flow."""
-    found = re.match(r"# ((flow|segment|push|manners|traits|shop|offer)\w*(?:/[\w-]+)?\.yaml)\n", example)
+    found = re.match(r"# ((flow|segment|push|manners|topics|traits|shop|offer)\w*(?:/[\w-]+)?\.yaml)\n", example)
     return (found[2], found[1]) if found else ("flow", "flows/example.yaml")
 
 

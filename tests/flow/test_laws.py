@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Order
+from rekindle.domain.facts import Order, PreferencesTold
 from rekindle.domain.outcome import Outcome
 from rekindle.domain.profile import Profile, Run
 from rekindle.flow.conditions import condition
@@ -25,6 +25,8 @@ from rekindle.flow.library import Library
 from rekindle.flow.merge import merge
 from rekindle.flow.program import Flow, Playbook, Repeat, Rule, Send, Split, Way, versioned
 from rekindle.flow.view import profile_view
+from rekindle.flow.wishes import APART, PAUSED, counted
+from tests.support import build
 from tests.support.build import T0, alarm, at, consent, flow_of, order, playbook
 from tests.support.chance import HOUR, SEGMENTS, Move, live, lives, playbooks, states, told
 from tests.support.story import EMPTY, Story, templates
@@ -214,6 +216,36 @@ def test_after_an_unsubscribe_no_marketing_is_planned(book: Playbook, life: list
     assert [planned for planned in later if planned.category == "marketing"] == []
 
 
+@LAW
+@given(playbooks(), lives, st.sampled_from(["monthly", "weekly"]))
+def test_who_wants_less_gets_less_however_much_there_is(book: Playbook, life: list[Move], wish: str) -> None:
+    """From the choice on, two marketing messages are never nearer to one another than was asked for."""
+    choice = build.event("preferences.changed", PreferencesTold(at=T0, frequency=wish), T0)  # type: ignore[arg-type]
+    story = Story(book)
+    story.take(choice, T0)
+    times: list[datetime] = []
+    for happened in [each for each in told(life, story) if each.type != "preferences.changed"]:
+        story.tell(happened)
+    story.until(end_of(story) + 3 * LONG)
+    times = sorted(touch.at for touch in counted(story.profile.touches))
+    assert all(later - earlier >= APART[wish] for earlier, later in pairwise(times))
+
+
+@LAW
+@given(playbooks(), lives, st.integers(1, 30))
+def test_a_pause_is_kept_and_ends_by_itself(book: Playbook, life: list[Move], days: int) -> None:
+    """Nothing is planned within it, and what it holds back waits for its end at least."""
+    until = T0 + timedelta(days=days)
+    story = Story(book)
+    story.take(build.event("preferences.changed", PreferencesTold(at=T0, paused_until=until), T0), T0)
+    for happened in [each for each in told(life, story) if each.type != "preferences.changed"]:
+        story.tell(happened)
+    story.until(end_of(story) + LONG)
+    held = [one.values["until"] for one in story.decisions if (one.what, one.rule) == ("held", PAUSED)]
+    assert all(datetime.fromisoformat(moment) >= until for moment in held)
+    assert [touch for touch in counted(story.profile.touches) if touch.at < until] == []
+
+
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +355,12 @@ def assert_fresh(story: Story, now: datetime) -> None:
     for segment in story.book.ordered_segments:
         # Evaluated one on the other from nothing: what is stored must not be what it is compared with.
         seen = replace(profile, segments=dict.fromkeys(inside, now))
-        names = {"profile": profile_view(seen, shop), "event": None, "shop": shop, "library": Library(seen, now)}
+        names = {
+            "profile": profile_view(seen, shop, None, story.book.topics),
+            "event": None,
+            "shop": shop,
+            "library": Library(seen, now),
+        }
         if condition(segment.when).holds(names):
             inside.add(segment.name)
     assert set(profile.segments) == inside

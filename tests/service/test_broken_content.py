@@ -29,6 +29,7 @@ steps:
           - sms: hi
   - email: reminder
   - push: hi
+topic: news
 """,
     "segments/vip.yaml": """\
 title: Very good customers
@@ -39,6 +40,7 @@ quiet:
   sms: {from: '21:00', to: '09:00'}
 """,
     "traits.yaml": "tea: text\n",
+    "topics.yaml": "news:\n  title: {en: News, ar: أخبار}\noffers: {title: Offers, default: off}\n",
     "brand.yaml": """\
 colors:
   accent: '#1f4d3f'
@@ -115,6 +117,27 @@ BROKEN: dict[str, tuple[Files, str]] = {
     "an empty flow": (
         {FLOW: "# nothing yet\n"},
         "flows/hello.yaml:1: the file: must have names and values of its own, one a line",
+    ),
+    "an unknown topic": (
+        edit(FLOW, "topic: news", "topic: newz"),
+        "flows/hello.yaml:15: there is no topic 'newz'",
+    ),
+    "a topic that a shop's customers cannot read": (
+        edit("topics.yaml", "{en: News, ar: أخبار}", "{ar: أخبار}"),
+        "topics.yaml:1: the topic 'news' has no title in en, in which a shop writes",
+    ),
+    "a topic of no language": (
+        edit("topics.yaml", "en: News", "english: News"),
+        "topics.yaml:2: news.title.english: no such language",
+    ),
+    "a topic without words": (
+        edit("topics.yaml", "title: Offers, ", ""),
+        "topics.yaml:3: offers.title is missing",
+    ),
+    "a topic that is none": ({"topics.yaml": "news: yes\n"}, "topics.yaml:1: news says nothing by itself"),
+    "an unknown frequency": (
+        edit(FLOW, "in_segment('vip')", "profile.frequency == 'weekley'"),
+        "flows/hello.yaml:10:",
     ),
     "an unknown key": (edit(FLOW, "entry:", "entri:"), "flows/hello.yaml:5: 'entri' is not known here"),
     "no steps": (

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from rekindle.domain.events import Suppression
+from rekindle.domain.events import Event, Suppression
+from rekindle.domain.facts import PreferencesTold
 from rekindle.domain.profile import Channel, Planned, Run, encode_profile
 from rekindle.flow.program import Hours, Manners
 from rekindle.memory import Crash
@@ -20,7 +21,7 @@ from rekindle.service.deliver import Done
 from rekindle.service.feedback import take
 from rekindle.service.notices import Notice, NoticeKind
 from rekindle.service.people import address_hash
-from tests.support.build import at, checkout, consent, flow_of, order, playbook
+from tests.support.build import at, checkout, consent, event, flow_of, order, playbook
 from tests.support.plant import TARGETS, Plant
 
 NIGHT = Manners(quiet={"email": (Hours(from_="20:00", to="09:00"),)}, apart={})
@@ -29,6 +30,7 @@ FLOW = flow_of(
     trigger: {event: checkout.updated, when: event.items}
     entry: {key: event.id}
     goal: {event: order.placed}
+    topic: news
     steps:
       - email: come-back
       - wait: 3d
@@ -38,6 +40,12 @@ EVENING = at(hours=9, minutes=59, seconds=50)
 """ten seconds before eight in the evening, in Amsterdam"""
 MORNING = at(hours=23)
 HOLDING = ("outbox.read", "queues.enqueue")
+
+
+def prefer(**chosen: Any) -> Event:
+    """Return what somebody chose in the night."""
+    when = at(hours=15)
+    return event("preferences.changed", PreferencesTold(at=when, **chosen), when)
 
 
 @pytest.fixture
@@ -104,14 +112,19 @@ def test_in_the_night_nothing_is_leased_and_nothing_is_made(plant: Plant) -> Non
 
 
 @pytest.mark.parametrize(
-    ("event", "why"),
-    [(order(at(hours=15)), "the run ended"), (consent(at(hours=15), "unsubscribed"), "no consent")],
-    ids=["an order", "an unsubscribe"],
+    ("told", "why"),
+    [
+        (order(at(hours=15)), "the run ended"),
+        (consent(at(hours=15), "unsubscribed"), "no consent"),
+        (prefer(topics={"news": False}), "they switched off the topic news"),
+        (prefer(paused_until=at(days=30)), "they asked for a pause"),
+    ],
+    ids=["an order", "an unsubscribe", "a topic switched off", "a pause"],
 )
-def test_what_happens_in_the_night_counts_in_the_night(plant: Plant, event: Any, why: str) -> None:
+def test_what_happens_in_the_night_counts_in_the_night(plant: Plant, told: Event, why: str) -> None:
     plan_in_the_evening(plant)
     plant.until(at(hours=15))
-    plant.post(event)
+    plant.post(told)
     plant.until(at(hours=16))
     message = only_message(plant)
     assert message.state == "skipped"

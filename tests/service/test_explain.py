@@ -13,13 +13,26 @@ from msgspec.structs import replace
 
 from rekindle.cli.explain import as_data, told
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Person, Search, Start, TraitsTold
+from rekindle.domain.facts import Person, PreferencesTold, Search, Start, TraitsTold
 from rekindle.domain.outcome import Decision
 from rekindle.flow.program import Flow, Playbook
 from rekindle.service.explain import Explanation, NobodyError, explain
 from rekindle.service.library import Library
 from rekindle.service.wording import PHRASES, REASONS, phrase
-from tests.support.build import CART, CONFIRMATION, ROOT, T0, at, checkout, consent, event, flow_of, order, playbook
+from tests.support.build import (
+    ADA,
+    CART,
+    CONFIRMATION,
+    ROOT,
+    T0,
+    at,
+    checkout,
+    consent,
+    event,
+    flow_of,
+    order,
+    playbook,
+)
 from tests.support.plant import Plant
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -45,6 +58,27 @@ def ask(plant: Plant, email: str = "ada@example.com", **more: Any) -> Explanatio
 
 def words(explanation: Explanation) -> list[str]:
     return [line.words for line in explanation.lines]
+
+
+def test_what_was_chosen_and_why_nothing_came_is_said_in_words(plant: Plant) -> None:
+    """On the preference page: one a week, no reminders, and a pause that was taken back."""
+    plant.post(consent(at(days=5)))
+    chosen: dict[str, Any] = {"topics": {"reminders": False}, "frequency": "weekly", "paused_until": at(days=35)}
+    plant.post(event("preferences.changed", PreferencesTold(at=at(days=5), **chosen), at(days=5)))
+    plant.post(checkout(at(days=5), who=replace(ADA, cart_token="c2", checkout_token="k2")))
+    plant.until(at(days=6))
+    plant.post(event("preferences.changed", PreferencesTold(at=at(days=6), paused_until=at(days=6)), at(days=6)))
+    plant.settle()
+    said = words(ask(plant))
+    pause = "a pause until 2026-04-06 11:00"
+    assert f"chose on the preference page: at most one message a week, {pause}, the topic reminders off" in said
+    assert "chose on the preference page: no pause any longer" in said
+    assert "does not get the mail cart-reminder-1: they switched off the topic reminders" in said
+    stands = list(told(ask(plant)))[-1]
+    assert stands == "  chose at most one message a week, no pause any longer, the topic reminders off"
+    then = ask(plant, until=at(days=5, hours=1)).standing.chose
+    assert then["paused_until"] == at(days=35).isoformat()
+    assert as_data(ask(plant))["standing"]["chose"]["frequency"] == "weekly"
 
 
 def test_the_whole_story_is_told_in_order_on_the_persons_own_clock(plant: Plant) -> None:

@@ -23,6 +23,7 @@ from rekindle.domain.facts import (
     Form,
     Item,
     Person,
+    PreferencesTold,
     Refund,
     Review,
     Search,
@@ -63,6 +64,8 @@ SEGMENTS = {
     "gold": "profile.traits.tier == 'gold' or profile.spent > 30",
     "plain": "in_segment('buyers') and not in_segment('gold')",
     "again": "count('order.placed', '9d') >= 2",
+    "resting": "within(profile.paused_until, '1m') or profile.frequency != 'everything'",
+    "readers": "'news' in profile.topics and profile.subscribed",
 }
 AWAITED = ("order.placed", "shipment.updated", "product.viewed", "segment.entered", "traits.changed", "email.clicked")
 
@@ -279,6 +282,7 @@ def flows(draw: st.DrawFn, name: str = "flow", *, once: bool = False, hasty: boo
             goal=draw(_rules),
             exit_on=draw(_rules),
             priority=draw(st.integers(0, 2)),
+            topic=draw(st.sampled_from(["", "news", "offers"])),
             manners=draw(_manners),
         )
     )
@@ -313,7 +317,8 @@ def playbooks(draw: st.DrawFn, *, once: bool = False, most: int = 3) -> Playbook
     manners = draw(_manners) or Manners()
     zone = draw(st.sampled_from(["Europe/Amsterdam", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"]))
     channels = ("email", "sms", "audience")
-    return playbook(*drawn, segments=SEGMENTS, manners=manners, zone=zone, channels=channels, notify="us@tea.example")
+    made = playbook(*drawn, segments=SEGMENTS, manners=manners, zone=zone, channels=channels, notify="us@tea.example")
+    return replace(made, topics={"news": True, "offers": draw(st.booleans())})
 
 
 # --- lives -----------------------------------------------------------------------------------------------------------
@@ -371,6 +376,16 @@ def _text_consent(when: datetime, about: int) -> Event:
     return event("consent.changed", act, when, who=replace(ADA, phone=PHONE), id=f"sms-{state}@{when}")
 
 
+def _prefer(when: datetime, about: int) -> Event:
+    chosen: dict[str, Any] = (
+        {"frequency": ("everything", "weekly", "monthly")[about // 4]},
+        {"topics": {"news": about > 5, "offers": about % 8 == 1}},
+        {"paused_until": when + (timedelta(days=about), timedelta(0))[about == 10]},
+        {"language": ("ar", "en")[about > 5]},
+    )[about % 4]
+    return event("preferences.changed", PreferencesTold(at=when, **chosen), when)
+
+
 _PRODUCTS = ("p1", "p2", "p3")
 _DAYS = ("1990-03-05", "--03-09", "2000-02-29", "1985-12-31")
 _MOVES: dict[str, Callable[[datetime, int, Lived], Event | None]] = {
@@ -407,6 +422,7 @@ _MOVES: dict[str, Callable[[datetime, int, Lived], Event | None]] = {
         ),
         when,
     ),
+    "prefer": lambda when, about, _: _prefer(when, about),
     "view": lambda when, about, _: event("product.viewed", View(id=_PRODUCTS[about % 3], at=when, seconds=70), when),
     "search": lambda when, _, __: event("search.submitted", Search(query="tea", at=when), when),
     "form": lambda when, about, _: event(
@@ -426,7 +442,7 @@ _MOVES: dict[str, Callable[[datetime, int, Lived], Event | None]] = {
 
 #: What is told as a state of a thing, which counts once however often it is told.
 STATES = ("subscribe", "unsubscribe", "text", "checkout", "cart", "order", "paid", "cancel", "refund", "parcel",
-          "customer", "person", "traits", "review")  # fmt: skip
+          "customer", "person", "traits", "prefer", "review")  # fmt: skip
 _LATER = (0, 1, 60, 600, HOUR, 5 * HOUR, DAY, 4 * DAY)
 
 _common = ("checkout", "order", "view", "click", "open", "traits")

@@ -12,6 +12,7 @@ from rekindle.domain.outcome import Decision, Effect, Enqueue, Outcome, RingAt
 from rekindle.domain.profile import Profile, decode_profile, encode_profile
 from rekindle.flow.engine import advance
 from rekindle.flow.program import Playbook
+from rekindle.flow.wishes import refused
 from tests.support.build import CART, CONFIRMATION, alarm, playbook
 
 BOTH = playbook(CART, CONFIRMATION)
@@ -76,8 +77,8 @@ def held_to_promises(before: Profile, event: Event, outcome: Outcome, now: datet
 
     A stored state loads again to the same value. Nothing is scheduled in the past; the deadline is the earliest moment
     that anything waits for, and a deadline that is new, or whose alarm has just rung, gets its alarm. What is handed
-    over stands on the profile as planned, once. Nobody gets marketing who has not agreed to it, and no run goes on
-    planning once it has ended.
+    over stands on the profile as planned, once, and `send` would send it. Nobody gets marketing who has not agreed to
+    it, who has paused it, or more often than they wish, and no run goes on planning once it has ended.
     """
     after = outcome.profile
     assert decode_profile(encode_profile(after)) == after
@@ -102,3 +103,4 @@ def held_to_promises(before: Profile, event: Event, outcome: Outcome, now: datet
         assert planned.run not in ended
         if planned.category == "marketing" and planned.channel in ("email", "sms", "push"):
             assert after.consented(planned.channel), planned
+            assert refused(after, message, planned, now) is None, planned

@@ -23,7 +23,7 @@ from rekindle.cli.options import Moment
 from rekindle.service.explain import Explanation, Line, Standing
 from rekindle.service.explain import explain as explain_person
 from rekindle.service.library import Library
-from rekindle.service.wording import moment
+from rekindle.service.wording import choices, moment
 from rekindle.shops import contact
 
 _KNOWN_FROM = {
@@ -119,6 +119,7 @@ def as_data(explanation: Explanation, at: datetime | None = None) -> dict[str, A
             ],
             "segments": standing.segments,
             "said": standing.said,
+            "chose": standing.chose,
         },
         "decisions": [
             {
@@ -178,3 +179,5 @@ def _standing(standing: Standing, explanation: Explanation) -> Iterator[str]:
         yield f"in the segment {name} since {moment(since, where)}"
     for channel, state in standing.said.items():
         yield f"{state.replace('_', ' ')} ({channel})"
+    if standing.chose:
+        yield f"chose {', '.join(choices(standing.chose, where))}"

@@ -178,7 +178,7 @@ def _one(found: Drafts, name: str, asked: _Asked) -> Preview:
     offers = known.recommended()
     if asked.locale is not None and languages.region(asked.locale):
         person = msgspec.structs.replace(person, person=msgspec.structs.replace(person.person, locale=asked.locale))
-    spoken = chosen or _first(locales, shop, person.person.locale)
+    spoken = chosen or _first(locales, shop, person.locale)
     return previews.preview(
         found,
         name,

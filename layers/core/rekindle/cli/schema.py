@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from rekindle.cli.events import as_json
 from rekindle.content.offers import OfferFile
-from rekindle.content.sources import PushFile, ShopFile
+from rekindle.content.sources import PushFile, ShopFile, TopicsFile
 from rekindle.flow.language import FlowModel, MannersModel, SegmentModel, TraitKind, TraitName
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -23,6 +23,7 @@ _FILES: dict[str, type[BaseModel] | Any] = {
     "shop": ShopFile,
     "offer": OfferFile,
     "push": PushFile,
+    "topics": TopicsFile,
     "traits": dict[TraitName, TraitKind],
 }
 

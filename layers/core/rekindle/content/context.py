@@ -162,7 +162,7 @@ def _profile(profile: Profile, shop: Shop) -> dict[str, Any]:
         "last_name": name(person.last_name),
         "email": clean(profile.email, 320),
         "phone": clean(profile.phone, 20),
-        "locale": clean(person.locale, 35),
+        "locale": clean(profile.locale, 35),
         "country": clean(person.country, 2),
         "region": clean(person.region, 10),
         "city": name(person.city),
@@ -255,6 +255,9 @@ _PARTS: dict[type[Any], dict[str, Reader]] = {
     facts.DateCame: {"flow": _as_it_is, "at": _as_it_is, "date": clean},
     facts.Campaign: {"flow": _as_it_is, "at": _as_it_is, "occurrence": clean},
     facts.Start: {"flow": _as_it_is, "at": _as_it_is, "by": name, "reference": clean},
+    facts.PreferencesTold: {
+        "at": _as_it_is, "topics": _as_it_is, "frequency": _as_it_is, "language": clean, "paused_until": _as_it_is,
+    },
     facts.TraitsTold: {"at": _as_it_is, "values": _answers},
 }  # fmt: skip
 

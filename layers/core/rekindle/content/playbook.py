@@ -154,7 +154,8 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def readers(self, profile: Profile, *, to_shop: bool = False) -> tuple[str, ...]:
         """Return the locales that a mail about this profile is to be in, the best first."""
         shop = self.shops.get(profile.shop)
-        wanted = (None if to_shop else profile.person.locale, shop.locale if shop is not None else None)
+        known = () if to_shop else (profile.locale, profile.person.locale)
+        wanted = (*known, shop.locale if shop is not None else None)
         return tuple(locale for locale in wanted if locale)
 
 
@@ -254,7 +255,13 @@ def published_set(
     return PublishedSet(
         hash=whole,
         playbook=Playbook(
-            hash=whole, flows=all_flows, segments=all_segments, manners=manners, shops=all_shops, offers=all_offers
+            hash=whole,
+            flows=all_flows,
+            segments=all_segments,
+            manners=manners,
+            topics={topic.name: topic.on for topic in all_topics},
+            shops=all_shops,
+            offers=all_offers,
         ),
         pools=dict(pools or {}),
         mails=Mails(

@@ -196,7 +196,7 @@ def preview(
 
     Raises `ContentError`.
     """
-    own = profile.person.locale
+    own = profile.locale
     reader = own if own and languages.pick({locale}, own) else locale
     person = msgspec.structs.replace(profile.person, locale=reader)
     profile = msgspec.structs.replace(profile, shop=shop.id, person=person)

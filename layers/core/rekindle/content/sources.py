@@ -11,12 +11,13 @@ from zoneinfo import available_timezones
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
 
-from rekindle.content import locales, sandbox
+from rekindle.content import languages, locales, sandbox
 from rekindle.content.brand import DARK, LIGHT, Brand, Colors, Social, contrast
 from rekindle.content.context import web
 from rekindle.content.names import Names
+from rekindle.content.pages.settings import Topic
 from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE, MAX_SMS, PushTemplate, SmsTemplate
 from rekindle.domain.errors import ContentError
 from rekindle.flow.language import Utm
@@ -24,6 +25,9 @@ from rekindle.flow.program import Shop
 from rekindle.flow.yaml_source import Positions, load
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_NAMED = "use small letters, digits and hyphens, at most 63"
+#: A page shows them one below the other.
+MAX_TOPICS = 20
 _COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
 _FONT = re.compile(r"[\w ,'\-]+\Z")
 #: What SendTextMessage takes for OriginationIdentity; a name has at most 11 letters and digits.
@@ -205,6 +209,51 @@ class ShopFile(Model):
         [], description="What is connected, beside email."
     )
     sms: _Sms | None = Field(None, description="How text messages go out: needed once sms is among the channels.")
+
+
+def _words(value: Any) -> Any:
+    if not isinstance(value, (str, dict)):
+        # pydantic makes a line of the report of a ValueError alone
+        raise ValueError(  # noqa: TRY004
+            "this is no text: write the words, or one line for each language"
+        )
+    return {"": value} if isinstance(value, str) else value
+
+
+def _tag(value: str) -> str:
+    found = languages.canonical(value)
+    if value and (not found or not locales.known_locale(found)):
+        raise ValueError("no such language: write it as in en, ar or zh-Hant")
+    return found
+
+
+def _some(value: dict[str, str]) -> dict[str, str]:
+    if not value:
+        raise ValueError("it says nothing: write the words, or one line for each language")
+    return value
+
+
+Words = Annotated[
+    dict[Annotated[str, AfterValidator(_tag)], Line],
+    AfterValidator(_some),
+    BeforeValidator(_words, json_schema_input_type=str | dict[str, str]),
+]
+
+
+class TopicFile(Model):
+    """Something that people can switch off on their preference page, and flows say that they are about."""
+
+    model_config = ConfigDict(title="Topic")
+
+    title: Words = Field(description="What people read: words, or language → words.", examples=[{"en": "News"}])
+    about: Words | None = Field(None, description="A line more about it.")
+    default: Switch = Field(default=True, description="Whether it is on for those who have not chosen.")
+
+
+class TopicsFile(RootModel[dict[str, TopicFile]]):
+    """The topics, in the order in which people see them."""
+
+    model_config = ConfigDict(title="Topics", strict=True, frozen=True)
 
 
 class _Palette(Model):
@@ -403,6 +452,24 @@ def _stem(file: str) -> str:
     return file.rpartition("/")[2].rpartition(".")[0]
 
 
+def parse_topics(text: str, *, file: str) -> tuple[tuple[Topic, ...] | None, tuple[ContentError, ...]]:
+    """Return the topics of `topics.yaml` in their order, or what is wrong with them."""
+    found, problems, positions = shaped(TopicsFile, text, file)
+    if found is None:
+        return None, problems
+    wrong = tuple(
+        ContentError(f"“{name}” cannot be a topic's name", file=file, line=positions.line((name,)), hint=_NAMED)
+        for name in found.root
+        if not _ID.match(name)
+    )
+    if wrong or len(found.root) > MAX_TOPICS:
+        many = ContentError(f"these are more than {MAX_TOPICS} topics", file=file, line=1, hint="nobody reads so many")
+        return None, wrong or (many,)
+    return tuple(
+        Topic(name=name, title=one.title, about=one.about or {}, on=one.default) for name, one in found.root.items()
+    ), ()
+
+
 def parse_brand(text: str, *, file: str) -> tuple[Brand | None, tuple[ContentError, ...]]:
     """Return the brand of `brand.yaml`, or what is wrong with it. What it leaves out keeps its default."""
     found, problems, positions = shaped(_BrandFile, text, file)
@@ -453,6 +520,8 @@ def _problem(found: Any, positions: Positions, file: str) -> ContentError:
         return ContentError(f"{name} is missing", file=file, line=line, hint=f"add a line {path[-1]}: …")
     if kind == "extra_forbidden":
         return ContentError(f"{name} means nothing here", file=file, line=line, hint="check the spelling, or remove it")
+    if kind in {"dict_type", "model_type", "model_attributes_type"}:
+        return ContentError(f"{name} says nothing by itself", file=file, line=line, hint="write its parts below it")
     message, _, hint = str(found["msg"]).removeprefix("Value error, ").partition(": ")
     return ContentError(f"{name}: {message}", file=file, line=line, hint=hint or None)
 

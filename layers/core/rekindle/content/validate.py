@@ -23,6 +23,7 @@ from rekindle.content.coupons import OF_CODES, can_say
 from rekindle.content.formats import Format
 from rekindle.content.mails import MailTemplate, Rendered
 from rekindle.content.offers import parse_codes, parse_offer, pool_of
+from rekindle.content.pages.settings import Topic
 from rekindle.content.playbook import Mails, PublishedSet, published_set
 from rekindle.content.samples import (
     NAMELESS,
@@ -34,7 +35,7 @@ from rekindle.content.samples import (
     sample_of,
     sample_of_mail,
 )
-from rekindle.content.sources import Text, parse_brand, parse_push, parse_shop, parse_sms
+from rekindle.content.sources import Text, parse_brand, parse_push, parse_shop, parse_sms, parse_topics
 from rekindle.domain.errors import ContentError
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.traits import STANDARD_TRAITS
@@ -57,11 +58,11 @@ _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/([^/]+)\Z")
 _LOCAL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/(?!texts/)([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)/([^/]+)\Z")
 _WORDS = re.compile(r"emails/([a-z0-9][a-z0-9-]*|_[^/]*)/texts/([^/]+)\.yaml\Z")
 _SHARED = re.compile(r"emails/(_[^/]*/.+\.(?:html|mjml|txt)|_samples/.+\.json)\Z")
-_SINGLE = frozenset({"brand.yaml", "manners.yaml", "traits.yaml"})
+_SINGLE = frozenset({"brand.yaml", "manners.yaml", "topics.yaml", "traits.yaml"})
 _READ = (
     "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/<name>/texts/<language>.yaml, "
     "emails/_<shared>/….html, emails/_samples/<name>.json, offers/<name>.yaml, offers/<name>.csv, offers/<name>.txt, "
-    "sms/<name>.txt, push/<name>.yaml, manners.yaml, traits.yaml and brand.yaml are read"
+    "sms/<name>.txt, push/<name>.yaml, manners.yaml, topics.yaml, traits.yaml and brand.yaml are read"
 )
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
 T = TypeVar("T")
@@ -92,6 +93,7 @@ class _Look:
         brand = self._single("brand.yaml", parse_brand) or Brand()
         manners = self._single("manners.yaml", parse_manners) or Manners()
         traits = self._single("traits.yaml", parse_traits) or {}
+        topics = self._single("topics.yaml", parse_topics)
         flows, flow_uses = self._programs(_FLOW, read_flow)
         segments, segment_uses = self._programs(_SEGMENT, read_segment)
         shops = self._each(_SHOP, parse_shop)
@@ -104,6 +106,7 @@ class _Look:
         self._shops_fit(shops, flows, flow_uses, segment_uses)
         self._coupons_fit(flows, flow_uses, shops, offers, {"email": mails, "sms": sms, "push": push})
         self._languages_fit(mails, shops, flows, flow_uses)
+        self._topics_fit(topics, flow_uses, shops.values())
         formats = formats_for(mails, shops)
         found = published_set(
             flows=flows,
@@ -116,6 +119,7 @@ class _Look:
             brand=brand,
             formats=formats,
             translations={name: mail.translations for name, mail in mails.items()},
+            topics=topics or (),
             spoken_names=names_of_languages(shops),
             offers=offers,
             pools=pools,
@@ -291,6 +295,24 @@ class _Look:
                 elif use.what == "trait" and use.name not in traits and complete:
                     hint = _near(use.name, traits) or f"set it in a flow, or name it in traits.yaml: {use.name}: text"
                     self._problem(f"nothing ever sets the trait '{use.name}'", file, use.line, hint)
+
+    def _topics_fit(
+        self, topics: tuple[Topic, ...] | None, uses: Mapping[str, tuple[Use, ...]], shops: Iterable[Shop]
+    ) -> None:
+        if topics is None and "topics.yaml" in {*self._texts, *self._unread}:
+            return
+        names = {topic.name for topic in topics or ()}
+        for file, found in uses.items():
+            for use in found:
+                if use.what == "topic" and use.name not in names:
+                    hint = _near(use.name, names) or f"add it to topics.yaml: {use.name}: with a title"
+                    self._problem(f"there is no topic '{use.name}'", file, use.line, hint)
+        for topic in topics or ():
+            for locale in sorted({languages.base(locale) for shop in shops for locale in shop.languages}):
+                if "" not in topic.title and languages.pick(topic.title, locale) is None:
+                    line = self._line_of("topics.yaml", topic.name)
+                    said = f"the topic '{topic.name}' has no title in {locale}, in which a shop writes"
+                    self._problem(said, "topics.yaml", line, f"add {locale}: … to its title")
 
     def _circles(self, segments: Mapping[str, Segment]) -> None:
         done: set[str] = set()

@@ -47,6 +47,7 @@ EVENT_TYPES: dict[str, str] = {
     "product.back_in_stock": "product_change",
     "product.low_in_stock": "product_change",
     "traits.changed": "traits",
+    "preferences.changed": "preferences",
     "segment.entered": "segment",
     "segment.left": "segment",
     "date.came": "date",

@@ -17,6 +17,8 @@ Channel = Literal["email", "sms", "push"]
 ShipmentStatus = Literal[
     "fulfilled", "confirmed", "in_transit", "out_for_delivery", "attempted_delivery", "delivered", "failed", "cancelled"
 ]
+#: How often somebody wants to be written to: whatever comes, at most one message a week, or one a month.
+Frequency = Literal["everything", "weekly", "monthly"]
 OrderStatus = Literal["open", "placed", "cancelled", "failed"]
 
 
@@ -332,6 +334,20 @@ class TraitsTold(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tra
     values: dict[str, str | int | float | bool | tuple[str, ...] | None] = {}
 
 
+class PreferencesTold(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="preferences"):
+    """What somebody chose of how they want to be written to. What is `None`, and topics that are not named, stay.
+
+    `paused_until` is the end of a pause that was asked for; where it is `at`, a pause was taken back.
+    """
+
+    at: datetime
+    topics: dict[str, bool] = {}
+    frequency: Frequency | None = None
+    language: str | None = None
+    """BCP 47, without a region"""
+    paused_until: datetime | None = None
+
+
 class PrivacyRequest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="privacy"):
     """Somebody wants to know what is stored about them, or wants it gone; or a shop has left and all of it must go.
 
@@ -396,6 +412,7 @@ Fact = (
     | Campaign
     | Start
     | TraitsTold
+    | PreferencesTold
     | PrivacyRequest
     | TextReceived
     | PushSubscription

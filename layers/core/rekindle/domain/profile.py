@@ -82,6 +82,32 @@ class Trait(Struct, frozen=True, array_like=True):
     value: TraitValue | None
 
 
+class Choice(Struct, frozen=True, array_like=True):
+    """Something that somebody chose, and when."""
+
+    at: datetime
+    value: str
+
+
+class Pause(Struct, frozen=True, array_like=True):
+    """Until when somebody asked to be left alone, and when they said so."""
+
+    at: datetime
+    until: datetime
+
+
+class Preferences(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How somebody wants to be written to, as they chose it themselves; each with when that was.
+
+    `topics` are those that they switched on or off; of the others the topic itself says whether it is on.
+    """
+
+    topics: dict[str, Tag] = {}
+    frequency: Choice | None = None
+    language: Choice | None = None
+    pause: Pause | None = None
+
+
 class Touch(Struct, frozen=True, array_like=True):
     """A message that was planned lately: what caps, smart sending and engagement look at."""
 
@@ -184,6 +210,8 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """what it gives: `send` makes no attempt before the code is there"""
     action: Literal["", "add", "remove"] = ""
     """of an audience: what is to be done"""
+    topic: str = ""
+    """the flow's topic, which the person may switch off before it is sent"""
     quiet_from: datetime | None = None
     """the next time at which manners forbid it: `send` holds it back from then on …"""
     quiet_until: datetime | None = None
@@ -229,6 +257,7 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     traits: dict[str, Trait] = {}
     browsers: dict[str, Browser] = {}
     """those in which push is allowed, by `push.browser_key` of their endpoint"""
+    preferences: Preferences = Preferences()
     customer_at: datetime | None = None
     baskets: dict[str, Basket] = {}
     orders: dict[str, OrderMark] = {}
@@ -265,6 +294,12 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The customer's tags in the shop."""
         marks = (*self.tag_marks.items(), *self.own_tags.items())
         return tuple(sorted({name for name, tag in marks if tag.on}))
+
+    @property
+    def locale(self) -> str | None:
+        """What to write to this person in: the language of their choice, else what the shop or a browser says."""
+        chosen = self.preferences.language
+        return chosen.value if chosen is not None else self.person.locale
 
     def address(self, channel: str) -> str | None:
         """Return where messages of this channel go, if anywhere."""

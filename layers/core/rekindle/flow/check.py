@@ -119,7 +119,7 @@ def _of_field(field: Field) -> Shape:
         case "values":
             return Shape(frozenset({"map"}), item=_ANY)
         case kind:
-            return Shape(frozenset({kind}))
+            return Shape(frozenset({kind}), choices=frozenset(field.choices) if field.choices else None)
 
 
 @functools.cache

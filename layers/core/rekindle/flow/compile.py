@@ -49,12 +49,12 @@ _Deed = (
 class Use(Struct, frozen=True, kw_only=True):
     """Something outside its own file that a flow or segment speaks of, and where it does.
 
-    `what`: a segment, a trait that is read or set, one of a shop's own values, a template of a channel (`email`, `sms`,
-    `push`), a mail to the shop (`notify`), an `offer`, or an ads `audience`. Of a template, `gives` is the offer that
-    the step gives, `*` for a code of its own; `sometimes` says that it may go without.
+    `what`: a segment, a trait that is read or set, one of a shop's own values, a topic, a template of a channel
+    (`email`, `sms`, `push`), a mail to the shop (`notify`), an `offer`, or an ads `audience`. Of a template, `gives` is
+    the offer that the step gives, `*` for a code of its own; `sometimes` says that it may go without.
     """
 
-    what: Literal["segment", "trait", "sets", "value", "email", "sms", "push", "notify", "offer", "audience"]
+    what: Literal["segment", "trait", "sets", "value", "topic", "email", "sms", "push", "notify", "offer", "audience"]
     name: str
     line: int
     category: Category = "marketing"
@@ -168,6 +168,7 @@ class FlowCompiler(Checker):
             goal=goal,
             exit_on=exit_on,
             priority=model.priority,
+            topic=model.topic or "",
             manners=manners(model.manners) if model.manners is not None else None,
             utm=model.utm.told() if model.utm is not None else {},
             removed=model.if_removed,
@@ -175,11 +176,21 @@ class FlowCompiler(Checker):
             steps=self.steps,
             asks=program.merged_asks(self.asks),
         )
+        if model.topic is not None:
+            self._check_topic(model.topic)
         if not self._misshapen:
             self.problems.extend(self._at_its_line(fault) for fault in graph.faults(flow))
         if not self.problems:
             self.doubts.extend(self._at_its_line(fault) for fault in graph.doubts(flow))
         return program.versioned(flow)
+
+    def _check_topic(self, topic: str) -> None:
+        self.use("topic", topic, ("topic",))
+        sends = [step for step in self.steps.values() if isinstance(step, program.Send)]
+        if not any(step.category == "marketing" for step in sends):
+            said = "this flow sends no marketing: nobody can switch off what is transactional"
+            line = self.positions.line(("topic",))
+            self.doubts.append(ContentError(said, file=self.file, line=line, hint="leave the topic out"))
 
     def _misshape(self, path: Path, message: str, hint: str | None = None) -> None:
         """Note a problem after which the graph is another than was meant, so that nothing can be said of it."""

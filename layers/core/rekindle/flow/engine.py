@@ -15,14 +15,15 @@ from msgspec.structs import replace
 
 from rekindle.domain.absorb import absorb
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Consent, PushSubscription
+from rekindle.domain.facts import Consent, PreferencesTold, PushSubscription
 from rekindle.domain.outcome import LiftSuppression, Outcome, RingAt
+from rekindle.domain.preferences import as_values, chosen
 from rekindle.domain.profile import Profile, Run
 from rekindle.flow.entry import MAX_ENTRIES, enter
 from rekindle.flow.live import refresh
 from rekindle.flow.program import Playbook
 from rekindle.flow.runs import TRANSITIONS, end, end_by_rule, end_removed
-from rekindle.flow.steps import hear, resume
+from rekindle.flow.steps import hear, look_again, resume
 from rekindle.flow.turn import LATENESS, Turn
 
 __all__ = ["LATENESS", "MAX_ENTRIES", "QUEUE_RETENTION", "TRANSITIONS", "advance", "forget_planned"]
@@ -77,7 +78,10 @@ def _take(turn: Turn) -> None:
         turn.decide("ignored", absorbed.ignored, values={"event": turn.event.type})
     for told in absorbed.told:
         _note_consent(turn, told)
+        _note_choice(turn, told)
         turn.tell(told)
+    if not absorbed.told:
+        _grant_again(turn)
 
 
 def _note_consent(turn: Turn, told: Event) -> None:
@@ -90,6 +94,28 @@ def _note_consent(turn: Turn, told: Event) -> None:
     turn.decide("said", f"{data.state} ({data.channel})", values={"source": data.source, "when": str(data.at)})
     if data.state == "subscribed" and told.signed and data.address:
         turn.effects.append(LiftSuppression(data.channel, data.address, data.at))
+
+
+def _grant_again(turn: Turn) -> None:
+    """Lift what forbids marketing also where somebody grants by a link what is known as granted.
+
+    An unsubscribe may have been accepted before it and be applied after it: then the profile never says so, while its
+    suppression stands.
+    """
+    data = turn.event.data
+    if not isinstance(data, Consent) or data.address_key is None or data.address is None or not turn.event.signed:
+        return
+    holds = turn.profile.consent.get(f"{data.channel}:{data.address}")
+    if holds is not None and (holds.state, data.state, holds.at) == ("subscribed", "subscribed", data.at):
+        turn.effects.append(LiftSuppression(data.channel, data.address, data.at))
+
+
+def _note_choice(turn: Turn, told: Event) -> None:
+    data = told.data
+    if not isinstance(data, PreferencesTold):
+        return
+    turn.decide("chose", "on the preference page", values=as_values(chosen(data)))
+    look_again(turn)
 
 
 def _tell_all(turn: Turn, seen: Profile, *, rung: bool) -> None:

@@ -797,6 +797,9 @@ class FlowModel(Model):
     description: str = Field("", description="What it is for.")
     enabled: bool = Field(default=False, description="Whether it is on where a shop's file does not say.")
     category: Category = Field("marketing", description="What its messages are, unless a step says otherwise.")
+    topic: Name | None = Field(
+        None, description="What its marketing is about, a name in topics.yaml: people can switch it off."
+    )
     priority: int = Field(0, ge=-1000, le=1000, description="Goes first where flows compete: higher before lower.")
     entry: EntryModel = Field(
         default_factory=lambda: EntryModel.model_validate({}), description="Who may enter, and how often."

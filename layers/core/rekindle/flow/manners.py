@@ -1,6 +1,7 @@
 """Manners: whether a message may go now, must wait, or is not to be sent at all. Pure; imports domain and flow only.
 
-They protect people from marketing at night and from too much of it. Transactional messages go whenever they are due.
+They protect people from marketing at night and from too much of it; what somebody chose on their preference page is
+manners of their own (`flow.wishes`). Transactional messages go whenever they are due.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from rekindle.domain.profile import Category, Channel, Touch
+from rekindle.domain.preferences import paused_until
+from rekindle.domain.profile import Category, Channel, Preferences, Touch
 from rekindle.flow.local_time import readings
 from rekindle.flow.program import Cap, Hours, Manner, Manners
+from rekindle.flow.wishes import PAUSED, apart_of, counted, too_often
 
 #: A message that cannot go within this time is not sent at all.
 PATIENCE = timedelta(days=30)
@@ -63,18 +66,20 @@ def judge(
     manners: Manners,
     manner: Manner | None,
     ahead: Sequence[datetime] = (),
+    preferences: Preferences = Preferences(),  # noqa: B008 - frozen
 ) -> Go | Hold | Refuse:
     """Return what manners say of a message on `channel` that could go at `at`.
 
     `touches` are the messages so far, of which only marketing counts; `ahead` is when more important ones are coming on
     this channel: this one must leave them room. `manners` are complete (`program.manners_of`); `manner` is the step's
     own wish, which goes before theirs. `zone` is where the recipient's clock stands. What would have to wait longer
-    than `PATIENCE` is refused.
+    than `PATIENCE` is refused. The end of a pause is waited for as the end of quiet hours is; how often somebody wants
+    to be written to is treated as a cap.
     """
     if category == "transactional" or channel == "audience":
         return Go()
-    calendar = _Calendar(channel, zone, manners)
-    room = _Room(touches, channel, manners, ahead)
+    calendar = _Calendar(channel, zone, manners, paused_until(preferences, at))
+    room = _Room(touches, channel, manners, ahead, preferences)
     why = None
     moment, until = at, at + PATIENCE
     while True:
@@ -112,16 +117,19 @@ _Span = tuple[datetime, datetime]
 
 
 class _Calendar:
-    """When one channel is closed, on one person's clock."""
+    """When one channel is closed, on one person's clock, and until when they paused it themselves."""
 
-    def __init__(self, channel: str, zone: ZoneInfo, manners: Manners) -> None:
+    def __init__(self, channel: str, zone: ZoneInfo, manners: Manners, paused: datetime | None) -> None:
         self._zone = zone
+        self._paused = paused
         self._quiet = (manners.quiet or {}).get(channel, ())
         self._windows = (manners.windows or {}).get(channel, ())
         self._around: tuple[datetime, list[_Span]] | None = None
 
     def next_open(self, moment: datetime) -> datetime | None:
         """Return the first moment, not before `moment`, at which messages may go; `None`: there is none."""
+        if self._paused is not None and moment < self._paused:
+            return self.next_open(self._paused)
         closed = next((span for span in self._closed(moment) if span[0] <= moment < span[1]), None)
         if closed is None:
             return moment
@@ -133,6 +141,8 @@ class _Calendar:
 
     def why(self, moment: datetime) -> str:
         """Return what closes the channel at `moment`."""
+        if self._paused is not None and moment < self._paused:
+            return PAUSED
         quiet = self._spans(self._quiet, moment, wide=True)
         return QUIET if any(start <= moment < end for start, end in quiet) else OUTSIDE
 
@@ -195,10 +205,19 @@ def _between(windows: Sequence[_Span], moment: datetime) -> list[_Span]:
 class _Room:
     """Whether there is room for one more message among those that were sent and those that are coming."""
 
-    def __init__(self, touches: Sequence[Touch], channel: str, manners: Manners, ahead: Sequence[datetime]) -> None:
-        counted = [touch for touch in touches if touch.marketing and touch.channel != "audience"]
-        own = sorted(touch.at for touch in counted if touch.channel == channel)
-        everything = sorted(touch.at for touch in counted)
+    def __init__(
+        self,
+        touches: Sequence[Touch],
+        channel: str,
+        manners: Manners,
+        ahead: Sequence[datetime],
+        preferences: Preferences,
+    ) -> None:
+        self._seen = tuple(counted(touches))
+        self._preferences = preferences
+        own = sorted(touch.at for touch in self._seen if touch.channel == channel)
+        everything = sorted(touch.at for touch in self._seen)
+        self._rarely = apart_of(preferences)
         self._apart = timedelta(seconds=(manners.apart or {}).get(channel, 0))
         self._caps = [
             (cap, own if cap.channel else everything) for cap in manners.caps or () if cap.channel in ("", channel)
@@ -208,13 +227,17 @@ class _Room:
 
     def why(self, moment: datetime) -> str | None:
         """Return what forbids a message at `moment`, if anything does."""
+        wish = too_often(self._preferences, self._seen, moment)
+        if wish is not None:
+            return wish
         if any(abs(moment - known) < self._apart for known in self._own):
             return f"smart sending: messages {_told(self._apart)} apart"
         for cap, sent in self._caps:
             if _breaks(cap, moment, sent):
                 words = _WORDS.get(cap.channel, cap.channel)
                 return f"at most {cap.most} {words} in {_told(timedelta(seconds=cap.seconds))}"
-        if any(abs(moment - coming) < self._apart for coming in self._ahead) or any(
+        apart = max(self._apart, self._rarely)
+        if any(abs(moment - coming) < apart for coming in self._ahead) or any(
             _breaks(cap, moment, [*sent, *self._ahead]) for cap, sent in self._caps if self._ahead
         ):
             return YIELDS
@@ -223,6 +246,8 @@ class _Room:
     def clears(self, moment: datetime) -> datetime | None:
         """Return the first moment after this one at which there is room; `None`: there never is."""
         ends = {message + self._apart for message in (*self._own, *self._ahead)}
+        if self._rarely:
+            ends |= {message + self._rarely for message in (*(touch.at for touch in self._seen), *self._ahead)}
         for cap, sent in self._caps:
             ends |= {message + timedelta(seconds=cap.seconds) for message in (*sent, *self._ahead)}
         return next((end for end in sorted(ends) if end > moment and self.why(end) is None), None)

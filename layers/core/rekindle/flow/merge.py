@@ -26,6 +26,7 @@ from rekindle.domain.absorb import (
     newness,
 )
 from rekindle.domain.facts import Basket, Person
+from rekindle.domain.preferences import both
 from rekindle.domain.profile import (
     Browser,
     Entry,
@@ -87,6 +88,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         own_tags=_union(survivor.own_tags, other.own_tags, _later_tag),
         traits=with_traits(survivor.traits, other.traits),
         browsers=few_browsers(_union(survivor.browsers, other.browsers, _later_browser)),
+        preferences=both(survivor.preferences, other.preferences),
         customer_at=_latest(survivor.customer_at, other.customer_at),
         baskets=few_baskets(_union(survivor.baskets, other.baskets, _basket)),
         orders=_union(survivor.orders, other.orders, _order),

@@ -332,6 +332,8 @@ class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     goal: tuple[Rule, ...] = ()
     exit_on: tuple[Rule, ...] = ()
     priority: int = 0
+    topic: str = ""
+    """what its marketing is about; people can switch that off"""
     manners: Manners | None = None
     utm: dict[str, str] = {}
     """UTM parameter → text, where it is another than the shop's; empty: left out"""
@@ -405,6 +407,8 @@ class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True)
     flows: dict[str, Flow] = {}
     segments: dict[str, Segment] = {}
     manners: Manners = Manners()
+    topics: dict[str, bool] = {}
+    """what people can switch on and off → whether it is on for those who have not chosen"""
     shops: dict[str, Shop] = {}
     pinned: dict[str, Flow] = {}
     offers: dict[str, Offer] = {}
@@ -502,7 +506,9 @@ class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True)
             shop.id: {flow.name: shop.flows.get(flow.name) for flow, _, _ in self.dated} for shop in self.shops.values()
         }
         settings = {shop.id: (shop.currency, shop.zone, shop.values) for shop in self.shops.values()}
-        whole = (self.segments, self.marks, dates, switches, settings)
+        whole: tuple[Any, ...] = (self.segments, self.marks, dates, switches, settings)
+        if any("topics" in segment.inputs for segment in self.segments.values()):
+            whole = (*whole, self.topics)
         if not self.segments and not self.asks and not dates:
             return ""
         return digest("shape", msgspec.json.encode(whole, order="sorted"))[:16]

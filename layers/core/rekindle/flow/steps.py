@@ -38,6 +38,7 @@ from rekindle.flow.program import (
 )
 from rekindle.flow.runs import end
 from rekindle.flow.turn import Turn
+from rekindle.flow.wishes import LONGEST, unwanted
 
 Waiting = Wait | WaitUntil | WaitFor
 
@@ -111,6 +112,14 @@ def hear(turn: Turn, run: Run, told: Event) -> None:
         return
     turn.decide("heard", step.when or step.event, run=run, values=turn.read(step.when, names))
     arrive(turn, replace(run, arrived_at=None), flow, step.then, min(told.occurred_at, turn.now))
+
+
+def look_again(turn: Turn) -> None:
+    """Let messages that are held back be judged anew, at once: what held them may hold no longer."""
+    for run in turn.active():
+        step = turn.flow_of(run).steps.get(run.step or "")
+        if isinstance(step, Send) and run.resume_at is not None and run.resume_at > turn.now:
+            turn.put(replace(run, resume_at=turn.now))
 
 
 def _after(step: Waiting) -> str | None:
@@ -276,8 +285,8 @@ def _last(turn: Turn, step: Send) -> dict[str, str]:
 
 
 def _may(turn: Turn, run: Run, flow: Flow, step: Send) -> Go | Hold | Refuse:
-    """Return whether this message may be planned now: consent first, then manners."""
-    refusal = _refusal(turn, step)
+    """Return whether this message may be planned now: consent first, then the topic, then manners."""
+    refusal = _refusal(turn, flow, step)
     if refusal:
         return Refuse(refusal)
     return judge(
@@ -289,18 +298,21 @@ def _may(turn: Turn, run: Run, flow: Flow, step: Send) -> Go | Hold | Refuse:
         manners=manners_of(flow.manners, turn.playbook.manners),
         manner=step.manner,
         ahead=_ahead(turn, run, flow, step) if step.category == "marketing" else (),
+        preferences=turn.profile.preferences,
     )
 
 
-def _refusal(turn: Turn, step: Send) -> str | None:
+def _refusal(turn: Turn, flow: Flow, step: Send) -> str | None:
     channel, name = step.channel, "e-mail" if step.channel == "email" else step.channel
     if channel != "email" and (turn.shop is None or channel not in turn.shop.channels):
         return f"{name} is not connected"
     if turn.profile.address(channel) is None:
         return f"no {_ADDRESSES[channel]}"
-    if step.category == "marketing" and not turn.profile.consented(channel):
+    if step.category != "marketing":
+        return None
+    if not turn.profile.consented(channel):
         return f"no consent to marketing {name}"
-    return None
+    return unwanted(turn.profile.preferences, flow.topic, turn.playbook.topics)
 
 
 def _ahead(turn: Turn, run: Run, flow: Flow, step: Send) -> Sequence[datetime]:
@@ -333,6 +345,7 @@ def _plan_send(here: _Here, step: Send, verdict: Go, stood: datetime, offered: s
         not_after=stood + timedelta(seconds=step.valid_seconds),
         sender=step.sender,
         offer=offered,
+        topic=flow.topic if step.category == "marketing" else "",
         quiet_from=verdict.quiet_from,
         quiet_until=verdict.quiet_until,
     )
@@ -348,7 +361,8 @@ def _plan_send(here: _Here, step: Send, verdict: Go, stood: datetime, offered: s
         if offered in run.coupons:
             run = replace(run, codes={**run.codes, visit: run.coupons[offered].code})
     touch = Touch(turn.at, run.messages[visit], step.channel, step.category == "marketing")
-    turn.change(touches=_latest((*turn.profile.touches, touch), turn.at - max(map(longest, turn.playbook.all_manners))))
+    remembered = max(LONGEST, *map(longest, turn.playbook.all_manners))
+    turn.change(touches=_latest((*turn.profile.touches, touch), turn.at - remembered))
     return run
 
 

@@ -126,7 +126,7 @@ class Turn:
             known = self._viewed[1] if self._viewed is not None else None
             same = known is not None and known.profile.orders is self.profile.orders
             past = known.past_if_read if known is not None and same else None
-            self._viewed = self.profile, ProfileView(self.profile, self.shop, past)
+            self._viewed = self.profile, ProfileView(self.profile, self.shop, past, self.playbook.topics)
         return {
             "profile": self._viewed[1],
             "event": data,

@@ -6,12 +6,13 @@ have changed, so that only those are evaluated again (DESIGN §5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
+from rekindle.domain.facts import Frequency
 from rekindle.domain.history import History, history
 from rekindle.domain.profile import Profile, Run
 from rekindle.domain.traits import STANDARD_TRAITS
@@ -23,25 +24,38 @@ Kind = Literal["text", "number", "flag", "moment", "date", "list", "money", "bas
 
 
 _NOTHING = Decimal(0)
+#: How often people are written to who have not chosen.
+EVERYTHING: Frequency = "everything"
 
 
 class Field(Struct, frozen=True):
-    """One name: what kind of value it has, the parts of the profile that it is computed from, and how."""
+    """One name: what kind of value it has, the parts of the profile that it is computed from, and how.
+
+    `choices` are all the texts that it can be, where there are few.
+    """
 
     kind: Kind
     sources: tuple[str, ...] = ()
     read: Callable[[ProfileView], Any] | None = None
+    choices: tuple[str, ...] = ()
 
 
 class ProfileView(dict[str, Any]):
     """What conditions know of a profile: the names of `PROFILE`, each worked out when it is first asked for."""
 
-    def __init__(self, profile: Profile, shop: Shop | None, past: History | None = None) -> None:
-        """Take the profile, and its history if that is at hand."""
+    def __init__(
+        self,
+        profile: Profile,
+        shop: Shop | None,
+        past: History | None = None,
+        topics: Mapping[str, bool] = {},
+    ) -> None:
+        """Take the profile, its history if that is at hand, and the topics that there are (`Playbook.topics`)."""
         super().__init__()
         self.profile = profile
         self.shop = shop
         self.past_if_read = past
+        self.declared = topics
 
     def __missing__(self, name: str) -> Any:
         """Work this name out. Raises `KeyError` for one that no profile has."""
@@ -60,6 +74,11 @@ class ProfileView(dict[str, Any]):
     def traits(self) -> Traits:
         """What is known of the person beside what the shop says."""
         return Traits((name, trait.value) for name, trait in self.profile.traits.items() if trait.value is not None)
+
+    def topics(self) -> tuple[str, ...]:
+        """The topics that the person gets: those that they switched on, and those that are on unless switched off."""
+        own = {name: tag.on for name, tag in self.profile.preferences.topics.items()}
+        return tuple(sorted(name for name, on in {**self.declared, **own}.items() if on))
 
     def spent(self) -> Decimal:
         """What the person has paid, in the shop's own currency."""
@@ -96,7 +115,9 @@ def _trait(name: str, kind: Kind) -> Field:
 PROFILE: dict[str, Field] = {
     "email": Field("text", ("email",), lambda of: of.profile.email),
     "phone": Field("text", ("phone",), lambda of: of.profile.phone),
-    **{name: _person(name) for name in ("first_name", "last_name", "locale", "country", "region", "city")},
+    **{name: _person(name) for name in ("first_name", "last_name")},
+    "locale": Field("text", ("person", "preferences"), lambda of: of.profile.locale),
+    **{name: _person(name) for name in ("country", "region", "city")},
     "tags": Field("list", ("tag_marks", "own_tags"), lambda of: of.profile.tags),
     "anonymous": Field("flag", ("email", "phone", "shop_customer_id"), lambda of: of.profile.anonymous),
     "subscribed": Field("flag", ("consent", "email"), lambda of: of.profile.consented("email")),
@@ -114,6 +135,9 @@ PROFILE: dict[str, Field] = {
     "kinds": _bought("list", lambda past: tuple(sorted(past.kinds))),
     "basket": Field("basket", ("baskets",), lambda of: _open_basket(of.profile)),
     "unopened": Field("number", ("touches",), lambda of: _unopened(of.profile)),
+    "topics": Field("list", ("preferences",), ProfileView.topics),
+    "frequency": Field("text", ("preferences",), lambda of: _frequency(of.profile), get_args(Frequency)),
+    "paused_until": Field("moment", ("preferences",), lambda of: _pause(of.profile)),
     "traits": Field("traits", ("traits",), lambda of: of.traits),
     **{name: _trait(name, kind) for name, kind in STANDARD_TRAITS.items()},
 }
@@ -156,9 +180,14 @@ def sources_of(inputs: tuple[str, ...]) -> frozenset[str]:
     return frozenset(source for name in inputs for source in (PROFILE[name].sources if name in PROFILE else (name,)))
 
 
-def profile_view(profile: Profile, shop: Shop | None, past: History | None = None) -> ProfileView:
-    """Return what conditions know of a profile. `past` is its history, if at hand."""
-    return ProfileView(profile, shop, past)
+def profile_view(
+    profile: Profile,
+    shop: Shop | None,
+    past: History | None = None,
+    topics: Mapping[str, bool] = {},
+) -> ProfileView:
+    """Return what conditions know of a profile, as `ProfileView` takes it."""
+    return ProfileView(profile, shop, past, topics)
 
 
 def run_view(run: Run) -> dict[str, Any]:
@@ -192,6 +221,16 @@ def _steps(visits: Iterable[str]) -> tuple[str, ...]:
 def _open_basket(profile: Profile) -> Any:
     left = [basket for basket in profile.baskets.values() if basket.items and basket.completed_at is None]
     return max(left, key=lambda basket: (basket.updated_at, basket.id), default=None)
+
+
+def _frequency(profile: Profile) -> str:
+    chosen = profile.preferences.frequency
+    return chosen.value if chosen is not None else EVERYTHING
+
+
+def _pause(profile: Profile) -> Any:
+    pause = profile.preferences.pause
+    return pause.until if pause is not None else None
 
 
 def _unopened(profile: Profile) -> int:

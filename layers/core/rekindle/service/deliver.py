@@ -25,6 +25,7 @@ from rekindle.domain.errors import (
     MailUncertainError,
 )
 from rekindle.domain.profile import Channel, Planned, Profile, Run, Signpost
+from rekindle.flow.wishes import refused
 from rekindle.ports import (
     MAX_DELAY,
     Clock,
@@ -335,7 +336,7 @@ class Deliver:
         run = next((run for run in profile.runs if run.id == planned.run), None)
         if run is None:
             return Done("dropped")
-        why = self._refusal(profile, planned, run, now)
+        why = self._refusal(profile, parcel.message_id, planned, run, now)
         wait = _quiet_for(planned, now) or self._paused_for(profile.shop, planned, now)
         if why is None and wait is not None:
             return _HoldBack(wait)
@@ -349,7 +350,7 @@ class Deliver:
             return None
         return _at_most(rest(now - planned.planned_at), planned.not_after - now)
 
-    def _refusal(self, profile: Profile, planned: Planned, run: Run, now: datetime) -> str | None:
+    def _refusal(self, profile: Profile, message_id: str, planned: Planned, run: Run, now: datetime) -> str | None:
         """Return why this planned message must not go, if anything forbids it by now."""
         # Whoever has left still has to be taken off the list, and what the shop was to be told has happened.
         mine = planned.to == "person" and planned.action != "remove"
@@ -365,7 +366,7 @@ class Deliver:
             return f"no address for {planned.channel}"
         if planned.category == "marketing" and not profile.consented(planned.channel):
             return f"no consent to marketing {planned.channel}"
-        return None
+        return refused(profile, message_id, planned, now)
 
     def _reload(self, parcel: Parcel) -> Profile | None:
         _, profiles = self._outbox.read([(parcel.message_id, parcel.profile_id)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from rekindle.domain.errors import RekindleError
 from rekindle.domain.events import Event
 from rekindle.domain.outcome import Decision
+from rekindle.domain.preferences import as_values
 from rekindle.domain.profile import Profile
 from rekindle.domain.zones import zone_of
 from rekindle.flow.local_time import zone
@@ -49,11 +51,15 @@ class Inside(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """How things stood at a moment: the runs under way, the segments (→ since when), what was said of each channel."""
+    """How things stood at a moment: the runs under way, the segments (→ since when), what was said of each channel.
+
+    `chose` is what was chosen on the preference page, as `domain.preferences.as_values` has it.
+    """
 
     inside: tuple[Inside, ...] = ()
     segments: dict[str, datetime] = {}
     said: dict[str, str] = {}
+    chose: dict[str, Any] = {}
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -145,7 +151,12 @@ def _now(profile: Profile) -> Standing:
         act = profile.consent.get(f"{channel}:{profile.address(channel)}")
         if act is not None:
             said[channel] = act.state
-    return Standing(inside=inside, segments=dict(sorted(profile.segments.items())), said=said)
+    return Standing(
+        inside=inside,
+        segments=dict(sorted(profile.segments.items())),
+        said=said,
+        chose=as_values(profile.preferences),
+    )
 
 
 def _then(before: Sequence[Decision], profile: Profile, ever: Sequence[Decision]) -> Standing:
@@ -153,6 +164,7 @@ def _then(before: Sequence[Decision], profile: Profile, ever: Sequence[Decision]
     inside: dict[str, Inside] = {}
     segments: dict[str, datetime] = {}
     said: dict[str, str] = {}
+    chose = {name: value for decision in before if decision.what == "chose" for name, value in decision.values.items()}
     ended = {decision.run for decision in ever if decision.what == "ended"}
     lasting = {run.id for run in profile.runs if run.status == "active"}
     for decision in before:
@@ -177,7 +189,7 @@ def _then(before: Sequence[Decision], profile: Profile, ever: Sequence[Decision]
             case _:
                 if decision.run in inside:
                     inside[decision.run] = replace(inside[decision.run], until=None)
-    return Standing(inside=tuple(inside.values()), segments=dict(sorted(segments.items())), said=said)
+    return Standing(inside=tuple(inside.values()), segments=dict(sorted(segments.items())), said=said, chose=chose)
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------

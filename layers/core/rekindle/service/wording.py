@@ -6,13 +6,14 @@ Pure. Words never name the flow: whoever shows them does.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from rekindle.domain.events import EVENT_TYPES
 from rekindle.domain.outcome import Decision
+from rekindle.domain.preferences import TAKEN_BACK, TOPIC
 
 #: decision → how a person would say it; `because` is its rule, `read` the values that it read
 PHRASES: Mapping[str, str] = {
@@ -32,6 +33,7 @@ PHRASES: Mapping[str, str] = {
     "joined": "came into the segment {segment}{because}",
     "left_segment": "left the segment {segment}: no longer {rule}{read}",
     "due": "the day has come: {rule} is {date}",
+    "chose": "chose {rule}: {choices}",
     "said": "is now {rule}, by {source}",
     "ignored": "{event} changed nothing: {rule}",
     "merged": "turned out to be one person with profile {profile}: {rule}",
@@ -57,6 +59,11 @@ _ENDS = {
     "exited": "was taken out",
     "timed_out": "ran out of time",
 }
+_FREQUENCIES = {
+    "everything": "whatever comes",
+    "weekly": "at most one message a week",
+    "monthly": "at most one message a month",
+}
 _SAID_ALREADY = frozenset({"segment", "as"})
 _MESSAGES = {"email": "the mail", "sms": "the text message", "push": "the push message"}
 
@@ -76,6 +83,8 @@ def phrase(decision: Decision, zone: ZoneInfo) -> str:
             known["plan"] = _plan(decision)
         case "skipped":
             known["skip"] = _skip(decision)
+        case "chose":
+            known["choices"] = ", ".join(choices(decision.values, zone))
         case "set":
             known["writes"] = _writes(decision.values)
         case "ended":
@@ -89,6 +98,20 @@ def phrase(decision: Decision, zone: ZoneInfo) -> str:
 def moment(when: datetime, zone: ZoneInfo) -> str:
     """Return a moment as that zone's clock shows it."""
     return f"{when.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def choices(values: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
+    """Yield what somebody chose of how they want to be written to, as the ledger keeps it, in words."""
+    for name, value in values.items():
+        topic = name.removeprefix(TOPIC)
+        if topic != name:
+            yield f"the topic {topic} {'on' if value else 'off'}"
+        elif name == "frequency":
+            yield _FREQUENCIES.get(str(value), str(value))
+        elif name == "language":
+            yield f"the language {value}"
+        else:
+            yield "no pause any longer" if value == TAKEN_BACK else f"a pause until {_said(value, zone)}"
 
 
 def _reason(rule: str, known: Mapping[str, Any]) -> str:

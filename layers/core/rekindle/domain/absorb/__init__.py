@@ -32,6 +32,7 @@ from rekindle.domain.absorb.orders import (
     take_shipment,
 )
 from rekindle.domain.absorb.person import later_act, take_consent, take_customer, with_contacts, with_person
+from rekindle.domain.absorb.preferences import take_preferences
 from rekindle.domain.absorb.push import few_browsers, take_push
 from rekindle.domain.absorb.traits import take_form, take_traits
 from rekindle.domain.absorb.views import take_view
@@ -44,6 +45,7 @@ from rekindle.domain.facts import (
     Engagement,
     Form,
     Order,
+    PreferencesTold,
     PushSubscription,
     Recognised,
     Referral,
@@ -87,6 +89,7 @@ _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
     Form: take_form,
     View: take_view,
     TraitsTold: take_traits,
+    PreferencesTold: take_preferences,
     Coupon: take_coupon,
     Review: take_review,
     Referral: take_referral,
