@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from rekindle.aws.clients import Clients
 from rekindle.aws.counting import CallCounter
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
-from rekindle.domain.facts import Basket, Consent, Item, Product
+from rekindle.domain.facts import Basket, Consent, Item, Product, Variant
 from rekindle.domain.profile import Planned, Profile, Run, Signpost
 from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Heard, Merged
 from tests.support.faults import refuse_transactions
@@ -243,6 +244,26 @@ def test_a_deleted_product_stays_known_until_a_newer_one_comes(ports: Ports) -> 
     back = Product(id="p1", updated_at=LATER + timedelta(days=1), title="Sencha again")
     ports.state.commit(Commit(shop="tea", products=(back,)))
     assert ports.outbox.products("tea", ["p1"]) == {"p1": back}
+
+
+def test_what_a_product_does_not_tell_stays_known(ports: Ports) -> None:
+    """Its variants and collections; and that somebody counts its pieces, so that none is none."""
+    pot = Product(
+        id="p1",
+        updated_at=START,
+        in_stock=True,
+        quantity=2,
+        variants=(Variant("v1", "Red", Decimal("4.50"), True, 2, at=START),),
+        collections=("Teaware",),
+    )
+    later = Product(id="p1", updated_at=LATER, title="Pot")
+    for product in (pot, later):
+        ports.state.commit(Commit(shop="tea", products=(product,)))
+    known = replace(later, variants=pot.variants, collections=pot.collections, in_stock=False)
+    assert ports.outbox.products("tea", ["p1"]) == {"p1": known}
+    bare = Product(id="p1", updated_at=LATER, variants=(), collections=())
+    ports.state.commit(Commit(shop="tea", products=(bare,)))
+    assert ports.outbox.products("tea", ["p1"]) == {"p1": replace(bare, in_stock=False)}
 
 
 def test_products_of_two_shops_are_two(ports: Ports) -> None:

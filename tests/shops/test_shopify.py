@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import EVENT_TYPES, Event, Who
-from rekindle.domain.facts import Address, Basket, Consent, Customer, Item, Order, Person, Product
+from rekindle.domain.facts import Address, Basket, Consent, Customer, Item, Order, Person, Product, Stock, Variant
 from tests.shops.payloads import (
     RECEIVED,
     bag,
@@ -559,7 +560,62 @@ def test_a_product_is_what_the_catalogue_shows() -> None:
         vendor="Northwind Tea",
         tags=("green", "scented"),
         updated_at=datetime(2026, 3, 1, 5, tzinfo=UTC),
+        created_at=datetime(2026, 1, 1, 5, tzinfo=UTC),
+        published=True,
+        quantity=8,
+        variants=(
+            Variant("808950811", price=Decimal("52.00")),
+            Variant("808950810", price=Decimal("14.50"), in_stock=True, quantity=8, compare_at=Decimal("18.00")),
+        ),
     )
+
+
+def test_no_more_is_kept_of_a_product_than_fits_its_place() -> None:
+    """A hundred variants, fifty tags, and names of a length that somebody would write."""
+    data = shopify(
+        "products/update",
+        shopify_product(
+            title="T" * 4000,
+            tags=[f"{number:04} {'tag' * 900}" for number in range(2000)],
+            variants=[{"id": number + 1, "title": "V" * 4000, "price": "1"} for number in range(2048)],
+            image={"src": f"https://cdn.example.com/{'p' * 4000}.jpg", "alt": "A" * 4000},
+            product_type="K" * 4000,
+        ),
+    )[0].data
+    assert isinstance(data, Product)
+    assert len(data.variants or ()) == 100
+    assert len(data.tags) == 50
+    assert data.image == "https://cdn.example.com/pearls.jpg"
+    assert len(msgspec.json.encode(data)) < 40_000
+
+
+@pytest.mark.parametrize(
+    ("topic", "changes", "in_stock", "quantity", "problems"),
+    [
+        ("variants/out_of_stock", {"inventory_quantity": 0}, False, 0, 0),
+        ("variants/out_of_stock", {}, False, 0, 0),
+        ("variants/in_stock", {"inventory_quantity": 3}, True, 3, 0),
+        ("variants/in_stock", {}, True, None, 0),
+        ("variants/out_of_stock", {"inventory_quantity": 3}, True, 3, 1),
+        ("variants/in_stock", {"inventory_quantity": 0, "inventory_management": "shopify"}, False, 0, 1),
+    ],
+)
+def test_a_variant_by_itself_is_there_or_sold_out(
+    topic: str, changes: Any, in_stock: bool, quantity: int | None, problems: int
+) -> None:
+    """The topic is a header that nobody signed: where the body says otherwise, that counts."""
+    body = {"id": 7, "product_id": 8, "title": "Small", "price": "9.00", "updated_at": "2026-03-01T00:00:00Z"}
+    (event,) = shopify(topic, body | changes)
+    when = datetime(2026, 3, 1, tzinfo=UTC)
+    variant = Variant("7", "Small", Decimal("9.00"), in_stock, quantity, at=when)
+    assert event.data == Stock(product_id="8", variant=variant, updated_at=when)
+    assert (event.type, event.who.points(), len(event.problems)) == ("variant.updated", (), problems)
+
+
+@pytest.mark.parametrize("body", [{"id": 7}, {"product_id": 8}])
+def test_a_variant_of_nothing_is_refused(body: Any) -> None:
+    with pytest.raises(MalformedBodyError):
+        shopify("variants/in_stock", body)
 
 
 @pytest.mark.parametrize("changes", [{"status": "draft"}, {"status": "archived"}, {"published_at": None}])

@@ -10,7 +10,19 @@ import pytest
 
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Address, Consent, Customer, Item, Order, Other, Person, Product, Refund
+from rekindle.domain.facts import (
+    Address,
+    Consent,
+    Customer,
+    Item,
+    Order,
+    Other,
+    Person,
+    Product,
+    Refund,
+    Stock,
+    Variant,
+)
 from tests.shops.payloads import RECEIVED, woo, woo_customer, woo_line, woo_order, woo_product
 
 
@@ -295,7 +307,33 @@ def test_a_product_is_what_the_catalogue_shows(topic: str) -> None:
         kind="Green tea",
         tags=("mint",),
         updated_at=datetime(2026, 3, 1, tzinfo=UTC),
+        created_at=datetime(2025, 1, 1, tzinfo=UTC),
+        published=True,
+        collections=("Green tea",),
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "quantity", "low_at"),
+    [
+        ({"manage_stock": True, "stock_quantity": 4, "low_stock_amount": 2}, 4, 2),
+        ({"manage_stock": True, "stock_quantity": -1, "low_stock_amount": ""}, 0, None),
+        ({"manage_stock": False, "stock_quantity": None, "low_stock_amount": None}, None, None),
+        ({"manage_stock": "parent", "stock_quantity": 9}, None, None),
+    ],
+)
+def test_pieces_are_known_where_somebody_counts(changes: Any, quantity: int | None, low_at: int | None) -> None:
+    data = woo("product.updated", woo_product(**changes))[0].data
+    assert isinstance(data, Product)
+    assert (data.quantity, data.low_at) == (quantity, low_at)
+
+
+def test_only_a_simple_product_says_that_it_has_no_variants() -> None:
+    """The body of a variable one has ids only: what its variations told by themselves stays known."""
+    for kind, variants in (("simple", ()), ("variable", None)):
+        data = woo("product.updated", woo_product(type=kind, variations=[94, 95]))[0].data
+        assert isinstance(data, Product)
+        assert data.variants == variants
 
 
 @pytest.mark.parametrize("changes", [{"status": "private"}, {"status": "draft"}, {"catalog_visibility": "hidden"}])
@@ -323,17 +361,29 @@ def test_a_product_without_a_price_has_none() -> None:
     assert (event.data.price, event.data.compare_at, event.problems) == (None, None, ())
 
 
-@pytest.mark.parametrize(
-    "variation",
-    [
-        woo_product(type="variation", parent_id=93, id=94),
-        {"id": 94, "price": "9.00", "status": "publish", "image": {"src": "https://x.example/94.jpg"}},
-    ],
-    ids=["as a webhook", "as the REST API lists it"],
-)
-def test_a_variation_is_kept_as_sent(variation: Any) -> None:
+def test_a_variation_is_one_kind_of_its_product() -> None:
     """It comes under the product's topic, and lines of orders name the parent."""
-    (event,) = woo("product.updated", variation)
+    sizes = [{"id": 1, "name": "Size", "option": "100&nbsp;g"}, {"id": 2, "name": "Grind", "option": "fine"}]
+    stock = {"manage_stock": True, "stock_quantity": 2}
+    body = woo_product(type="variation", parent_id=93, id=94, attributes=sizes, sku="S-100", **stock)
+    (event,) = woo("product.updated", body)
+    when = datetime(2026, 3, 1, tzinfo=UTC)
+    variant = Variant("94", "100\xa0g, fine", Decimal("9.00"), True, 2, Decimal("10.00"), "S-100", when)
+    assert (event.type, event.data) == (
+        "variant.updated", Stock(product_id="93", variant=variant, updated_at=when),
+    )  # fmt: skip
+
+
+def test_a_variation_that_is_switched_off_cannot_be_bought() -> None:
+    data = woo("product.updated", woo_product(type="variation", parent_id=93, id=94, status="private"))[0].data
+    assert isinstance(data, Stock)
+    assert data.variant.in_stock is False
+
+
+def test_a_variation_that_does_not_say_whose_it_is_is_kept_as_sent() -> None:
+    """As the REST API lists it."""
+    body = {"id": 94, "price": "9.00", "status": "publish", "image": {"src": "https://x.example/94.jpg"}}
+    (event,) = woo("product.updated", body)
     assert event.type == "delivery.unknown"
 
 

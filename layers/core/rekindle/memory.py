@@ -35,6 +35,7 @@ from rekindle.domain.events import Delivery, Event, Suppression, decode_events, 
 from rekindle.domain.facts import Product
 from rekindle.domain.offers import Coupon, coupon_id, plain_code
 from rekindle.domain.outcome import Decision
+from rekindle.domain.products import counts, judged, kept
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone, decode_profile, encode_profile
 from rekindle.ports import (
     ALARM_HORIZON,
@@ -310,6 +311,8 @@ class World:
         self.ledger: list[LedgerLine] = []
         self.catalogue: dict[tuple[str, str], Product] = {}
         self.deletions: dict[tuple[str, str], datetime] = {}
+        self.counted: set[tuple[str, str]] = set()
+        """products of which somebody counts the pieces"""
         self.files: dict[str, bytes] = {}
         """the content bucket"""
         self.raw_files: dict[str, bytes] = {}
@@ -706,7 +709,9 @@ class MemoryState(_Port):
             if product.deleted:
                 deletions[key] = max(product.updated_at, deletions.get(key, product.updated_at))
             elif known is None or known.updated_at <= product.updated_at:
-                self.world.catalogue[key] = product
+                self.world.catalogue[key] = kept(product, known)
+                if counts(product):
+                    self.world.counted.add(key)
 
 
 class MemoryAlarms(_Port):
@@ -876,7 +881,10 @@ class MemoryOutbox(_Port):
         gone = {
             key for key in found if self.world.deletions.get((shop, key), found[key].updated_at) > found[key].updated_at
         }
-        return {key: structs.replace(product, deleted=key in gone) for key, product in found.items()}
+        return {
+            key: judged(structs.replace(product, deleted=key in gone), counted=(shop, key) in self.world.counted)
+            for key, product in found.items()
+        }
 
 
 def _merged(stored: Message | None, message: Message) -> Message:

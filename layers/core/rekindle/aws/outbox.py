@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from botocore.exceptions import ClientError
-from msgspec import structs
 
 from rekindle.aws import suppressions as suppression_items
 from rekindle.aws.items import (
@@ -28,6 +26,7 @@ from rekindle.aws.items import (
     tries,
 )
 from rekindle.aws.messages import message_item, message_update, parse_message
+from rekindle.aws.products import parse_product, product_key
 from rekindle.aws.profiles import parse_profile
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
@@ -39,13 +38,6 @@ if TYPE_CHECKING:
     from rekindle.aws.tables import Tables
 
 _TRIES = 4
-_product_decoder = msgspec.json.Decoder(Product)
-
-
-def _product(item: Item) -> Product:
-    product = _product_decoder.decode(item["product"]["S"])
-    deleted = "deleted_at" in item and item["deleted_at"]["S"] > item["updated_at"]["S"]
-    return structs.replace(product, deleted=True) if deleted else product
 
 
 class DynamoOutbox:
@@ -158,10 +150,10 @@ class DynamoOutbox:
 
     def products(self, shop: str, ids: Sequence[str]) -> dict[str, Product]:
         """Return the known ones of these products."""
-        keys = [{"key": text(f"{shop}#{key}")} for key in dict.fromkeys(ids)]
+        keys = [product_key(shop, key) for key in dict.fromkeys(ids)]
         found = batch_get(self._clients.dynamodb, [Wanted(self._tables.products, keys)])
-        products = [_product(item) for item in found[self._tables.products] if "product" in item]
-        return {product.id: product for product in products}
+        products = map(parse_product, found[self._tables.products])
+        return {product.id: product for product in products if product is not None}
 
     def _take(self, wanted: Message) -> dict[str, Any]:
         return {

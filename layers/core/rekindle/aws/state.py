@@ -31,6 +31,7 @@ from rekindle.aws.items import (
 )
 from rekindle.aws.messages import parse_message
 from rekindle.aws.pending import parse_pending, pending_item
+from rekindle.aws.products import product_update
 from rekindle.aws.profiles import parse_profile, profile_item
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event, decode_events
@@ -344,21 +345,10 @@ class DynamoState:
         return {"Put": {"TableName": self._tables.ledger, "Item": item}}
 
     def _put_product(self, shop: str, product: Product) -> None:
-        """Upsert one product, unless a newer one stands. Deleting leaves what is known: old baskets still name it."""
-        field = "deleted_at" if product.deleted else "updated_at"
-        values = {":at": text(stamp(product.updated_at))}
-        if not product.deleted:
-            values[":product"] = text(msgspec.json.encode(product).decode())
+        """Upsert one product, unless a newer one stands."""
         try:
             with answered():
-                self._clients.dynamodb.update_item(
-                    TableName=self._tables.products,
-                    Key={"key": text(f"{shop}#{product.id}")},
-                    UpdateExpression="SET #at = :at" + ("" if product.deleted else ", #product = :product"),
-                    ConditionExpression="attribute_not_exists(#at) OR #at <= :at",
-                    ExpressionAttributeNames={"#at": field} | ({} if product.deleted else names("product")),
-                    ExpressionAttributeValues=values,
-                )
+                self._clients.dynamodb.update_item(TableName=self._tables.products, **product_update(shop, product))
         except ClientError as error:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise

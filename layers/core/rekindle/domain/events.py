@@ -23,6 +23,7 @@ EVENT_TYPES: dict[str, str] = {
     "customer.updated": "customer",
     "consent.changed": "consent",
     "product.updated": "product",
+    "variant.updated": "stock",
     "email.opened": "engagement",
     "email.clicked": "engagement",
     "email.bounced": "engagement",
@@ -62,7 +63,7 @@ EVENT_TYPES: dict[str, str] = {
 #: Event types that a flow can name: those that concern a person and mean something to a marketer. Dates, campaigns and
 #: starts by hand are told to one flow alone, which names them by a trigger of its own kind.
 FLOW_EVENTS = frozenset(EVENT_TYPES) - {
-    "alarm.rang", "browser.recognised", "delivery.unknown", "privacy.requested", "product.updated",
+    "alarm.rang", "browser.recognised", "delivery.unknown", "privacy.requested", "product.updated", "variant.updated",
     "date.came", "campaign.came", "flow.started",
 }  # fmt: skip
 

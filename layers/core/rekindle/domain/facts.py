@@ -135,8 +135,25 @@ class Shipment(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="shipm
     items: tuple[Item, ...] = ()
 
 
+class Variant(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One kind in which a product can be bought. `quantity`: `None` where nobody counts. `at`: how new its stock is."""
+
+    id: str
+    title: str | None = None
+    price: Decimal | None = None
+    in_stock: bool | None = None
+    quantity: int | None = None
+    compare_at: Decimal | None = None
+    sku: str | None = None
+    at: datetime | None = None
+
+
 class Product(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="product"):
-    """A product as the catalogue shows it. `deleted` products stay known, so that an old basket can still be shown."""
+    """A product as the catalogue shows it. `deleted` products stay known, so that an old basket can still be shown.
+
+    `price` is that of the cheapest variant. What a body does not tell at all (`variants`, `collections`: `None`) leaves
+    what is known of it.
+    """
 
     id: str
     updated_at: datetime
@@ -152,6 +169,30 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="produc
     vendor: str | None = None
     tags: tuple[str, ...] = ()
     deleted: bool = False
+    created_at: datetime | None = None
+    """since when it is in the shop"""
+    published: bool | None = None
+    """whether it can be seen there; `None` in what was stored before this was: then an `url` says so"""
+    quantity: int | None = None
+    """how many pieces there are, of all variants that are counted"""
+    low_at: int | None = None
+    """from how many on the shop itself calls that few"""
+    variants: tuple[Variant, ...] | None = None
+    """the first hundred"""
+    collections: tuple[str, ...] | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether it can be seen in the shop."""
+        return not self.deleted and bool(self.url) and self.published is not False
+
+
+class Stock(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="stock"):
+    """One variant of a product by itself: that it is there or sold out, and what it costs."""
+
+    product_id: str
+    variant: Variant
+    updated_at: datetime
 
 
 class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
@@ -396,6 +437,7 @@ Fact = (
     | Refund
     | Shipment
     | Product
+    | Stock
     | Consent
     | Customer
     | Engagement

@@ -56,6 +56,12 @@ def text(value: object) -> str | None:
     return value.strip() or None
 
 
+def short(value: object, limit: int) -> str | None:
+    """Return the text, cut to so many characters: what is kept of a product must fit its place."""
+    read = text(value)
+    return read if read is None or len(read) <= limit else f"{read[: limit - 1].rstrip()}…"
+
+
 def identifier(value: object) -> str | None:
     """Return an id as exact text, also beyond 2**53. Zero is WooCommerce's "none" and gives `None`; so does a novel."""
     if type(value) is int:

@@ -75,10 +75,13 @@ TOPICS: dict[str, Callable[[str, Body, Telling], None]] = {
     "products/create": products.product,
     "products/update": products.product,
     "products/delete": products.product_deleted,
-    # One variant, without its product's title, picture or siblings: as a product it would blank the catalogue, and one
-    # size sold out is not the product sold out. products/update follows.
-    "variants/in_stock": _kept,
-    "variants/out_of_stock": _kept,
+    "variants/in_stock": products.variant,
+    "variants/out_of_stock": products.variant,
+    # Names an inventory item and a place, and no product; products/update follows each change of stock.
+    "inventory_levels/update": _kept,
+    "inventory_levels/connect": _kept,
+    "inventory_levels/disconnect": _kept,
+    # A collection's title, and none of the products in it.
     "collections/create": _kept,
     "collections/update": _kept,
     "collections/delete": _kept,
