@@ -45,6 +45,7 @@ class _Road:
             alarms=ports.alarms,
             queues=ports.queues,
             privacy=ports.privacy,
+            catalogue=ports.catalogue_tasks,
             library=Library(ports.blobs, ports.clock),
             clock=ports.clock,
             address_key=_KEY,

@@ -14,7 +14,7 @@ from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.pending import parse_pending
-from rekindle.aws.queues import SqsPrivacyQueue, SqsSendQueues
+from rekindle.aws.queues import SqsCatalogueQueue, SqsPrivacyQueue, SqsSendQueues
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.state import DynamoState
 from rekindle.aws.tables import Tables
@@ -43,6 +43,7 @@ journey = Journey(
         clients, transactional_url=settings.transactional_queue_url, marketing_url=settings.marketing_queue_url
     ),
     privacy=SqsPrivacyQueue(clients, queue_url=settings.privacy_queue_url),
+    catalogue=SqsCatalogueQueue(clients, queue_url=settings.catalogue_queue_url),
     library=Library(S3Blobs(clients, settings.content_bucket), clock),
     clock=clock,
     address_key=CachedSecrets(clients, settings.secrets_prefix).address_key(),

@@ -25,7 +25,7 @@ from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.guard import Guard, Herald
 from rekindle.service.library import Library
 from rekindle.settings import LEASE_LIFE_SECONDS, Send
-from rekindle.wiring import channels, pacer
+from rekindle.wiring import channels, pacer, recommender
 
 settings = Send.read(os.environ)
 logger, metrics, clients = Logger(), Metrics(), Clients()
@@ -41,7 +41,10 @@ def noted(allowance: Allowance) -> None:
     metrics.add_metric("MailQuotaUsed", MetricUnit.Percent, allowance.percent_used)
 
 
-composer = Composer(library=library, blobs=blobs, outbox=outbox, secrets=keys, link_base=settings.link_base)
+composer = Composer(
+    library=library, blobs=blobs, outbox=outbox, secrets=keys, link_base=settings.link_base,
+    recommender=recommender(clients, tables, clock),
+)  # fmt: skip
 deliver = Deliver(
     outbox=outbox,
     queues=SqsSendQueues(

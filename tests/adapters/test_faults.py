@@ -16,7 +16,21 @@ from rekindle.domain import ids
 from rekindle.domain.errors import AnswerLostError, PendingGoneError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Tombstone
-from rekindle.ports import Alias, Commit, Lease, Parcel, Pause, PrivacyTask, Reaction, ShardTask, Tally, Wake, hit
+from rekindle.domain.shelves import Near, Shelf, Spot
+from rekindle.ports import (
+    Alias,
+    Commit,
+    Lease,
+    Parcel,
+    Pause,
+    PrivacyTask,
+    Reaction,
+    Reshelve,
+    ShardTask,
+    Tally,
+    Wake,
+    hit,
+)
 from tests.support.faults import (
     Loss,
     failing,
@@ -52,6 +66,7 @@ PUTS: dict[QueueName, Callable[[AwsPorts], None]] = {
     "privacy": lambda ports: ports.privacy.ask([PrivacyTask(delivery_id=D1, index=0)]),
     "fanout": lambda ports: ports.fanout.ask([TASK]),
     "reactions": lambda ports: ports.reactions.put(REACTION),
+    "catalogue": lambda ports: ports.catalogue_tasks.ask([Reshelve(shop="tea", product_id="p1")]),
 }
 
 LOSSES: list[Loss] = ["request", "answer"]
@@ -272,7 +287,7 @@ def test_wakes_survive_a_loss_and_may_be_there_twice(ports: AwsPorts, loss: Loss
     assert set(map(repr, ports.waiting("wake").visible)) == {repr(WAKE)}
 
 
-@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout", "reactions"])
+@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout", "reactions", "catalogue"])
 def test_what_no_queue_would_take_is_said_so(ports: AwsPorts, put: QueueName) -> None:
     """Whoever hands over does not commit then, and does it all again."""
     with losing(ports.clients.sqs, "SendMessageBatch", "request", attempts=ALL), pytest.raises(ReadTimeoutError):
@@ -282,12 +297,38 @@ def test_what_no_queue_would_take_is_said_so(ports: AwsPorts, put: QueueName) ->
     assert len(ports.waiting(put).visible) == 1
 
 
-@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout", "reactions"])
+@pytest.mark.parametrize("put", ["wake", "marketing", "transactional", "privacy", "fanout", "reactions", "catalogue"])
 def test_a_throttled_queue_is_asked_again_within_the_call(ports: AwsPorts, put: QueueName) -> None:
     with throttling_first(ports.clients.sqs, "SendMessageBatch", ALL - 1) as throttled:
         PUTS[put](ports)
     assert throttled.count == ALL - 1
     assert len(ports.waiting(put).visible) == 1
+
+
+# --- the catalogue
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_order_whose_counting_is_lost_is_counted_once_all_the_same(ports: AwsPorts, loss: Loss) -> None:
+    """Within the call where one answer was lost; where all were, the order itself says whether it was."""
+    with lose(ports, "TransactWriteItems", loss, 1) as lost:
+        ports.shelves.count("tea", ["o1"], {"p1": Near(version=1, sold=1.0)})
+    assert lost.count == 1
+    with lose(ports, "TransactWriteItems", loss, ALL), pytest.raises(AnswerLostError):
+        ports.shelves.count("tea", ["o2"], {"p1": Near(version=2, sold=2.0)})
+    found = ports.shelves.shelved("tea", near=["p1"], orders=["o1", "o2"])
+    counted = loss == "answer"
+    assert found.orders == ({"o1", "o2"} if counted else {"o1"})
+    assert found.near["p1"].version == (2 if counted else 1)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_shelf_whose_writing_is_lost_is_read_again(ports: AwsPorts, loss: Loss) -> None:
+    """Its own write, found there after a lost answer, looks like somebody else's: what is read then is right."""
+    shelf = Shelf(version=1, spots={"p1": Spot(1.0)})
+    with lose(ports, "PutItem", loss, 1):
+        assert ports.shelves.put_shelf("tea", "best", shelf) is (loss == "request")
+    assert ports.shelves.shelved("tea", shelves=["best"]).shelves == {"best": shelf}
 
 
 # --- what else writes, and what reads

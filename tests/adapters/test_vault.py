@@ -16,6 +16,7 @@ from rekindle.domain.events import Who
 from rekindle.domain.facts import Product
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Tombstone
+from rekindle.domain.shelves import Shelf
 from rekindle.ports import (
     QUARANTINE,
     SHOP_STORES,
@@ -324,6 +325,7 @@ def furnish(ports: Ports, shop: str) -> None:
         ports.outbox.record(replace(a_message("skipped", ids.digest("m", name)), shop=shop))
         ports.vault.suppress(replace(a_refusal(), shop=shop, address=f"a{number}"))
         ports.raw.put(f"exports/{shop}/{number}.json", b"{}")
+        ports.shelves.put_shelf(shop, f"kind/{number}", Shelf(version=1))
     for number in range(2):
         ports.coupons.give(replace(a_coupon(ANNA, f"{shop}{number}"), shop=shop))
     ports.coupons.put_stock(Stock(shop=shop, offer="back", pool="f00d", size=9, given=2))

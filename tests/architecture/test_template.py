@@ -316,6 +316,7 @@ def test_what_never_expires_has_no_time_to_live() -> None:
         "LedgerTable",
         "CountersTable",
         "CouponsTable",
+        "ShelvesTable",
     }
 
 

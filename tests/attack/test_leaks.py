@@ -31,7 +31,7 @@ from tests.support.needles import NEEDLES, anywhere, found_in
 from tests.support.template import tables
 from tests.support.worlds import AwsPorts, QueueName
 
-_QUEUES: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout")
+_QUEUES: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout", "catalogue")
 SHOP = b"""\
 platform: shopify
 name: Tea & Co

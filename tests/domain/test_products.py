@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from rekindle.domain.facts import Product, ProductChange, Stock, Variant
+from rekindle.domain.facts import Product, ProductChange, Variant, VariantStock
 from rekindle.domain.products import changes, judged, kept, stocked
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -99,8 +99,8 @@ def test_where_somebody_counts_none_is_none(in_stock: bool | None, counted: bool
     assert judged(replace(POT, in_stock=in_stock), counted=counted).in_stock is known
 
 
-def stock(variant: Variant, hours: int = 1) -> Stock:
-    return Stock(product_id="1", variant=variant, updated_at=T0 + timedelta(hours=hours))
+def stock(variant: Variant, hours: int = 1) -> VariantStock:
+    return VariantStock(product_id="1", variant=variant, updated_at=T0 + timedelta(hours=hours))
 
 
 def test_a_variant_that_is_there_again_makes_the_product_be_there() -> None:

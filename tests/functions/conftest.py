@@ -60,6 +60,7 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "FANOUT_SHARDS": "4",
             "REACTIONS_QUEUE_URL": made.installation.queue_urls["reactions"],
             "HOLD_SECONDS": "30",
+            "CATALOGUE_QUEUE_URL": made.installation.queue_urls["catalogue"],
             "PUBLISH_QUEUE_URL": made.installation.queue_urls["publish"],
             "QUIET_SECONDS": "0",
             "SCHEDULE_GROUP": made.installation.schedule_group,

@@ -15,10 +15,10 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.content.links import Track, Unsubscribe, sign_track, sign_unsubscribe
-from rekindle.domain.facts import Campaign
+from rekindle.domain.facts import Campaign, Product
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
-from rekindle.ports import Commit, Lease, Look, Message, Reaction, Tally, Wake, read_hit
+from rekindle.ports import Bought, Commit, Lease, Look, Message, Reaction, Tally, Wake, read_hit
 from rekindle.service.library import POINTER
 from rekindle.service.people import address_hash
 from tests.functions.conftest import Load
@@ -535,3 +535,41 @@ def test_feedback_hears_stop_before_it_answers(load: Load, ports: AwsPorts) -> N
     assert "447700900123" not in pending
     hashed = address_hash(ports.secrets.address_key(), "phone", "+447700900123")
     assert [each.reason for each in ports.vault.suppressions("tea", "sms", hashed)] == ["unsubscribed"]
+
+
+def of_queue(*bodies: str) -> dict[str, Any]:
+    """Return a batch of an SQS event source."""
+    records = [
+        {
+            "eventSource": "aws:sqs",
+            "messageId": str(number),
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+        }
+        for number, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
+def test_catalogue_counts_orders_and_gives_back_what_is_none_of_its_own(load: Load, ports: AwsPorts) -> None:
+    """A stream's note in its queue, say: the queue parks that in the end."""
+    bought = Bought(shop="tea", order="o1", at=LONG_AGO, products=("p1", "p2"))
+    body = msgspec.json.encode(bought).decode()
+    batch = of_queue(body, '{"DDBStreamBatchInfo": {}}', body)
+    assert load("catalogue").handler(batch, None) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    found = ports.shelves.shelved("tea", near=["p1"], orders=["o1"])
+    assert set(found.near["p1"].beside) == {"p2"}
+    assert found.orders == {"o1"}
+
+
+def test_catalogue_hears_of_products_from_their_stream(load: Load, ports: AwsPorts) -> None:
+    """As the table has them: also one of which only the deletion was heard."""
+    page = "https://s.example/pot"
+    pot = Product(id="p1", updated_at=LONG_AGO, created_at=LONG_AGO, title="Pot", url=page, kind="Pots", in_stock=True)
+    ports.state.commit(Commit(shop="tea", products=(pot,)))
+    ports.state.commit(Commit(shop="tea", products=(Product(id="p2", updated_at=LONG_AGO, deleted=True),)))
+    items = [ports.item("products", f"tea#{key}") for key in ("p1", "p2")]
+    records = [{"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": item}} for item in items]
+    assert load("catalogue").handler({"Records": records}, None) == {"batchItemFailures": []}
+    found = ports.shelves.shelved("tea", shelves=["new", "kind/pots", "best"])
+    assert {name: list(shelf.spots) for name, shelf in found.shelves.items()} == {"new": ["p1"], "kind/pots": ["p1"]}

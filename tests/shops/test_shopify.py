@@ -11,7 +11,18 @@ import pytest
 
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import EVENT_TYPES, Event, Who
-from rekindle.domain.facts import Address, Basket, Consent, Customer, Item, Order, Person, Product, Stock, Variant
+from rekindle.domain.facts import (
+    Address,
+    Basket,
+    Consent,
+    Customer,
+    Item,
+    Order,
+    Person,
+    Product,
+    Variant,
+    VariantStock,
+)
 from tests.shops.payloads import (
     RECEIVED,
     bag,
@@ -608,7 +619,7 @@ def test_a_variant_by_itself_is_there_or_sold_out(
     (event,) = shopify(topic, body | changes)
     when = datetime(2026, 3, 1, tzinfo=UTC)
     variant = Variant("7", "Small", Decimal("9.00"), in_stock, quantity, at=when)
-    assert event.data == Stock(product_id="8", variant=variant, updated_at=when)
+    assert event.data == VariantStock(product_id="8", variant=variant, updated_at=when)
     assert (event.type, event.who.points(), len(event.problems)) == ("variant.updated", (), problems)
 
 

@@ -20,8 +20,8 @@ from rekindle.domain.facts import (
     Person,
     Product,
     Refund,
-    Stock,
     Variant,
+    VariantStock,
 )
 from tests.shops.payloads import RECEIVED, woo, woo_customer, woo_line, woo_order, woo_product
 
@@ -370,13 +370,13 @@ def test_a_variation_is_one_kind_of_its_product() -> None:
     when = datetime(2026, 3, 1, tzinfo=UTC)
     variant = Variant("94", "100\xa0g, fine", Decimal("9.00"), True, 2, Decimal("10.00"), "S-100", when)
     assert (event.type, event.data) == (
-        "variant.updated", Stock(product_id="93", variant=variant, updated_at=when),
+        "variant.updated", VariantStock(product_id="93", variant=variant, updated_at=when),
     )  # fmt: skip
 
 
 def test_a_variation_that_is_switched_off_cannot_be_bought() -> None:
     data = woo("product.updated", woo_product(type="variation", parent_id=93, id=94, status="private"))[0].data
-    assert isinstance(data, Stock)
+    assert isinstance(data, VariantStock)
     assert data.variant.in_stock is False
 
 

@@ -14,6 +14,7 @@ nor are stories in which an account changes its address, as who is who is decide
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -27,7 +28,20 @@ from rekindle.domain.events import Delivery, Event, Suppression, encode_events
 from rekindle.domain.facts import Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile, Signpost, Tombstone
-from rekindle.ports import ALARM_HORIZON, Commit, Lease, Mail, Message, Parcel, Pause, Pending, Work
+from rekindle.domain.shelves import BEST_HALF_LIFE, decode_near
+from rekindle.ports import (
+    ALARM_HORIZON,
+    Bought,
+    CatalogueTask,
+    Commit,
+    Lease,
+    Mail,
+    Message,
+    Parcel,
+    Pause,
+    Pending,
+    Work,
+)
 from rekindle.service.deliver import Done
 from rekindle.service.notices import Notice
 from tests.simulation.faults import LOSSES, InfrastructureError
@@ -51,6 +65,8 @@ _SLACK = timedelta(seconds=90)
 #: Who is paused is asked so often (docs/operating.md); a mail that waits looks again so often; and the sweep, with what
 #: it puts on a queue, has told the shop within so long.
 _PAUSE_NOTICED, _LONGEST_REST, _TOLD_WITHIN = timedelta(seconds=30), timedelta(seconds=900), timedelta(minutes=6)
+#: What a heat loses by each addition.
+_ROUNDED = 1e-5
 _EXPECTED = (InfrastructureError, RekindleError)
 
 
@@ -103,6 +119,10 @@ class Watch:
         self.accepted: dict[str, tuple[Delivery, Sequence[str]]] = {}
         """delivery → itself, as it was accepted, and its alias keys"""
         self.steps: list[Step] = []
+        self.placed: set[str] = set()
+        """orders that a commit told as placed"""
+        self.bought: dict[str, Bought] = {}
+        """order (hashed) → what the catalogue was told of it, whether or not the commit that told so came"""
         self.consumed: Counter[str] = Counter()
         """pending item → how often it was applied or split"""
         self.attempts: Counter[str] = Counter()
@@ -138,6 +158,7 @@ class Watch:
             "counters.pauses": self._pauses,
             "counters.pause": self._pause,
             "counters.resume": self._resume,
+            "catalogue.ask": self._handed_to_catalogue,
             "vault.bury": self._bury,
             "vault.drop": self._drop,
             "vault.forget_messages": self._forget,
@@ -239,6 +260,12 @@ class Watch:
             self._consume(commit.pending_id)
         if profile is None:
             return
+        known = before.orders if isinstance(before, Profile) else {}
+        self.placed |= {
+            order
+            for order, mark in profile.orders.items()
+            if "order.placed" in mark.events and mark.status == "placed" and mark.products and order not in known
+        }
         worker = self.simulation.current
         version = before.version if isinstance(before, Profile) else 0
         if isinstance(before, (Signpost, Tombstone)) or profile.version != version + 1:
@@ -556,6 +583,7 @@ class Watch:
             self._forgotten,
             self._told,
             self._counts,
+            self._counted,
         ):
             clause()
 
@@ -593,6 +621,30 @@ class Watch:
             self.wrong("a split leaves nothing out and gives nothing twice", pending_id)
         for part in parts:
             self._consumed_once(part.id, part.only, splits)
+
+    def _handed_to_catalogue(self, method: Callable[..., None], tasks: Sequence[CatalogueTask], delay: int = 0) -> None:
+        method(tasks, delay)
+        self.bought.update({task.order: task for task in tasks if isinstance(task, Bought)})
+
+    def _counted(self) -> None:
+        """Every order that was placed is counted, and each once: a product is as warm as the orders that sold it."""
+        world = self.world
+        known = {name.removeprefix("order/") for _, name in world.shelved if name.startswith("order/")}
+        lost = {order for order in self.placed if ids.digest("order", "tea", order) not in known}
+        if lost:
+            self.wrong("every order is counted", f"{sorted(lost)} were not")
+        heat: dict[str, list[float]] = {}
+        for order in known:
+            task = self.bought[order]
+            for product in task.products:
+                heat.setdefault(product, []).append(task.at.timestamp() / BEST_HALF_LIFE.total_seconds())
+        for product, sales in heat.items():
+            near = decode_near(world.shelved["tea", f"near/{product}"])
+            expected = max(sales) + math.log2(sum(2 ** (sale - max(sales)) for sale in sales))
+            if near.sold is None or abs(near.sold - expected) > _ROUNDED * len(sales):
+                self.wrong(
+                    "an order is counted once", f"{product}: {near.sold}, and {len(sales)} orders say {expected}"
+                )
 
     def _kept(self) -> None:
         """What forbids stays in force, unless a later grant was signed."""

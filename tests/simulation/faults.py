@@ -46,6 +46,10 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "queues.enqueue": _QUEUE,
     "queues.look_again": ("crash_before", "crash_after", "lost", "time_out", "throttle"),
     "privacy.ask": _QUEUE,
+    "catalogue.ask": _QUEUE,
+    "shelves.shelved": _READ,
+    "shelves.count": _TRANSACTION,
+    "shelves.put_shelf": _UPDATE,
     "outbox.read": _READ,
     "outbox.message": _READ,
     "outbox.open_messages": _READ,
@@ -103,6 +107,7 @@ NOT_SIMULATED = {
     "raw.list": "nobody calls it",
     "raw.swap": "a shop's departure",
     "raw.tagged": "a shop's departure",
+    "shelves.stock": "no story tells of a variant",
     "state.heard": "no condition asks for the past",
     "state.reset_tries": "an operator's redrive, which is done by hand here",
     "vault.disconnect": "a shop's departure",
@@ -118,6 +123,7 @@ ROAD_FAULTS: dict[str, tuple[str, ...]] = {
     "transactional": ("twice", "delayed"),
     "marketing": ("twice", "delayed"),
     "tasks": ("twice", "delayed"),
+    "catalogue": ("twice", "delayed"),
     "schedule": ("twice", "delayed", "lost", "lingers"),
     "notice": ("twice", "delayed", "lost"),
     "sweep": ("twice", "lost"),
@@ -133,7 +139,7 @@ SECONDS: dict[str, tuple[int, ...]] = {
     "twice": (0, 1, 100, 1200),
 }
 
-_ANSWERED = ("intake.", "state.", "outbox.", "counters.")
+_ANSWERED = ("intake.", "state.", "outbox.", "counters.", "shelves.")
 _READS = {place for place, kinds in CALL_FAULTS.items() if kinds == _READ}
 
 

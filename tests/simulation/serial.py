@@ -68,6 +68,7 @@ def in_commit_order(simulation: Simulation) -> dict[str, tuple[Stored, Stored]]:
         alarms=_Nobody(),  # type: ignore[arg-type]  # only takes
         queues=_Nobody(),
         privacy=_Nobody(),
+        catalogue=_Nobody(),
         library=library,
         clock=clock,
         address_key=world.secret_address_key,

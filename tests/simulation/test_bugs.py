@@ -13,6 +13,8 @@ from tests.simulation.planted import PATCHES, hunt
 FAST = {
     "commit-without-version",
     "hand-over-after-commit",
+    "order-counted-twice",
+    "order-told-after-commit",
     "ring-lets-go",
     "run-forgotten",
     "stream-failure-swallowed",

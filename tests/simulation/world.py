@@ -38,6 +38,7 @@ from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
 from rekindle.service import publish as publish_module
 from rekindle.service.accept import accept
+from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.feedback import take
 from rekindle.service.guard import Guard, Herald, NotPausedError, announce, resume
@@ -67,9 +68,10 @@ TIMEOUTS = {
     "sweep": 240,
     "privacy": 300,
     "tool": 60,
+    "catalogue": 60,
 }
-VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800}
-MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5}
+VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800, "catalogue": 370}
+MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5, "catalogue": 8}
 #: Lambda takes a stream's record so often, and an asynchronous event.
 STREAM_TRIES, ASYNC_TRIES = 6, 3
 #: A shop sends a webhook again for hours; a person clicks again a few times.
@@ -179,6 +181,7 @@ class Simulation:
             "transactional": world.send_queues["transactional"],
             "marketing": world.send_queues["marketing"],
             "tasks": world.privacy_queue,
+            "catalogue": world.catalogue_queue,
         }
         for name, queue in self.queues.items():
             queue._max_receives = MAX_RECEIVES[name]
@@ -210,9 +213,7 @@ class Simulation:
 
         Return whether there was any.
         """
-        stream = self.world.stream
-        while stream:
-            self.stream.append((stream.popleft(), 1))
+        self._read_streams()
         due = waiting = 0
         visible: list[str] = []
         if len(self.workers) < _MAX_AT_ONCE or not self.ready:
@@ -237,6 +238,13 @@ class Simulation:
         else:
             self._go_on(place - len(visible))
         return True
+
+    def _read_streams(self) -> None:
+        stream, products = self.world.stream, self.world.product_stream
+        while stream:
+            self.stream.append((stream.popleft(), 1))
+        while products:
+            self.due.append(partial(self._hear_of_product, Change(*products.popleft()), 1))
 
     def _take_due(self, place: int) -> None:
         happen = self.due[place]
@@ -693,6 +701,8 @@ class Simulation:
             self.start("journey", lambda: self._wake(queue, batch), "wake")
         elif name == "tasks":
             self.start("privacy", lambda: self._privacy(queue, batch))
+        elif name == "catalogue":
+            self.start("catalogue", lambda: self._count(queue, batch))
         else:
             self.start("send", lambda: self._send(queue, batch), name)
 
@@ -717,6 +727,31 @@ class Simulation:
         for received in done:
             queue.delete(received.receipt)
         self._put_back("journey", journey)
+
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(shelves=self.ports["shelves"], queue=self.ports["catalogue"])
+
+    def _hear_of_product(self, change: Change, tries: int) -> None:
+        """As functions/catalogue with a record of the stream of products, which comes again when the worker dies."""
+
+        def body() -> None:
+            try:
+                self._catalogue().heard([change])
+            except (Exception, Crash):  # noqa: BLE001 - Lambda tries again
+                if tries < STREAM_TRIES:
+                    self.after(1, lambda: self._hear_of_product(change, tries + 1))
+
+        self.start("catalogue", body, change.now.id)
+
+    def _count(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
+        """As functions/catalogue with a batch of its queue."""
+        try:
+            undone = self._catalogue().work([received.value for received in batch])
+        except Crash:
+            return
+        for place, received in enumerate(batch):
+            if place not in undone:
+                queue.delete(received.receipt)
 
     def _send(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
         """As functions/send."""
@@ -832,6 +867,7 @@ class Simulation:
             alarms=self.ports["alarms"],
             queues=self.ports["queues"],
             privacy=self.ports["privacy"],
+            catalogue=self.ports["catalogue"],
             library=WatchedLibrary(self),
             clock=WatchedClock(self),
             address_key=self.world.secret_address_key,
@@ -926,7 +962,7 @@ class PlainMails:
 
 #: Under what name services ask for a port → the world's attribute.
 _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
-_PORTS |= {"privacy": "privacy", "counters": "counters"}
+_PORTS |= {"privacy": "privacy", "counters": "counters", "shelves": "shelves", "catalogue": "catalogue_tasks"}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:

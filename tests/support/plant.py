@@ -19,6 +19,7 @@ from rekindle.ports import Mail, PushMessage, TextMessage
 from rekindle.service import reactions
 from rekindle.service.accept import accept
 from rekindle.service.campaigns import Campaigns
+from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done, LookAgain, Ready
 from rekindle.service.fanout import Fanout
 from rekindle.service.guard import Guard, Herald, announce
@@ -67,6 +68,7 @@ class Plant:
             alarms=world.alarms,
             queues=world.queues,
             privacy=world.privacy,
+            catalogue=world.catalogue_tasks,
             library=Library(world.blobs, world.clock),
             clock=world.clock,
             address_key=world.secret_address_key,
@@ -98,6 +100,7 @@ class Plant:
             secrets=world.secrets,
             clock=world.clock,
         )
+        self.catalogue = Catalogue(shelves=world.shelves, queue=world.catalogue_tasks)
         self.guard = Guard(counters=world.counters, clock=world.clock)
         channels: dict[Channel, Ready] = {
             "sms": Texting(
@@ -183,7 +186,19 @@ class Plant:
             self.privacy.handle(task.value)
             world.privacy_queue.delete(task.receipt)
             return True
-        return bool(world.ring_due_schedules())
+        return self._tend_catalogue() or bool(world.ring_due_schedules())
+
+    def _tend_catalogue(self) -> bool:
+        """Work as functions/catalogue, on one thing; return whether there was any."""
+        world = self.world
+        if world.product_stream:
+            self.catalogue.heard([Change(*world.product_stream.popleft())])
+            return True
+        for wanted in world.catalogue_queue.receive(1, visibility=90):
+            if not self.catalogue.work([wanted.value]):
+                world.catalogue_queue.delete(wanted.receipt)
+            return True
+        return False
 
     def settle(self) -> None:
         """Work until nothing is left to do at this moment."""

@@ -21,8 +21,16 @@ from rekindle.aws.coupons import DynamoCoupons
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
-from rekindle.aws.queues import SqsFanoutQueue, SqsPrivacyQueue, SqsPublishQueue, SqsReactions, SqsSendQueues
+from rekindle.aws.queues import (
+    SqsCatalogueQueue,
+    SqsFanoutQueue,
+    SqsPrivacyQueue,
+    SqsPublishQueue,
+    SqsReactions,
+    SqsSendQueues,
+)
 from rekindle.aws.secrets import CachedSecrets
+from rekindle.aws.shelves import DynamoShelves
 from rekindle.aws.state import DynamoState
 from rekindle.aws.survey import DynamoSurvey
 from rekindle.aws.tables import Tables
@@ -34,6 +42,8 @@ from rekindle.ports import (
     Alarms,
     Archive,
     Blobs,
+    CatalogueQueue,
+    CatalogueTask,
     Counters,
     Coupons,
     Everybody,
@@ -50,6 +60,7 @@ from rekindle.ports import (
     Secrets,
     SendQueues,
     ShardTask,
+    Shelves,
     ShopSecrets,
     State,
     Survey,
@@ -61,7 +72,7 @@ from tests.support.template import create_table, tables
 START = datetime(2035, 3, 5, 9, 0, tzinfo=UTC)
 """Far ahead, so that no emulator's own clock ever reaches a schedule of these tests."""
 
-QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout", "reactions", "publish"]
+QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout", "reactions", "catalogue", "publish"]
 
 
 _PAYLOADS: dict[str, Any] = {
@@ -69,6 +80,7 @@ _PAYLOADS: dict[str, Any] = {
     "privacy": PrivacyTask,
     "fanout": ShardTask,
     "reactions": Reaction,
+    "catalogue": CatalogueTask,
     "publish": Look,
 }
 
@@ -133,6 +145,16 @@ class Ports(Protocol):
     @property
     def fanout(self) -> FanoutQueue:
         """`ports.FanoutQueue`."""
+        ...
+
+    @property
+    def shelves(self) -> Shelves:
+        """`ports.Shelves`."""
+        ...
+
+    @property
+    def catalogue_tasks(self) -> CatalogueQueue:
+        """`ports.CatalogueQueue`."""
         ...
 
     @property
@@ -224,6 +246,8 @@ class MemoryPorts:
         self.vault: Vault = world.vault
         self.everybody: Everybody = world.everybody
         self.fanout: FanoutQueue = world.fanout
+        self.shelves: Shelves = world.shelves
+        self.catalogue_tasks: CatalogueQueue = world.catalogue_tasks
         self.raw: Blobs = world.raw
         self.outbox: Outbox = world.outbox
         self.blobs: Blobs = world.blobs
@@ -250,6 +274,8 @@ class MemoryPorts:
                 chosen = world.fanout_queue
             case "reactions":
                 chosen = world.reactions_queue
+            case "catalogue":
+                chosen = world.catalogue_queue
             case _:
                 chosen = world.send_queues[queue]
         received = chosen.receive(limit=1000)
@@ -305,7 +331,15 @@ class Installation:
     @cached_property
     def queue_urls(self) -> dict[QueueName, str]:
         """Every queue but the dead-letter queues."""
-        names: tuple[QueueName, ...] = ("wake", "transactional", "marketing", "privacy", "fanout", "reactions")
+        names: tuple[QueueName, ...] = (
+            "wake",
+            "transactional",
+            "marketing",
+            "privacy",
+            "fanout",
+            "reactions",
+            "catalogue",
+        )
         made = {queue: self.clients.sqs.create_queue(QueueName=f"{self.prefix}-{queue}") for queue in names}
         made["publish"] = self.clients.sqs.create_queue(
             QueueName=f"{self.prefix}-publish.fifo",
@@ -415,6 +449,16 @@ class AwsPorts:
     def fanout(self) -> FanoutQueue:
         """The adapter."""
         return SqsFanoutQueue(self.clients, queue_url=self.installation.queue_urls["fanout"])
+
+    @cached_property
+    def shelves(self) -> Shelves:
+        """The adapter."""
+        return DynamoShelves(self.clients, self.installation.tables, self.clock)
+
+    @cached_property
+    def catalogue_tasks(self) -> CatalogueQueue:
+        """The adapter."""
+        return SqsCatalogueQueue(self.clients, queue_url=self.installation.queue_urls["catalogue"])
 
     @cached_property
     def vault(self) -> Vault:

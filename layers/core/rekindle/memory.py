@@ -32,11 +32,12 @@ from rekindle.domain.errors import (
     PendingGoneError,
 )
 from rekindle.domain.events import Delivery, Event, Suppression, decode_events, encode_events
-from rekindle.domain.facts import Product
+from rekindle.domain.facts import Product, VariantStock
 from rekindle.domain.offers import Coupon, coupon_id, plain_code
 from rekindle.domain.outcome import Decision
-from rekindle.domain.products import counts, judged, kept
+from rekindle.domain.products import counts, judged, kept, stocked
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone, decode_profile, encode_profile
+from rekindle.domain.shelves import Near, Shelf, decode_near, decode_shelf
 from rekindle.ports import (
     ALARM_HORIZON,
     ALARM_THRESHOLD,
@@ -48,6 +49,7 @@ from rekindle.ports import (
     SHOP_STORES,
     Allowance,
     Attempted,
+    CatalogueTask,
     Commit,
     DeadLetter,
     Heard,
@@ -70,6 +72,7 @@ from rekindle.ports import (
     PushMessage,
     Reaction,
     ShardTask,
+    Shelved,
     ShopSecrets,
     Stock,
     SurveyPage,
@@ -85,7 +88,7 @@ _PAGE = 3
 Moment = Literal["before", "after"]
 Hook = Callable[[str, Moment], None]
 Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost", "gone"]
-Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask, ShardTask, Reaction)
+Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask, ShardTask, Reaction, CatalogueTask)
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
@@ -142,7 +145,7 @@ _decoder = functools.cache(msgspec.json.Decoder)
 class Queue(Generic[Payload]):
     """A standard queue: at least once, in no order, with delays, visibility and a dead-letter queue (`dead`)."""
 
-    def __init__(self, clock: VirtualClock, kind: type[Payload], *, max_receives: int) -> None:
+    def __init__(self, clock: VirtualClock, kind: Any, *, max_receives: int) -> None:
         self.messages: list[Queued] = []
         self.dead: list[Queued] = []
         self._clock = clock
@@ -313,6 +316,10 @@ class World:
         self.deletions: dict[tuple[str, str], datetime] = {}
         self.counted: set[tuple[str, str]] = set()
         """products of which somebody counts the pieces"""
+        self.product_stream: deque[tuple[str, Product | None, Product]] = deque()
+        """shop, and a product before and after each change, for the catalogue to read; never taken off by a port"""
+        self.shelved: dict[tuple[str, str], bytes] = {}
+        """shop, and `near/`, `shelf/` or `order/` with a name → what stands there"""
         self.files: dict[str, bytes] = {}
         """the content bucket"""
         self.raw_files: dict[str, bytes] = {}
@@ -335,14 +342,15 @@ class World:
         self.secret_link_keys: dict[str, bytes] = {"k1": b"link-key-1"}
 
         self.schedules: dict[str, Schedule] = {}
-        self.wake_queue = Queue(self.clock, Wake, max_receives=max_receives)
+        self.wake_queue: Queue[Wake] = Queue(self.clock, Wake, max_receives=max_receives)
         self.send_queues: dict[Category, Queue[Parcel]] = {
             "transactional": Queue(self.clock, Parcel, max_receives=max_receives),
             "marketing": Queue(self.clock, Parcel, max_receives=max_receives),
         }
-        self.privacy_queue = Queue(self.clock, PrivacyTask, max_receives=max_receives)
-        self.fanout_queue = Queue(self.clock, ShardTask, max_receives=max_receives)
-        self.reactions_queue = Queue(self.clock, Reaction, max_receives=max_receives)
+        self.privacy_queue: Queue[PrivacyTask] = Queue(self.clock, PrivacyTask, max_receives=max_receives)
+        self.fanout_queue: Queue[ShardTask] = Queue(self.clock, ShardTask, max_receives=max_receives)
+        self.catalogue_queue: Queue[CatalogueTask] = Queue(self.clock, CatalogueTask, max_receives=max_receives)
+        self.reactions_queue: Queue[Reaction] = Queue(self.clock, Reaction, max_receives=max_receives)
         self.looks: list[Look] = []
         """the publish queue, but for the uploads themselves"""
         self.inbox: list[Sent] = []
@@ -381,6 +389,8 @@ class World:
         self.privacy = MemoryPrivacyQueue(self)
         self.reactions = MemoryReactions(self)
         self.fanout = MemoryFanoutQueue(self)
+        self.shelves = MemoryShelves(self)
+        self.catalogue_tasks = MemoryCatalogueQueue(self)
         self.everybody = MemoryEverybody(self)
         self.vault = MemoryVault(self)
         self.archive = MemoryArchive(self)
@@ -430,6 +440,7 @@ class World:
             self.privacy_queue.messages,
             self.reactions_queue.messages,
             self.fanout_queue.messages,
+            self.catalogue_queue.messages,
             *(queue.messages for queue in self.send_queues.values()),
         ]
         moments.extend(m.visible_at for messages in queued for m in messages)
@@ -439,6 +450,24 @@ class World:
         """Return the stored profile without going through a port."""
         stored = self.profiles.get(profile_id)
         return decode_profile(stored) if isinstance(stored, bytes) else stored
+
+    def product(self, shop: str, product_id: str) -> Product | None:
+        """Return a product as the catalogue knows it."""
+        found = self.catalogue.get((shop, product_id))
+        if found is None:
+            return None
+        deleted = self.deletions.get((shop, product_id), found.updated_at) > found.updated_at
+        return judged(structs.replace(found, deleted=deleted), counted=(shop, product_id) in self.counted)
+
+    def products(self, shop: str, ids: Collection[str]) -> dict[str, Product]:
+        """Return those of these products that the catalogue knows."""
+        return {key: product for key in ids if (product := self.product(shop, key)) is not None}
+
+    def put_product(self, shop: str, product: Product) -> None:
+        """Store a product as it is."""
+        self.catalogue[shop, product.id] = structs.replace(product, deleted=False)
+        if counts(product):
+            self.counted.add((shop, product.id))
 
     def suppressed(self, shop: str, channel: str, address: str, covers: str) -> bool:
         """Whether this very suppression is in force."""
@@ -706,12 +735,14 @@ class MemoryState(_Port):
         for product in commit.products:
             key = (commit.shop_id, product.id)
             known, deletions = self.world.catalogue.get(key), self.world.deletions
+            before = self.world.product(*key)
             if product.deleted:
                 deletions[key] = max(product.updated_at, deletions.get(key, product.updated_at))
             elif known is None or known.updated_at <= product.updated_at:
-                self.world.catalogue[key] = kept(product, known)
-                if counts(product):
-                    self.world.counted.add(key)
+                self.world.put_product(commit.shop_id, kept(product, known))
+            now = self.world.product(*key)
+            if now is not None and now != before:
+                self.world.product_stream.append((commit.shop_id, before, now))
 
 
 class MemoryAlarms(_Port):
@@ -771,6 +802,79 @@ class MemoryEverybody(_Port):
         if not isinstance(found, Profile) or profile_id in self.world.profile_expiry:
             return False
         return shop in ("", found.shop)
+
+
+class MemoryCatalogueQueue(_Port):
+    """`ports.CatalogueQueue`."""
+
+    name = "catalogue"
+
+    @_call
+    def ask(self, tasks: Sequence[CatalogueTask], delay: int = 0) -> None:
+        """Put these on the queue."""
+        for task in tasks:
+            self.world.catalogue_queue.put(task, delay)
+
+
+class MemoryShelves(_Port):
+    """`ports.Shelves`."""
+
+    name = "shelves"
+
+    @_call
+    def shelved(
+        self,
+        shop: str,
+        *,
+        products: Collection[str] = (),
+        near: Collection[str] = (),
+        shelves: Collection[str] = (),
+        orders: Collection[str] = (),
+        fresh: bool = True,
+    ) -> Shelved:
+        """Return it all."""
+        del fresh
+        world = self.world
+        return Shelved(
+            products=world.products(shop, products),
+            near={one: decode_near(raw) for one, raw in self._stored(shop, "near", near)},
+            shelves={one: decode_shelf(raw) for one, raw in self._stored(shop, "shelf", shelves)},
+            orders=frozenset(one for one, _ in self._stored(shop, "order", orders)),
+        )
+
+    @_call
+    def count(self, shop: str, orders: Collection[str], near: Mapping[str, Near]) -> None:
+        """Check every condition, then write everything."""
+        table = self.world.shelved
+        if any((shop, f"order/{order}") in table for order in orders):
+            raise ConflictError(f"{shop}: somebody counted an order of these")
+        versions = {one: decode_near(raw).version for one, raw in self._stored(shop, "near", near)}
+        if any(value.version != versions.get(one, 0) + 1 for one, value in near.items()):
+            raise ConflictError(f"{shop}: somebody wrote what is near these")
+        table.update({(shop, f"order/{order}"): b"" for order in orders})
+        table.update({(shop, f"near/{one}"): msgspec.json.encode(value) for one, value in near.items()})
+
+    @_call
+    def put_shelf(self, shop: str, name: str, shelf: Shelf) -> bool:
+        """Write the shelf, if nobody else has."""
+        stored = self.world.shelved.get((shop, f"shelf/{name}"))
+        if shelf.version != (decode_shelf(stored).version if stored is not None else 0) + 1:
+            return False
+        self.world.shelved[shop, f"shelf/{name}"] = msgspec.json.encode(shelf)
+        return True
+
+    @_call
+    def stock(self, shop: str, stock: VariantStock) -> None:
+        """Change the product."""
+        known = self.world.product(shop, stock.product_id)
+        changed = stocked(known, stock) if known is not None and not known.deleted else None
+        if changed is not None:
+            self.world.put_product(shop, changed)
+            self.world.product_stream.append((shop, known, changed))
+
+    def _stored(self, shop: str, kind: str, names: Collection[str]) -> list[tuple[str, bytes]]:
+        table = self.world.shelved
+        return [(one, table[shop, f"{kind}/{one}"]) for one in names if (shop, f"{kind}/{one}") in table]
 
 
 class MemoryFanoutQueue(_Port):
@@ -877,14 +981,7 @@ class MemoryOutbox(_Port):
     @_call
     def products(self, shop: str, ids: Sequence[str]) -> dict[str, Product]:
         """Return the known ones of these products."""
-        found = {key: self.world.catalogue[shop, key] for key in ids if (shop, key) in self.world.catalogue}
-        gone = {
-            key for key in found if self.world.deletions.get((shop, key), found[key].updated_at) > found[key].updated_at
-        }
-        return {
-            key: judged(structs.replace(product, deleted=key in gone), counted=(shop, key) in self.world.counted)
-            for key, product in found.items()
-        }
+        return self.world.products(shop, ids)
 
 
 def _merged(stored: Message | None, message: Message) -> Message:
@@ -1379,6 +1476,8 @@ class MemoryVault(_Port):
                 return world.messages, [key for key, item in world.messages.items() if item.shop == shop]
             case "products":
                 return world.catalogue, [key for key in world.catalogue if key[0] == shop]
+            case "shelves":
+                return world.shelved, [key for key in world.shelved if key[0] == shop]
             case "suppressions":
                 return world.suppressions, [key for key in world.suppressions if key[0] == shop]
             case "deliveries":
@@ -1555,5 +1654,11 @@ class MemoryDeadLetters(_Port):
     def _queues(self) -> dict[str, Queue[Any]]:
         world = self.world
         sending: dict[str, Queue[Any]] = {str(name): queue for name, queue in world.send_queues.items()}
-        others: dict[str, Queue[Any]] = {"privacy": world.privacy_queue, "fanout": world.fanout_queue}
-        return {"wake": world.wake_queue, **sending, **others, "reactions": world.reactions_queue}
+        return {
+            "wake": world.wake_queue,
+            **sending,
+            "privacy": world.privacy_queue,
+            "fanout": world.fanout_queue,
+            "catalogue": world.catalogue_queue,
+            "reactions": world.reactions_queue,
+        }

@@ -14,10 +14,11 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from rekindle.domain.events import Delivery, Event, Suppression
-from rekindle.domain.facts import Campaign, Product
+from rekindle.domain.facts import Campaign, Product, VariantStock
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Browser, Category, Profile, Signpost, Tombstone
+from rekindle.domain.shelves import Near, Shelf
 
 
 class Clock(Protocol):
@@ -356,6 +357,97 @@ class FanoutQueue(Protocol):
     def ask(self, tasks: Sequence[ShardTask], delay: int = 0) -> None:
         """Put these on the queue, `delay` seconds (at most 900) from now. Raises when any was not taken."""
         ...
+
+
+# --- the catalogue ---------------------------------------------------------------------------------------------------
+
+
+class Bought(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bought"):
+    """An order was placed: what it sold, and what its customer had bought before. `order` is a hash of its id."""
+
+    shop: str
+    order: str
+    at: datetime
+    products: tuple[str, ...]
+    before: tuple[str, ...] = ()
+
+
+class Reshelve(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reshelve"):
+    """A product changed: its place on the shelves is to be looked at, also on those of the `kinds` that it was of."""
+
+    shop: str
+    product_id: str
+    kinds: tuple[str, ...] = ()
+
+
+class Stocked(Struct, frozen=True, kw_only=True, tag="stocked"):
+    """One variant of a product is there or sold out."""
+
+    shop: str
+    stock: VariantStock
+
+
+CatalogueTask = Bought | Reshelve | Stocked
+
+
+class CatalogueQueue(Protocol):
+    """The queue of the catalogue's work."""
+
+    def ask(self, tasks: Sequence[CatalogueTask], delay: int = 0) -> None:
+        """Put these on the queue, `delay` seconds (at most 900) from now. Raises when any was not taken."""
+        ...
+
+
+class Shelved(Struct, frozen=True, kw_only=True):
+    """What was found of products, their neighbours (by product) and shelves (by name), and which orders were counted.
+
+    What is not stored is not there.
+    """
+
+    products: dict[str, Product] = {}
+    near: dict[str, Near] = {}
+    shelves: dict[str, Shelf] = {}
+    orders: frozenset[str] = frozenset()
+
+
+class Shelves(Protocol):
+    """The catalogue, and what recommendations are made of."""
+
+    def shelved(
+        self,
+        shop: str,
+        *,
+        products: Collection[str] = (),
+        near: Collection[str] = (),
+        shelves: Collection[str] = (),
+        orders: Collection[str] = (),
+        fresh: bool = True,
+    ) -> Shelved:
+        """Return it in one call for each hundred; without `fresh`, at half the price and perhaps a second old."""
+        ...
+
+    def count(self, shop: str, orders: Collection[str], near: Mapping[str, Near]) -> None:
+        """Write these, and that these orders are counted, all or nothing.
+
+        Each `version` is one more than what is stored. Raises `ConflictError` when somebody else was first, with an
+        order or with a product.
+        """
+        ...
+
+    def put_shelf(self, shop: str, name: str, shelf: Shelf) -> bool:
+        """Write a shelf, whose `version` is one more than what is stored; return whether it was."""
+        ...
+
+    def stock(self, shop: str, stock: VariantStock) -> None:
+        """Take what is new of one variant into its product, if that is known (`rekindle.domain.products.stocked`).
+
+        Raises `ConflictError` when others keep writing the product.
+        """
+        ...
+
+
+#: How many orders and products together `Shelves.count` can write: a transaction holds 100.
+MAX_COUNTED = 100
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
@@ -990,6 +1082,7 @@ SHOP_STORES = (
     "messages",
     "ledger",
     "products",
+    "shelves",
     "suppressions",
     "deliveries",
     "raw/deliveries",

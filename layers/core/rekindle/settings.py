@@ -56,6 +56,7 @@ class Journey(Settings, frozen=True, kw_only=True, rename="upper"):
     marketing_queue_url: str
     transactional_queue_url: str
     privacy_queue_url: str
+    catalogue_queue_url: str
     schedule_group: str
     scheduler_role_arn: str
     secrets_prefix: str
@@ -70,6 +71,7 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     messages_table: str
     suppressions_table: str
     products_table: str
+    shelves_table: str
     counters_table: str
     content_bucket: str
     marketing_queue_url: str
@@ -173,9 +175,18 @@ class Privacy(Settings, frozen=True, kw_only=True, rename="upper"):
     ledger_table: str
     products_table: str
     coupons_table: str
+    shelves_table: str
     raw_bucket: str
     privacy_queue_url: str
     secrets_prefix: str
+
+
+class Catalogue(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/catalogue."""
+
+    products_table: str
+    shelves_table: str
+    catalogue_queue_url: str
 
 
 class Sweep(Settings, frozen=True, kw_only=True, rename="upper"):

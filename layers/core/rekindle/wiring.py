@@ -1,6 +1,7 @@
-"""What several adapters and services make up together, for `functions/send`: its pace, and the channels beside email.
+"""What several adapters and services make up together, for `functions/send`.
 
-Each channel is put together at its first message, so that who sends mails alone imports nothing of the others.
+That is its pace, what it recommends, and the channels beside email. Each channel is put together at its first message,
+so that who sends mails alone imports nothing of the others.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from rekindle.aws.mailer import SesAccount
+from rekindle.aws.shelves import DynamoShelves
 from rekindle.domain.profile import Channel
 from rekindle.service.pace import Pacer, Staff
+from rekindle.service.recommend import Recommender
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
@@ -36,6 +39,11 @@ def pacer(*, settings: Send, clients: Clients, noted: Callable[[Allowance], None
         chance=random.SystemRandom().random,
         noted=noted,
     )
+
+
+def recommender(clients: Clients, tables: Tables, clock: Clock) -> Recommender:
+    """Return what chooses products for mails that recommend."""
+    return Recommender(DynamoShelves(clients, tables, clock), clock)
 
 
 def channels(

@@ -141,8 +141,8 @@ class Wanted(Struct, frozen=True):
     attributes: Sequence[str] = ()
 
 
-def batch_get(client: DynamoDBClient, wanted: Sequence[Wanted]) -> dict[str, list[Item]]:
-    """Return table → items found, strongly consistent, in one call for each hundred keys.
+def batch_get(client: DynamoDBClient, wanted: Sequence[Wanted], *, fresh: bool = True) -> dict[str, list[Item]]:
+    """Return table → items found, in one call for each hundred keys; strongly consistent where they must be `fresh`.
 
     Keys must be distinct. What DynamoDB leaves unread is asked for again a few times, then `TimeoutError`.
     """
@@ -151,7 +151,7 @@ def batch_get(client: DynamoDBClient, wanted: Sequence[Wanted]) -> dict[str, lis
     for start in range(0, len(flat), _BATCH):
         asked: dict[str, Any] = {}
         for table, key in flat[start : start + _BATCH]:
-            asked.setdefault(table.table, _request(table))["Keys"].append(key)
+            asked.setdefault(table.table, _request(table, fresh=fresh))["Keys"].append(key)
         for _ in tries(_BATCH_ROUNDS):
             answer = client.batch_get_item(RequestItems=asked)
             for name, items in answer.get("Responses", {}).items():
@@ -211,8 +211,8 @@ def query_earlier(
         )
 
 
-def _request(table: Wanted) -> dict[str, Any]:
-    request: dict[str, Any] = {"Keys": [], "ConsistentRead": True}
+def _request(table: Wanted, *, fresh: bool) -> dict[str, Any]:
+    request: dict[str, Any] = {"Keys": [], "ConsistentRead": fresh}
     if table.attributes:
         request["ProjectionExpression"] = ", ".join(f"#{name}" for name in table.attributes)
         request["ExpressionAttributeNames"] = names(*table.attributes)

@@ -59,3 +59,30 @@ def product_update(shop: str, product: Product) -> dict[str, Any]:
         "ExpressionAttributeNames": names(*values),
         "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()},
     }
+
+
+def stock_update(shop: str, product: Product, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the UpdateItem that writes the product with what is new of a variant, if it is still as it was `stored`.
+
+    Compared are the very texts, because the product may have been stored by an earlier version.
+    """
+    update = product_update(shop, product)
+    same = ["#product = :was"]
+    update["ExpressionAttributeValues"][":was"] = stored["product"]
+    if "variants" in stored:
+        same.append("#variants = :variants_were")
+        update["ExpressionAttributeValues"][":variants_were"] = stored["variants"]
+    else:
+        same.append("attribute_not_exists(#variants)")
+    update["ConditionExpression"] = " AND ".join(same)
+    return update
+
+
+def parse_change(record: Mapping[str, Any]) -> tuple[str, Product | None, Product] | None:
+    """Return the shop, and the product before and after, of a record of the table's stream (`dynamodb` in it).
+
+    `None` where only a deletion was heard: then nobody has seen the product.
+    """
+    now = parse_product(record["NewImage"])
+    shop = str(record["NewImage"]["key"]["S"]).partition("#")[0]
+    return None if now is None else (shop, parse_product(record.get("OldImage", {})), now)

@@ -1,4 +1,4 @@
-"""The send queues, those of privacy, shards, reactions and uploads, and how a batch of messages gets onto any queue."""
+"""The send queues, those of other functions, and how a batch of messages gets onto any queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from rekindle.domain.errors import NotQueuedError
 from rekindle.domain.profile import Category
-from rekindle.ports import MAX_DELAY, Look, Parcel, PrivacyTask, Reaction, ShardTask
+from rekindle.ports import MAX_DELAY, CatalogueTask, Look, Parcel, PrivacyTask, Reaction, ShardTask
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -48,6 +48,18 @@ class SqsPrivacyQueue:
         self._queue_url = queue_url
 
     def ask(self, tasks: Sequence[PrivacyTask], delay: int = 0) -> None:
+        """Put these on the queue."""
+        send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
+
+
+class SqsCatalogueQueue:
+    """`ports.CatalogueQueue`."""
+
+    def __init__(self, clients: Clients, *, queue_url: str) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+
+    def ask(self, tasks: Sequence[CatalogueTask], delay: int = 0) -> None:
         """Put these on the queue."""
         send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
 

@@ -20,6 +20,7 @@ class Tables(Struct, frozen=True, kw_only=True):
     messages: str = ""
     ledger: str = ""
     products: str = ""
+    shelves: str = ""
     counters: str = ""
     coupons: str = ""
 

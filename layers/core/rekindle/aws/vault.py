@@ -49,7 +49,7 @@ _FILES = 1000
 _MOST_COUPONS = 1000
 _COVERS = ("marketing", "everything")
 #: Tables whose items name their shop in the key, and those that name it in an attribute; and each one's own key.
-_BY_KEY = frozenset({"aliases", "products", "suppressions"})
+_BY_KEY = frozenset({"aliases", "products", "shelves", "suppressions"})
 _KEYS: Mapping[str, tuple[str, ...]] = {"ledger": ("profile_id", "at"), "coupons": ("key",)}
 
 _decisions = msgspec.json.Decoder(tuple[Decision, ...])

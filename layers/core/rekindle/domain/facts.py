@@ -187,7 +187,7 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="produc
         return not self.deleted and bool(self.url) and self.published is not False
 
 
-class Stock(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="stock"):
+class VariantStock(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="stock"):
     """One variant of a product by itself: that it is there or sold out, and what it costs."""
 
     product_id: str
@@ -437,7 +437,7 @@ Fact = (
     | Refund
     | Shipment
     | Product
-    | Stock
+    | VariantStock
     | Consent
     | Customer
     | Engagement

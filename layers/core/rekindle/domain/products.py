@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from rekindle.domain.facts import Product, ProductChange, Stock, Variant
+from rekindle.domain.facts import Product, ProductChange, Variant, VariantStock
 
 #: From so few pieces on a product is low in stock, where the shop does not say it itself.
 LOW_STOCK = 5
@@ -33,7 +33,7 @@ def judged(product: Product, *, counted: bool) -> Product:
     return replace(product, in_stock=False) if counted and product.in_stock is None else product
 
 
-def stocked(product: Product, stock: Stock) -> Product | None:
+def stocked(product: Product, stock: VariantStock) -> Product | None:
     """Return the product with what is new of one variant; `None` where that is older than what is known.
 
     One variant that is there makes the product be there. One that is sold out does not make it sold out: its siblings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from email.utils import formataddr
 
@@ -24,6 +24,7 @@ from rekindle.ports import Blobs, Mail, Outbox, PushMessage, Secrets, TextMessag
 from rekindle.service.library import Library
 from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
 from rekindle.service.people import ADDRESS_KINDS, address_hash
+from rekindle.service.recommend import Recommender, Wish
 
 _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _SENDER = re.compile(rf'(?:"?([^"<>@]*?)"?\s*<({_ADDRESS})>|({_ADDRESS}))\Z', re.ASCII)
@@ -34,24 +35,63 @@ _MAX_SETS = 8
 class Composer:
     """Builds mails for `Deliver`. Published sets are read once and held; they never change."""
 
-    def __init__(self, *, library: Library, blobs: Blobs, outbox: Outbox, secrets: Secrets, link_base: str) -> None:
-        """Take the ports. `link_base` is where links point for shops without a link domain: `https://host`."""
+    def __init__(
+        self,
+        *,
+        library: Library,
+        blobs: Blobs,
+        outbox: Outbox,
+        secrets: Secrets,
+        link_base: str,
+        recommender: Recommender | None = None,
+    ) -> None:
+        """Take the ports. `link_base` is where links point for shops without a link domain: `https://host`.
+
+        Without a `recommender` no mail recommends anything.
+        """
         self._library = library
         self._blobs = blobs
         self._outbox = outbox
         self._secrets = secrets
         self._link_base = link_base
+        self._recommender = recommender
         self._sets: dict[str, Mails] = {}
         self._products: dict[tuple[str, str], Product | None] = {}
 
     def prepare(self, wanted: Sequence[tuple[Profile, Planned, Run]]) -> None:
-        """Read the products that these mails show, one call a shop; they are held until the next batch."""
+        """Read the products that these mails show, one call a shop; they are held until the next batch.
+
+        Where some of them recommend, that is up to two calls more.
+        """
         self._products.clear()
+        wishes = [wish for each in wanted if (wish := self._wish(*each)) is not None]
+        if self._recommender is not None and wishes:
+            self._recommender.prepare(wishes)
+            for wish in wishes:
+                shop = wish.profile.shop
+                about = product_ids(wish.run)
+                self._products.update({(shop, one): self._recommender.product(shop, one) for one in about})
         by_shop: dict[str, dict[str, None]] = {}
         for profile, _, run in wanted:
-            by_shop.setdefault(profile.shop, {}).update(dict.fromkeys(product_ids(run)))
+            missing = (one for one in product_ids(run) if (profile.shop, one) not in self._products)
+            by_shop.setdefault(profile.shop, {}).update(dict.fromkeys(missing))
         for shop, products in by_shop.items():
             self._read_products(shop, tuple(products))
+
+    def _wish(self, profile: Profile, planned: Planned, run: Run) -> Wish | None:
+        """Return what this mail wants to recommend; `None`: nothing, or to nobody who agreed to marketing."""
+        if planned.channel != "email" or planned.to == "shop":
+            return None
+        try:
+            mails = self._published(run, lambda mails: planned.template in mails.templates)
+        except ContentError:
+            # Building it says so.
+            return None
+        spoken = mails.spoken(planned.template, *mails.readers(profile))
+        if spoken is None or not spoken.recommend:
+            return None
+        allowed = planned.category == "marketing" or profile.consented("email")
+        return Wish(profile, run, spoken.recommend) if allowed else None
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
         """Return the mail for this planned message. Raises `ContentError` when it cannot be made."""
@@ -78,6 +118,7 @@ class Composer:
             links=links,
             clock=time.monotonic,
             to_shop=to_shop,
+            recommend=self._recommended(profile, planned, run),
             tracker=tracker,
         )
         headers = {MESSAGE_HEADER: message_id}
@@ -176,6 +217,10 @@ class Composer:
             for browser in newest
         )
         return pushes, tuple(tracker.targets)
+
+    def _recommended(self, profile: Profile, planned: Planned, run: Run) -> Mapping[str, Sequence[Product]]:
+        wish = self._wish(profile, planned, run) if self._recommender is not None else None
+        return self._recommender.picks(wish) if self._recommender is not None and wish is not None else {}
 
     def _products_of(self, shop: str, run: Run) -> dict[str, Product]:
         wanted = product_ids(run)

@@ -16,13 +16,15 @@ from msgspec.structs import replace
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product
+from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product, VariantStock
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, RingAt
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.flow.engine import advance, forget_planned
 from rekindle.flow.merge import MERGED, unite
 from rekindle.ports import (
     Alarms,
+    CatalogueQueue,
+    CatalogueTask,
     Clock,
     Commit,
     Merged,
@@ -32,6 +34,7 @@ from rekindle.ports import (
     PrivacyTask,
     SendQueues,
     State,
+    Stocked,
     Wake,
     Work,
 )
@@ -48,6 +51,7 @@ from rekindle.service.people import (
     share_out,
     shared_addresses,
 )
+from rekindle.service.purchases import purchases
 
 #: How often a lost race is run again before the wake queue takes over.
 RACES = 4
@@ -82,12 +86,14 @@ class Journey:
         alarms: Alarms,
         queues: SendQueues,
         privacy: PrivacyQueue,
+        catalogue: CatalogueQueue,
         library: Library,
         clock: Clock,
         address_key: bytes,
     ) -> None:
         self._state = state
         self._privacy = privacy
+        self._catalogue = catalogue
         self._alarms = alarms
         self._queues = queues
         self._library = library
@@ -144,6 +150,9 @@ class Journey:
         for alias, customer in shared_addresses(events, shares, self._key):
             self._state.share_address(alias, customer)
         products = tuple(event.data for event in nobody if isinstance(event.data, Product))
+        self._tell_catalogue(
+            [Stocked(shop=pending.shop, stock=event.data) for event in nobody if isinstance(event.data, VariantStock)]
+        )
         if len(shares) > 1:
             self._split(pending, work.events, shares, products)
         elif shares:
@@ -199,6 +208,7 @@ class Journey:
             aliases=tuple(dict.fromkeys((*profile.aliases, *(alias.key for alias in share.aliases)))),
         )
         self._hand_over(profile, advanced.effects)
+        self._tell_catalogue(purchases(stored, profile, share.events, now))
         self._state.commit(
             Commit(
                 shop=pending.shop,
@@ -292,6 +302,11 @@ class Journey:
             if address and data.address_key in address_hashes(self._key, profile, data.channel):
                 return replace(event, data=replace(data, address=address))
         return event
+
+    def _tell_catalogue(self, tasks: Sequence[CatalogueTask]) -> None:
+        """Hand over what the catalogue must know. It knows an order again that it hears of twice."""
+        if tasks:
+            self._catalogue.ask(tasks)
 
     def _hand_over(self, profile: Profile, effects: Sequence[Effect]) -> None:
         now = self._clock.now()

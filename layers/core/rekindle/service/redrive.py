@@ -27,7 +27,19 @@ PENDING = "pending"
 
 _LIMIT = 5_000
 #: What is told of a letter, by the names that the queues' messages have.
-_IDS = ("profile_id", "pending_id", "message_id", "delivery_id", "index", "fanout", "kind", "shard", "paused")
+_IDS = (
+    "profile_id",
+    "pending_id",
+    "message_id",
+    "delivery_id",
+    "index",
+    "fanout",
+    "kind",
+    "shard",
+    "paused",
+    "order",
+    "product_id",
+)
 _STREAM_NOTE = "DDBStreamBatchInfo"
 
 

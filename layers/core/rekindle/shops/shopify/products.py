@@ -6,7 +6,7 @@ Pure: imports the standard library, `rekindle.domain` and its neighbours in `sho
 from __future__ import annotations
 
 from rekindle.domain.errors import MalformedBodyError
-from rekindle.domain.facts import Product, Stock, Variant
+from rekindle.domain.facts import Product, Variant, VariantStock
 from rekindle.shops import signature
 from rekindle.shops.catalogue import MAX_NAME, MAX_TITLE, MAX_VARIANTS, cheapest, few, link, quantity_of
 from rekindle.shops.reading import Body, Telling, identifier, mapping, moment, money, rows, short, text, whole
@@ -121,7 +121,7 @@ def variant(topic: str, body: Body, telling: Telling) -> None:
         there = read.in_stock
     quantity = read.quantity if there else 0
     stocked = Variant(read.id, read.title, read.price, there, quantity, read.compare_at, read.sku, at)
-    telling.tell("variant.updated", Stock(product_id=product_id, variant=stocked, updated_at=at), at)
+    telling.tell("variant.updated", VariantStock(product_id=product_id, variant=stocked, updated_at=at), at)
 
 
 def product_deleted(topic: str, body: Body, telling: Telling) -> None:

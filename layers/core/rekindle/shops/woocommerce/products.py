@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from rekindle.domain.errors import MalformedBodyError
-from rekindle.domain.facts import Product, Stock, Variant
+from rekindle.domain.facts import Product, Variant, VariantStock
 from rekindle.shops.catalogue import MAX_NAME, MAX_TITLE, few, link
 from rekindle.shops.reading import Body, Telling, identifier, moment_gmt, money, rows, short, text, whole
 from rekindle.shops.woocommerce.values import name_of, names_of
@@ -76,7 +76,7 @@ def _variation(topic: str, variation_id: str, body: Body, telling: Telling) -> N
         sku=short(body.get("sku"), MAX_NAME),
         at=at,
     )
-    telling.tell("variant.updated", Stock(product_id=parent, variant=variant, updated_at=at), at)
+    telling.tell("variant.updated", VariantStock(product_id=parent, variant=variant, updated_at=at), at)
 
 
 def _options(body: Body) -> list[str]:
