@@ -16,7 +16,7 @@ from rekindle.aws.clock import clock_for
 from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.mailer import SesMailer
 from rekindle.aws.outbox import DynamoOutbox
-from rekindle.aws.queues import SqsSendQueues, look_again, opened
+from rekindle.aws.queues import look_again, opened
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
 from rekindle.ports import Allowance, Parcel
@@ -25,7 +25,7 @@ from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.guard import Guard, Herald
 from rekindle.service.library import Library
 from rekindle.settings import LEASE_LIFE_SECONDS, Send
-from rekindle.wiring import channels, pacer, recommender
+from rekindle.wiring import channels, pacer, purse, recommender
 
 settings = Send.read(os.environ)
 logger, metrics, clients = Logger(), Metrics(), Clients()
@@ -41,18 +41,13 @@ def noted(allowance: Allowance) -> None:
     metrics.add_metric("MailQuotaUsed", MetricUnit.Percent, allowance.percent_used)
 
 
+queues, mint, wallet = purse(settings=settings, clients=clients, tables=tables, library=library)
 composer = Composer(
-    library=library, blobs=blobs, outbox=outbox, secrets=keys, link_base=settings.link_base,
+    library=library, blobs=blobs, outbox=outbox, secrets=keys, link_base=settings.link_base, wallet=wallet,
     recommender=recommender(clients, tables, clock),
 )  # fmt: skip
 deliver = Deliver(
-    outbox=outbox,
-    queues=SqsSendQueues(
-        clients, transactional_url=settings.transactional_queue_url, marketing_url=settings.marketing_queue_url
-    ),
-    mailer=mailer,
-    builder=composer,
-    clock=clock,
+    outbox=outbox, queues=queues, mailer=mailer, builder=composer, clock=clock, wallet=wallet, mint=mint,
     address_key=keys.address_key(),
     new_token=lambda: secrets.token_hex(16),
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
@@ -60,7 +55,7 @@ deliver = Deliver(
     herald=Herald(counters=counters, library=library, clock=clock),
     pacer=pacer(settings=settings, clients=clients, noted=noted),
     channels=channels(settings=settings, clients=clients, tables=tables, keys=keys, composer=composer, clock=clock),
-)
+)  # fmt: skip
 
 
 @metrics.log_metrics

@@ -981,6 +981,7 @@ FUNCTIONS: Mapping[str, str] = {
     "feedback": "SES, AWS End User Messaging, our queue",
     "journey": "our table's stream, our queue",
     "send": "our queues",
+    "mint": "our queues, the clock",
     "privacy": "our queue",
     "campaign": "our queue, the clock",
     "publish": "our queue",

@@ -55,6 +55,8 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
             "WAKE_QUEUE_ARN": made.installation.wake_arn,
             "MARKETING_QUEUE_URL": made.installation.queue_urls["marketing"],
             "TRANSACTIONAL_QUEUE_URL": made.installation.queue_urls["transactional"],
+            "MARKETING_MINT_QUEUE_URL": made.installation.queue_urls["marketing-mint"],
+            "TRANSACTIONAL_MINT_QUEUE_URL": made.installation.queue_urls["transactional-mint"],
             "PRIVACY_QUEUE_URL": made.installation.queue_urls["privacy"],
             "FANOUT_QUEUE_URL": made.installation.queue_urls["fanout"],
             "FANOUT_SHARDS": "4",

@@ -573,3 +573,26 @@ def test_catalogue_hears_of_products_from_their_stream(load: Load, ports: AwsPor
     assert load("catalogue").handler({"Records": records}, None) == {"batchItemFailures": []}
     found = ports.shelves.shelved("tea", shelves=["new", "kind/pots", "best"])
     assert {name: list(shelf.spots) for name, shelf in found.shelves.items()} == {"new": ["p1"], "kind/pots": ["p1"]}
+
+
+def test_mint_sends_on_what_needs_no_coupon_and_counts_what_is_left(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = load("mint")
+    parcel = {"message_id": "m", "profile_id": "nobody", "version": 1}
+    records = [
+        {
+            "messageId": "one",
+            "receiptHandle": "r",
+            "body": json.dumps(parcel),
+            "attributes": {"ApproximateReceiveCount": "1"},
+        },
+        {"messageId": "bad", "receiptHandle": "r", "body": "{", "attributes": {"ApproximateReceiveCount": "1"}},
+    ]
+    assert app.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    (sent_on,) = ports.waiting("marketing").visible
+    assert (sent_on.message_id, sent_on.profile_id) == ("m", "nobody")
+    assert app.handler({"source": "aws.scheduler"}, None) == {"batchItemFailures": []}
+    said = capsys.readouterr().out
+    assert '"CouponPassed":[1.0]' in said
+    assert '"CouponPoolsLow":[0' in said

@@ -19,10 +19,12 @@ from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.domain import ids
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Person, Product, View
+from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Browser, Category, Planned, Profile, Run
 from rekindle.memory import World
 from rekindle.ports import Mail, PushMessage, TextMessage
 from rekindle.service.compose import Composer, sender_of
+from rekindle.service.coupons import Wallet
 from rekindle.service.library import POINTER, Library
 from rekindle.service.people import address_hash
 from tests.support.build import at
@@ -354,3 +356,45 @@ def test_what_is_longer_than_a_screen_is_cut_and_what_says_nothing_is_not_made()
     assert shown.title.endswith("…")
     with pytest.raises(ContentError, match="no title"):
         mails.push_message("t", run=msgspec.structs.replace(run, trigger=None), **about)
+
+
+# --- what a mail gives
+
+
+def giving(world: World, *, wallet: bool) -> Composer:
+    """Return a composer over one published mail that shows a code."""
+    shown = "{{ coupon.code }}"
+    template = MailTemplate(
+        name="t", subject="Yours", html=shown, text=shown, category="transactional", coupon=("code",)
+    )
+    mails = Mails(hash="h1", templates={"t": template}, shops={"tea": SHOP})
+    world.files["playbooks/h1/mails.json"] = msgspec.json.encode(mails)
+    world.files[POINTER] = msgspec.json.encode({"hash": "h1"})
+    library = Library(world.blobs, world.clock)
+    return Composer(
+        library=library,
+        blobs=world.blobs,
+        outbox=world.outbox,
+        secrets=world.secrets,
+        link_base="https://links.example",
+        wallet=Wallet(coupons=world.coupons, library=library) if wallet else None,
+    )
+
+
+def test_a_mail_shows_the_code_of_its_run_and_of_no_other(world: World) -> None:
+    for run in ("r", "r2"):
+        world.coupons.made(
+            Coupon(
+                run=run, offer="ten", shop="tea", profile_id="p", message_id=MESSAGE, state="made",
+                terms=Offer(name="ten", kind="unique"), issued_at=at(), code=f"CODE-{run}",
+            )
+        )  # fmt: skip
+    assert build(giving(world, wallet=True), offer="ten").text.strip() == "CODE-r"
+
+
+@pytest.mark.parametrize("wallet", [True, False])
+def test_no_mail_is_made_whose_code_is_not_there(world: World, *, wallet: bool) -> None:
+    with pytest.raises(ContentError, match="offer 'ten'"):
+        build(giving(world, wallet=wallet), offer="ten")
+    with pytest.raises(ContentError, match="given none"):
+        build(giving(world, wallet=wallet))

@@ -281,5 +281,6 @@ def test_what_has_been_applied_meanwhile_is_left(stuck: World) -> None:
 
 def test_every_queue_of_the_world_can_be_redriven_and_what_is_pending() -> None:
     world = World(T0)
-    queues = {"wake", "transactional", "marketing", "privacy", "fanout", "reactions", "catalogue"}
+    sending = {"transactional", "marketing", "transactionalmint", "marketingmint"}
+    queues = {"wake", *sending, "privacy", "fanout", "reactions", "catalogue"}
     assert set(choices(world.dead_letters)) == {*queues, "pending"}

@@ -20,11 +20,13 @@ from rekindle.service import reactions
 from rekindle.service.accept import accept
 from rekindle.service.campaigns import Campaigns
 from rekindle.service.catalogue import Catalogue, Change
+from rekindle.service.coupons import Wallet
 from rekindle.service.deliver import Deliver, Done, LookAgain, Ready
 from rekindle.service.fanout import Fanout
 from rekindle.service.guard import Guard, Herald, announce
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
+from rekindle.service.mint import Mint, Minted
 from rekindle.service.passes import Passes
 from rekindle.service.people import alias_key
 from rekindle.service.privacy import Privacy
@@ -47,6 +49,7 @@ class Plant:
     def __init__(self, book: Playbook, start: datetime = T0) -> None:
         self.world = World(start)
         self.swept: list[Swept] = []
+        self.minted: list[Minted | Exception] = []
         self.connected: frozenset[Channel] = frozenset({"sms", "push"})
         """what this installation can send beside mails, from the next restart on"""
         self._tokens = itertools.count(1)
@@ -102,6 +105,19 @@ class Plant:
         )
         self.catalogue = Catalogue(shelves=world.shelves, queue=world.catalogue_tasks)
         self.guard = Guard(counters=world.counters, clock=world.clock)
+        wallet = Wallet(coupons=world.coupons, library=library)
+        self.mint = Mint(
+            coupons=world.coupons,
+            codes=world.codes,
+            outbox=world.outbox,
+            intake=world.intake,
+            send=world.queues,
+            mint=world.mint,
+            library=Library(world.blobs, world.clock),
+            blobs=world.blobs,
+            clock=world.clock,
+            address_key=world.secret_address_key,
+        )
         channels: dict[Channel, Ready] = {
             "sms": Texting(
                 texter=world.texter,
@@ -122,7 +138,7 @@ class Plant:
             outbox=world.outbox,
             queues=world.queues,
             mailer=world.mailer,
-            builder=PlainMails(),
+            builder=PlainMails(wallet),
             clock=world.clock,
             address_key=world.secret_address_key,
             new_token=lambda: f"token-{next(self._tokens)}",
@@ -130,6 +146,8 @@ class Plant:
             guard=self.guard,
             herald=Herald(counters=world.counters, library=library, clock=world.clock),
             channels={channel: ready for channel, ready in channels.items() if channel in self.connected},
+            wallet=wallet,
+            mint=world.mint,
         )
 
     # --- from outside
@@ -160,14 +178,8 @@ class Plant:
             self.journey.wake(received.value)
             world.wake_queue.delete(received.receipt)
             return True
-        for queue in world.send_queues.values():
-            for parcel in queue.receive(1, visibility=90):
-                (verdict,) = self.deliver.batch([(parcel.value, parcel.receives - 1)])
-                if isinstance(verdict, Done):
-                    queue.delete(parcel.receipt)
-                elif isinstance(verdict, LookAgain):
-                    queue.release(parcel.receipt, verdict.delay)
-                return True
+        if self._send_once() or self._mint_once():
+            return True
         for shard in world.fanout_queue.receive(1, visibility=90):
             self.fanout.work(shard.value)
             world.fanout_queue.delete(shard.receipt)
@@ -198,6 +210,27 @@ class Plant:
             if not self.catalogue.work([wanted.value]):
                 world.catalogue_queue.delete(wanted.receipt)
             return True
+        return False
+
+    def _send_once(self) -> bool:
+        for queue in self.world.send_queues.values():
+            for parcel in queue.receive(1, visibility=90):
+                (verdict,) = self.deliver.batch([(parcel.value, parcel.receives - 1)])
+                if isinstance(verdict, Done):
+                    queue.delete(parcel.receipt)
+                elif isinstance(verdict, LookAgain):
+                    queue.release(parcel.receipt, verdict.delay)
+                return True
+        return False
+
+    def _mint_once(self) -> bool:
+        for queue in self.world.mint_queues.values():
+            for parcel in queue.receive(1, visibility=90):
+                (minted,) = self.mint.batch([parcel.value])
+                self.minted.append(minted)
+                if isinstance(minted, Minted):
+                    queue.delete(parcel.receipt)
+                return True
         return False
 
     def settle(self) -> None:
@@ -280,21 +313,24 @@ class Plant:
 
 
 class PlainMails:
-    """A builder whose mails say which template was meant, and nothing else."""
+    """A builder whose mails say which template was meant, and the code of its coupon."""
+
+    def __init__(self, wallet: Wallet | None = None) -> None:
+        self._wallet = wallet
 
     def prepare(self, wanted: Sequence[tuple[Profile, Planned, Run]]) -> None:
         """Nothing to read."""
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
         """Return a mail whose subject is the template's name."""
-        del run
+        coupon = self._wallet.given(message_id, profile, planned, run) if self._wallet is not None else None
         return Mail(
             message_id=message_id,
             sender="hello@tea.example",
             to="shop@tea.example" if planned.to == "shop" else profile.email or "",
             subject=planned.template,
             html="<p>hello</p>",
-            text="hello",
+            text=coupon.code if coupon is not None else "hello",
             headers={},
             tags={},
             targets=TARGETS,

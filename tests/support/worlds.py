@@ -72,7 +72,18 @@ from tests.support.template import create_table, tables
 START = datetime(2035, 3, 5, 9, 0, tzinfo=UTC)
 """Far ahead, so that no emulator's own clock ever reaches a schedule of these tests."""
 
-QueueName = Literal["wake", "transactional", "marketing", "privacy", "fanout", "reactions", "catalogue", "publish"]
+QueueName = Literal[
+    "wake",
+    "transactional",
+    "marketing",
+    "transactional-mint",
+    "marketing-mint",
+    "privacy",
+    "fanout",
+    "reactions",
+    "catalogue",
+    "publish",
+]
 
 
 _PAYLOADS: dict[str, Any] = {
@@ -276,6 +287,10 @@ class MemoryPorts:
                 chosen = world.reactions_queue
             case "catalogue":
                 chosen = world.catalogue_queue
+            case "marketing-mint":
+                chosen = world.mint_queues["marketing"]
+            case "transactional-mint":
+                chosen = world.mint_queues["transactional"]
             case _:
                 chosen = world.send_queues[queue]
         received = chosen.receive(limit=1000)
@@ -335,6 +350,8 @@ class Installation:
             "wake",
             "transactional",
             "marketing",
+            "transactional-mint",
+            "marketing-mint",
             "privacy",
             "fanout",
             "reactions",

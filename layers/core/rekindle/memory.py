@@ -347,6 +347,10 @@ class World:
             "transactional": Queue(self.clock, Parcel, max_receives=max_receives),
             "marketing": Queue(self.clock, Parcel, max_receives=max_receives),
         }
+        self.mint_queues: dict[Category, Queue[Parcel]] = {
+            "transactional": Queue(self.clock, Parcel, max_receives=max_receives),
+            "marketing": Queue(self.clock, Parcel, max_receives=max_receives),
+        }
         self.privacy_queue: Queue[PrivacyTask] = Queue(self.clock, PrivacyTask, max_receives=max_receives)
         self.fanout_queue: Queue[ShardTask] = Queue(self.clock, ShardTask, max_receives=max_receives)
         self.catalogue_queue: Queue[CatalogueTask] = Queue(self.clock, CatalogueTask, max_receives=max_receives)
@@ -378,6 +382,7 @@ class World:
         self.state = MemoryState(self)
         self.alarms = MemoryAlarms(self)
         self.queues = MemorySendQueues(self)
+        self.mint = MemoryMintQueues(self)
         self.outbox = MemoryOutbox(self)
         self.mailer = MemoryMailer(self)
         self.account = MemoryAccount(self)
@@ -442,6 +447,7 @@ class World:
             self.fanout_queue.messages,
             self.catalogue_queue.messages,
             *(queue.messages for queue in self.send_queues.values()),
+            *(queue.messages for queue in self.mint_queues.values()),
         ]
         moments.extend(m.visible_at for messages in queued for m in messages)
         return max(min(moments), self.clock.now()) if moments else None
@@ -899,6 +905,18 @@ class MemorySendQueues(_Port):
         """Put each on the queue of its category."""
         for parcel in parcels:
             self.world.send_queues[parcel.category].put(parcel, delay)
+
+
+class MemoryMintQueues(_Port):
+    """`ports.SendQueues`, of those who make coupons."""
+
+    name = "mint"
+
+    @_call
+    def enqueue(self, parcels: Sequence[Parcel], delay: int = 0) -> None:
+        """Put each on the queue of its category."""
+        for parcel in parcels:
+            self.world.mint_queues[parcel.category].put(parcel, delay)
 
 
 class MemoryOutbox(_Port):
@@ -1654,9 +1672,11 @@ class MemoryDeadLetters(_Port):
     def _queues(self) -> dict[str, Queue[Any]]:
         world = self.world
         sending: dict[str, Queue[Any]] = {str(name): queue for name, queue in world.send_queues.items()}
+        minting: dict[str, Queue[Any]] = {f"{name}mint": queue for name, queue in world.mint_queues.items()}
         return {
             "wake": world.wake_queue,
             **sending,
+            **minting,
             "privacy": world.privacy_queue,
             "fanout": world.fanout_queue,
             "catalogue": world.catalogue_queue,

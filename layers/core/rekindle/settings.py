@@ -73,9 +73,12 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     products_table: str
     shelves_table: str
     counters_table: str
+    coupons_table: str
     content_bucket: str
     marketing_queue_url: str
     transactional_queue_url: str
+    marketing_mint_queue_url: str
+    transactional_mint_queue_url: str
     configuration_set: str
     sms_configuration_set: str
     """empty where the stack has no SMS"""
@@ -92,6 +95,23 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     def queue_url(self, category: str) -> str:
         """Return the queue that messages of this category come from."""
         return self.transactional_queue_url if category == "transactional" else self.marketing_queue_url
+
+
+class Mint(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/mint."""
+
+    deliveries_table: str
+    pending_table: str
+    profiles_table: str
+    suppressions_table: str
+    messages_table: str
+    coupons_table: str
+    content_bucket: str
+    marketing_queue_url: str
+    transactional_queue_url: str
+    marketing_mint_queue_url: str
+    transactional_mint_queue_url: str
+    secrets_prefix: str
 
 
 class Feedback(Settings, frozen=True, kw_only=True, rename="upper"):

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rekindle.aws.coupons import DynamoCoupons
 from rekindle.aws.mailer import SesAccount
+from rekindle.aws.queues import SqsSendQueues
 from rekindle.aws.shelves import DynamoShelves
 from rekindle.domain.profile import Channel
+from rekindle.service.coupons import Wallet
 from rekindle.service.pace import Pacer, Staff
 from rekindle.service.recommend import Recommender
 
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
     from rekindle.aws.secrets import CachedSecrets
     from rekindle.aws.tables import Tables
     from rekindle.domain.profile import Planned, Profile, Run
-    from rekindle.ports import Allowance, Clock, Intake
+    from rekindle.ports import Allowance, Clock, Intake, SendQueues
     from rekindle.service.compose import Composer
     from rekindle.service.deliver import Attempt, Ready
+    from rekindle.service.library import Library
     from rekindle.settings import Send
 
 
@@ -44,6 +48,21 @@ def pacer(*, settings: Send, clients: Clients, noted: Callable[[Allowance], None
 def recommender(clients: Clients, tables: Tables, clock: Clock) -> Recommender:
     """Return what chooses products for mails that recommend."""
     return Recommender(DynamoShelves(clients, tables, clock), clock)
+
+
+def purse(
+    *, settings: Send, clients: Clients, tables: Tables, library: Library
+) -> tuple[SendQueues, SendQueues, Wallet]:
+    """Return the queues of messages, those of messages whose coupons must be made, and what knows the coupons."""
+    queues = SqsSendQueues(
+        clients, transactional_url=settings.transactional_queue_url, marketing_url=settings.marketing_queue_url
+    )
+    mint = SqsSendQueues(
+        clients,
+        transactional_url=settings.transactional_mint_queue_url,
+        marketing_url=settings.marketing_mint_queue_url,
+    )
+    return queues, mint, Wallet(coupons=DynamoCoupons(clients, tables), library=library)
 
 
 def channels(

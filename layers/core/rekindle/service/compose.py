@@ -18,9 +18,11 @@ from rekindle.content.tracker import Tracker
 from rekindle.domain import ids
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
+from rekindle.domain.offers import Coupon
 from rekindle.domain.profile import Channel, Planned, Profile, Run
 from rekindle.flow.program import Shop
 from rekindle.ports import Blobs, Mail, Outbox, PushMessage, Secrets, TextMessage
+from rekindle.service.coupons import Wallet, code_of
 from rekindle.service.library import Library
 from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
 from rekindle.service.people import ADDRESS_KINDS, address_hash
@@ -44,10 +46,11 @@ class Composer:
         secrets: Secrets,
         link_base: str,
         recommender: Recommender | None = None,
+        wallet: Wallet | None = None,
     ) -> None:
         """Take the ports. `link_base` is where links point for shops without a link domain: `https://host`.
 
-        Without a `recommender` no mail recommends anything.
+        Without a `recommender` no mail recommends anything; without a `wallet` none can be made that gives an offer.
         """
         self._library = library
         self._blobs = blobs
@@ -55,6 +58,7 @@ class Composer:
         self._secrets = secrets
         self._link_base = link_base
         self._recommender = recommender
+        self._wallet = wallet
         self._sets: dict[str, Mails] = {}
         self._products: dict[tuple[str, str], Product | None] = {}
 
@@ -120,6 +124,7 @@ class Composer:
             to_shop=to_shop,
             recommend=self._recommended(profile, planned, run),
             tracker=tracker,
+            coupon=self._coupon(message_id, profile, planned, run),
         )
         headers = {MESSAGE_HEADER: message_id}
         if planned.category == "marketing" and page is not None:
@@ -170,6 +175,7 @@ class Composer:
             products=self._products_of(profile.shop, run),
             links={"unsubscribe": page},
             tracker=tracker,
+            coupon=self._coupon(message_id, profile, planned, run),
             clock=time.monotonic,
         )
         return TextMessage(
@@ -199,6 +205,7 @@ class Composer:
             products=self._products_of(profile.shop, run),
             links={},
             tracker=tracker,
+            coupon=self._coupon(message_id, profile, planned, run),
             clock=time.monotonic,
         )
         topic = ids.digest("push", planned.flow, planned.step)
@@ -221,6 +228,14 @@ class Composer:
     def _recommended(self, profile: Profile, planned: Planned, run: Run) -> Mapping[str, Sequence[Product]]:
         wish = self._wish(profile, planned, run) if self._recommender is not None else None
         return self._recommender.picks(wish) if self._recommender is not None and wish is not None else {}
+
+    def _coupon(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Coupon | None:
+        """Return what the message gives. Raises `ContentError` where that is not there."""
+        if self._wallet is not None:
+            return self._wallet.given(message_id, profile, planned, run)
+        if planned.offer:
+            raise ContentError(f"nothing gives the offer '{planned.offer}' here")
+        return code_of(message_id, profile, run)
 
     def _products_of(self, shop: str, run: Run) -> dict[str, Product]:
         wanted = product_ids(run)

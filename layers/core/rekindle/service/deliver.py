@@ -39,6 +39,7 @@ from rekindle.ports import (
     Parcel,
     SendQueues,
 )
+from rekindle.service.coupons import Never, Wallet
 from rekindle.service.guard import Guard, Herald, rest
 from rekindle.service.pace import Pacer
 from rekindle.service.people import ADDRESS_KINDS, address_hash, follow
@@ -71,8 +72,8 @@ _log = logging.getLogger(__name__)
 class Done(Struct, frozen=True):
     """Nothing is left to do for this parcel.
 
-    `how` is a state, `dropped`, `held` where another parcel waits in its place, `told` where a shop was told that it is
-    paused, or `done` where it was settled before.
+    `how` is a state, `dropped`, `held` where another parcel waits in its place, `minting` where that waits for a
+    coupon, `told` where a shop was told that it is paused, or `done` where it was settled before.
     """
 
     how: str
@@ -88,9 +89,13 @@ Verdict = Done | LookAgain
 
 
 class _HoldBack(Struct, frozen=True):
-    """The message may not go for `delay` seconds or more (manners, guard, pace): the parcel is to be queued anew."""
+    """The message may not go for `delay` seconds or more (manners, guard, pace): the parcel is to be queued anew.
+
+    Or its coupon is not there: then it goes to those who make it (`mint`), and comes back from them.
+    """
 
     delay: int
+    mint: bool = False
 
 
 #: A message that its profile holds as planned, with its run; and why it must not go, if anything forbids it.
@@ -143,11 +148,15 @@ class Deliver:
         herald: Herald | None = None,
         pacer: Pacer | None = None,
         channels: Mapping[Channel, Ready] | None = None,
+        wallet: Wallet | None = None,
+        mint: SendQueues | None = None,
     ) -> None:
         """Take the ports. `lease_life` is how long a lease may be open: twice the function's time-out.
 
         Without a `guard` nothing is counted and nobody is paused; without a `herald` no shop is told that it is;
-        without a `pacer` mails go as fast as they can. `channels` is what can be sent beside mails.
+        without a `pacer` mails go as fast as they can. `channels` is what can be sent beside mails. `wallet` knows what
+        messages give, and `mint` are the queues of those who make coupons: without both nothing that gives an offer is
+        sent, for the `builder` refuses it.
         """
         self._outbox = outbox
         self._queues = queues
@@ -162,6 +171,8 @@ class Deliver:
         self._guard = guard
         self._herald = herald
         self._pacer = pacer
+        self._wallet = wallet
+        self._mint = mint
 
     def batch(self, parcels: Sequence[tuple[Parcel, int]]) -> list[Verdict | Exception]:
         """Deliver parcels, each with how often it was received before; return what became of each, in order.
@@ -221,19 +232,20 @@ class Deliver:
         a queue takes only so many messages that are received and not deleted. It comes last in a batch: a function that
         dies in an attempt must not leave a second parcel of each message behind whenever the queue brings them again.
         """
-        held: dict[int, list[Parcel]] = {}
+        held: dict[_HoldBack, list[Parcel]] = {}
         for (parcel, _), verdict in zip(parcels, found, strict=True):
             if isinstance(verdict, _HoldBack):
-                held.setdefault(verdict.delay, []).append(parcel)
-        said: dict[int, Verdict | Exception] = {}
-        for delay, waiting in held.items():
+                held.setdefault(verdict, []).append(parcel)
+        said: dict[_HoldBack, Verdict | Exception] = {}
+        for why, waiting in held.items():
+            queues = self._mint if why.mint and self._mint is not None else self._queues
             try:
-                self._queues.enqueue(list(dict.fromkeys(waiting)), delay)
-                said[delay] = Done("held")
+                queues.enqueue(list(dict.fromkeys(waiting)), why.delay)
+                said[why] = Done("minting" if why.mint else "held")
             except Exception as error:  # noqa: BLE001 - the old parcels come again; some may be there twice then
                 _log.exception("not held back", extra={"message_ids": [parcel.message_id for parcel in waiting]})
-                said[delay] = error
-        return [said[verdict.delay] if isinstance(verdict, _HoldBack) else verdict for verdict in found]
+                said[why] = error
+        return [said[verdict] if isinstance(verdict, _HoldBack) else verdict for verdict in found]
 
     def _prepare(
         self,
@@ -252,6 +264,8 @@ class Deliver:
                 continue
             if _quiet_for(planned, now) is None:
                 wanted += [(profile, planned, run) for run in profile.runs if run.id == planned.run]
+        if self._wallet is not None:
+            self._wallet.prepare([(planned, run) for _, planned, run in wanted])
         if wanted:
             self._builder.prepare(wanted)
 
@@ -340,6 +354,11 @@ class Deliver:
         wait = _quiet_for(planned, now) or self._paused_for(profile.shop, planned, now)
         if why is None and wait is not None:
             return _HoldBack(wait)
+        if why is None and self._wallet is not None and self._mint is not None:
+            given = self._wallet.coupon(parcel.message_id, profile, planned, run, now)
+            if given == "wanted":
+                return _HoldBack(0, mint=True)
+            why = given.why if isinstance(given, Never) else None
         return profile, planned, run, why
 
     def _paused_for(self, shop: str, planned: Planned, now: datetime) -> int | None:
