@@ -17,7 +17,7 @@ from rekindle.ports import ShopSecrets
 from rekindle.service.collect import Collector
 from rekindle.service.library import POINTER, Library
 from rekindle.service.pages import PageLibrary
-from rekindle.service.sites import Sites
+from rekindle.service.sites import Scripts, Sites
 from rekindle.service.tracks import Tracks
 from rekindle.service.webhook import Webhooks
 from rekindle.settings import Collect, Feedback, Links, Track, Webhook
@@ -52,9 +52,8 @@ class Doors:
         world.files[POINTER] = msgspec.json.encode({"hash": _BOOK.hash})
         vars(self.webhook)["webhooks"] = Webhooks(intake=world.intake, secrets=world.secrets, clock=world.clock)
         sites = Sites(world.blobs, world.clock)
-        vars(self.collect)["collector"] = Collector(
-            intake=world.intake, secrets=world.secrets, sites=sites, clock=world.clock
-        )
+        collector = Collector(intake=world.intake, secrets=world.secrets, sites=sites, clock=world.clock)
+        vars(self.collect).update(collector=collector, scripts=Scripts(sites))
         for app in (self.links, self.feedback):
             vars(app).update(intake=world.intake, clock=world.clock)
         vars(self.links).update(secrets=world.secrets, library=PageLibrary(world.blobs, world.clock))

@@ -45,6 +45,7 @@ from rekindle.content.offers import parse_codes, parse_offer
 from rekindle.content.pages.forms import MAX_VALUE, FormError, read_form
 from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import decode_mails
+from rekindle.content.popups import parse_popup
 from rekindle.content.samples import parse_sample
 from rekindle.content.sites import decode_sites
 from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms, parse_topics
@@ -910,6 +911,7 @@ TARGETS: Mapping[str, Target] = {
         "news:\n  title: {en: News, ar: أخبار}\n  about: More\n  default: off\n",
     ),
     "brand": _yaml(parse_brand, "brand.yaml", *_shipped("brand.yaml")),
+    "popups": _yaml(parse_popup, "popups/a.yaml", *_shipped("popups/*.yaml")),
     "SMS": _yaml(parse_sms, "sms/a.txt", "Hello {{ profile.first_name }}, your parcel is there.\n"),
     "push": _yaml(
         parse_push, "push/a.yaml", "title: Back\nbody: It is back, {{ profile.first_name }}\nurl: '{{ shop.url }}'\n"
@@ -966,6 +968,7 @@ ROUTES = frozenset({
     "POST /webhooks/shopify/{shop}",
     "POST /webhooks/woocommerce/{shop}",
     "POST /collect/{shop}",
+    "GET /site/{shop}/{file}",
     "GET /u/{token}",
     "POST /u/{token}",
     "GET /c/{token}/{index}",

@@ -251,6 +251,30 @@ def test_a_disordered_click_leads_where_the_mail_said_or_home_and_nowhere_else(d
         assert not doors.world.deliveries
         doors.open()
 
+
+def test_a_disordered_request_for_a_script_gets_the_script_or_a_404(doors: Doors) -> None:
+    @settings(max_examples=200, suppress_health_check=list(HealthCheck), database=None)
+    @given(
+        st.just("tea") | _PATHS,
+        st.sampled_from(
+            ["rekindle.js", "popup.js", "rekindle.js/", "../rekindle.js", "woocommerce.php", "", "a" * 9_000, "\ud800"]
+        ),
+        st.sampled_from(["", "gzip", "gzip;q=0", "*", "x" * 9_000, "\ud800"]),
+        st.sampled_from(["", "*", '"x"', "W/", "\ud800", "x" * 9_000]),
+    )
+    def attack(shop: str, name: str, encoding: str, tag: str) -> None:
+        event = {
+            "routeKey": "GET /site/{shop}/{file}",
+            "pathParameters": {"shop": shop, "file": name},
+            "headers": {"accept-encoding": encoding, "if-none-match": tag},
+            "requestContext": {"http": {"method": "GET"}},
+        }
+        good = shop == "tea" and name in ("rekindle.js", "popup.js")
+        answer = doors.collect.handler(event, None)
+        assert answer["statusCode"] == (200 if good else 404)
+        if not good:
+            assert len(answer["body"]) < 100
+
     attack()
 
 

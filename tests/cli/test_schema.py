@@ -14,8 +14,15 @@ from rekindle.cli.schema import schema_of
 from rekindle.flow.yaml_source import load
 from tests.support.build import ROOT
 
-KINDS = ("flow", "segment", "manners", "shop", "offer", "push", "topics", "traits")
-FOLDERS = {"flow": "flows", "segment": "segments", "push": "push", "shop": "shops", "offer": "offers"}
+KINDS = ("flow", "segment", "manners", "shop", "offer", "push", "popup", "topics", "traits")
+FOLDERS = {
+    "flow": "flows",
+    "segment": "segments",
+    "push": "push",
+    "shop": "shops",
+    "offer": "offers",
+    "popup": "popups",
+}
 
 
 def shipped() -> list[tuple[str, Path]]:

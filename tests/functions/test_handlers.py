@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -164,6 +165,38 @@ def test_collect_stores_nothing_of_what_is_not_a_visitors(
 ) -> None:
     assert load("collect").handler(what, None)["statusCode"] == status
     assert ports.pending_ids() == set()
+
+
+def a_script(name: str = "rekindle.js", shop: str = "tea", **headers: str) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "routeKey": "GET /site/{shop}/{file}",
+        "pathParameters": {"shop": shop, "file": name},
+        "headers": headers,
+        "requestContext": {"http": {"method": "GET"}},
+    }
+
+
+def test_collect_serves_the_script_small_and_once(load: Load, ports: AwsPorts) -> None:
+    del ports
+    app = load("collect")
+    plain = app.handler(a_script(), None)
+    packed = app.handler(a_script(**{"accept-encoding": "gzip, br"}), None)
+    assert plain["body"].encode() == gzip.decompress(base64.b64decode(packed["body"]))
+    assert packed["headers"]["content-encoding"] == "gzip"
+    assert plain["headers"]["cache-control"] == "public, max-age=600, stale-while-revalidate=86400"
+    again = app.handler(a_script(**{"if-none-match": f"W/{plain['headers']['etag']}"}), None)
+    assert (again["statusCode"], again.get("body")) == (304, None)
+    assert app.handler(a_script(**{"if-none-match": '"other"'}), None)["statusCode"] == 200
+    assert "rekindle.dialog" in app.handler(a_script("popup.js"), None)["body"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shop"), [("rekindle.js", "nobody"), ("woocommerce.php", "tea"), ("../app.py", "tea"), ("", "tea")]
+)
+def test_collect_serves_nothing_else(load: Load, ports: AwsPorts, name: str, shop: str) -> None:
+    del ports
+    assert load("collect").handler(a_script(name, shop), None)["statusCode"] == 404
 
 
 def stream_record(ports: AwsPorts, pending: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from rekindle.cli.events import as_json
 from rekindle.content.offers import OfferFile
+from rekindle.content.popups import PopupFile
 from rekindle.content.sources import PushFile, ShopFile, TopicsFile
 from rekindle.flow.language import FlowModel, MannersModel, SegmentModel, TraitKind, TraitName
 
@@ -24,6 +25,7 @@ _FILES: dict[str, type[BaseModel] | Any] = {
     "offer": OfferFile,
     "push": PushFile,
     "topics": TopicsFile,
+    "popup": PopupFile,
     "traits": dict[TraitName, TraitKind],
 }
 

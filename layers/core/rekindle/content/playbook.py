@@ -17,7 +17,7 @@ from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
 from rekindle.content.pages.settings import PageSettings, Topic
 from rekindle.content.sandbox import FORMATS, PIXEL
-from rekindle.content.sites import site_of
+from rekindle.content.sites import Popup, Site, site_of
 from rekindle.content.texts import PushTemplate, RenderedPush, SmsTemplate, render_push, render_sms
 from rekindle.content.tracker import TRACKER, Tracker
 from rekindle.domain.errors import ContentError
@@ -193,6 +193,7 @@ class PublishedSet(Struct, frozen=True, kw_only=True):
     playbook: Playbook
     mails: Mails
     pages: PageSettings
+    sites: dict[str, Site]
     pools: dict[str, tuple[str, ...]] = {}
     """digest → the codes of a pool"""
 
@@ -205,7 +206,7 @@ class PublishedSet(Struct, frozen=True, kw_only=True):
             f"{where}/flows.json": _encoder.encode(self.playbook),
             f"{where}/mails.json": _encoder.encode(self.mails),
             f"{where}/pages.json": _encoder.encode(self.pages),
-            f"{where}/site.json": _encoder.encode({name: site_of(shop) for name, shop in self.playbook.shops.items()}),
+            f"{where}/site.json": _encoder.encode(self.sites),
             **{pool_file(pool): _encoder.encode(codes) for pool, codes in self.pools.items()},
         }
 
@@ -226,6 +227,7 @@ def published_set(
     spoken_names: Mapping[str, str] | None = None,
     offers: Mapping[str, Offer] | None = None,
     pools: Mapping[str, tuple[str, ...]] | None = None,
+    popups: Mapping[str, Popup] | None = None,
 ) -> PublishedSet:
     """Return the set under the hash of all that it holds: equal content, equal hash, in any order.
 
@@ -233,7 +235,7 @@ def published_set(
     """
     all_flows, all_shops, all_templates = _sorted(flows), _sorted(shops), _sorted(templates)
     all_segments, all_sms, all_push = _sorted(segments or {}), _sorted(sms or {}), _sorted(push or {})
-    all_offers = _sorted(offers or {})
+    all_offers, all_popups = _sorted(offers or {}), _sorted(popups or {})
     spoken = {name: _sorted(others) for name, others in _sorted(translations or {}).items() if others}
     all_topics, names = tuple(topics), _sorted(spoken_names or {})
     parts = (
@@ -250,6 +252,7 @@ def published_set(
         all_topics,
         names,
         all_offers,
+        all_popups,
     )
     whole = digest("playbook", *(_encoder.encode(part) for part in parts))
     return PublishedSet(
@@ -275,6 +278,7 @@ def published_set(
             push=all_push,
         ),
         pages=PageSettings(hash=whole, brand=brand, shops=all_shops, topics=all_topics, languages=names),
+        sites={name: site_of(shop, all_popups.values(), brand) for name, shop in all_shops.items()},
     )
 
 

@@ -125,6 +125,7 @@ def _switch(value: Any) -> Any:
 
 Line = Annotated[str, AfterValidator(_line), Field(max_length=500)]
 Web = Annotated[str, AfterValidator(_address)]
+Locale = Annotated[str, AfterValidator(_locale)]
 Email = Annotated[str, AfterValidator(_email)]
 Color = Annotated[str, AfterValidator(_color)]
 Font = Annotated[str, AfterValidator(_font)]

@@ -25,6 +25,7 @@ from rekindle.content.mails import MailTemplate, Rendered
 from rekindle.content.offers import parse_codes, parse_offer, pool_of
 from rekindle.content.pages.settings import Topic
 from rekindle.content.playbook import Mails, PublishedSet, published_set
+from rekindle.content.popups import parse_popup
 from rekindle.content.samples import (
     NAMELESS,
     SAMPLE_SHOP,
@@ -35,6 +36,7 @@ from rekindle.content.samples import (
     sample_of,
     sample_of_mail,
 )
+from rekindle.content.sites import Popup
 from rekindle.content.sources import Text, parse_brand, parse_push, parse_shop, parse_sms, parse_topics
 from rekindle.domain.errors import ContentError
 from rekindle.domain.offers import Coupon, Offer
@@ -54,6 +56,7 @@ _OFFER = re.compile(r"offers/([^/]+)\.yaml\Z")
 _CODES = re.compile(r"offers/([^/]+)\.(?:csv|txt)\Z")
 _SMS = re.compile(r"sms/([a-z0-9][a-z0-9-]*)\.txt\Z")
 _PUSH = re.compile(r"push/([a-z0-9][a-z0-9-]*)\.yaml\Z")
+_POPUP = re.compile(r"popups/([a-z0-9][a-z0-9-]*)\.yaml\Z")
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/([^/]+)\Z")
 _LOCAL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/(?!texts/)([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)/([^/]+)\Z")
 _WORDS = re.compile(r"emails/([a-z0-9][a-z0-9-]*|_[^/]*)/texts/([^/]+)\.yaml\Z")
@@ -62,7 +65,8 @@ _SINGLE = frozenset({"brand.yaml", "manners.yaml", "topics.yaml", "traits.yaml"}
 _READ = (
     "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/<name>/texts/<language>.yaml, "
     "emails/_<shared>/….html, emails/_samples/<name>.json, offers/<name>.yaml, offers/<name>.csv, offers/<name>.txt, "
-    "sms/<name>.txt, push/<name>.yaml, manners.yaml, topics.yaml, traits.yaml and brand.yaml are read"
+    "sms/<name>.txt, push/<name>.yaml, popups/<name>.yaml, manners.yaml, topics.yaml, traits.yaml and brand.yaml are "
+    "read"
 )
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
 T = TypeVar("T")
@@ -100,6 +104,8 @@ class _Look:
         offers, pools = self._offers(shops)
         mails = self._mails(brand, shops)
         sms, push = self._each(_SMS, parse_sms), self._each(_PUSH, parse_push)
+        popups = self._each(_POPUP, parse_popup)
+        self._popups_fit(popups, shops)
         self._flows_fit(flows, flow_uses, mails, {"sms": sms, "push": push})
         self._names_fit(flow_uses | segment_uses, traits, complete=self._written(_FLOW) == flows.keys())
         self._circles(segments)
@@ -121,6 +127,7 @@ class _Look:
             translations={name: mail.translations for name, mail in mails.items()},
             topics=topics or (),
             spoken_names=names_of_languages(shops),
+            popups=popups,
             offers=offers,
             pools=pools,
         )
@@ -139,7 +146,7 @@ class _Look:
     def _text(self, path: str, raw: bytes) -> str | None:
         if _IGNORED.match(path):
             return None
-        known = (_FLOW, _SEGMENT, _SHOP, _OFFER, _CODES, _MAIL, _LOCAL, _WORDS, _SHARED, _SMS, _PUSH)
+        known = (_FLOW, _SEGMENT, _SHOP, _OFFER, _CODES, _MAIL, _LOCAL, _WORDS, _SHARED, _SMS, _PUSH, _POPUP)
         if path not in _SINGLE and not any(one.match(path) for one in known):
             self._problem("nothing reads this file", path, None, _READ)
             return None
@@ -261,6 +268,21 @@ class _Look:
                 here = self._problems if (name, languages.base(gap.locale)) in needed else self._warnings
                 here.append(gap.error())
             self._warnings.extend(mail.doubts)
+
+    def _popups_fit(self, popups: Mapping[str, Popup], shops: Mapping[str, Shop]) -> None:
+        """A popup is shown in shops that there are, and in the languages that those are written in."""
+        for name, popup in popups.items():
+            file = f"popups/{name}.yaml"
+            for shop in popup.shops:
+                if shop not in self._written(_SHOP):
+                    self._problem(f"there is no shop '{shop}'", file, None, "its id is the name of its file in shops/")
+            shown = {*popup.shops} or shops.keys()
+            spoken = {locale for shop in shown & shops.keys() for locale in shops[shop].languages}
+            for locale in sorted(spoken) if popup.enabled else ():
+                if languages.pick(popup.texts, locale) is None:
+                    text = f"it says nothing in {locale}, which a shop that shows it is written in"
+                    hint = f"write it under texts: {languages.base(locale)}:"
+                    self._warnings.append(ContentError(text, file=file, hint=hint))
 
     def _category_fits(self, mail: CompiledMail, use: Use, file: str) -> None:
         if mail.template.category == use.category:

@@ -13,7 +13,7 @@ from rekindle.shops.reading import Body, identifier, money, rows, text, whole
 
 MAX_ITEMS, MAX_CODES = 50, 5
 _MAX_QUANTITY = 9_999
-_MAX_TITLE = 200
+_MAX_TITLE, _MAX_NAME = 200, 1_000
 #: What is no such thing would be shown as it is.
 _CODE = re.compile(r"\w[\w -]{0,49}\Z")
 
@@ -66,13 +66,13 @@ def recovery_url(url: str, items: tuple[Item, ...], codes: tuple[str, ...] = ())
 
 
 def _item(row: Body, page: Callable[[object], str | None]) -> Item | None:
-    product, title = identifier(row.get("id")), text(row.get("title"))
+    product, title = identifier(row.get("id")), _name(row.get("title"))
     quantity = whole(row.get("quantity"))
     quantity = 1 if quantity is None else quantity
     if product is None or title is None or not 0 < quantity <= _MAX_QUANTITY:
         return None
     price = _amount(row.get("price"))
-    variant = text(row.get("variant"))
+    variant = _name(row.get("variant"))
     return Item(
         title=title[:_MAX_TITLE],
         quantity=quantity,
@@ -83,6 +83,17 @@ def _item(row: Body, page: Callable[[object], str | None]) -> Item | None:
         total=price * quantity if price is not None else None,
         url=page(row.get("url")),
     )
+
+
+def _name(value: object) -> str | None:
+    """Return a name without the HTML entities in which WordPress hands it out."""
+    if type(value) is not str or len(value) > _MAX_NAME:
+        return None
+    if "&" in value:
+        from html import unescape
+
+        value = unescape(value)
+    return text(value)
 
 
 def _amount(value: object) -> Decimal | None:
