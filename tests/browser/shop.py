@@ -106,7 +106,7 @@ class Shop:
         self.scripts: list[str] = []
         self.status = 204
         self._shop, self._door = _Server(self._show), _Server(self._hear)
-        self.url, self.host = self._shop.url, self._shop.host
+        self.url, self.host, self.door = self._shop.url, self._shop.host, self._door.url
 
     def close(self) -> None:
         self._shop.close()

@@ -724,6 +724,30 @@ def test_a_page_can_open_a_popup_itself(shop: Shop) -> None:
     appears(shop)
 
 
+# --- Shopify's web pixel ----------------------------------------------------------------------------------------------
+
+PIXEL = """const heard = {}; const analytics = {subscribe: (name, act) => (heard[name] = act)};
+const browser = {cookie: {get: () => Promise.resolve(window.id)}};"""
+
+
+def test_the_web_pixel_tells_whose_checkout_it_is_by_tokens_alone(shop: Shop) -> None:
+    set_site(shop, platform="shopify")
+    pixel = source("shopify-pixel.js").replace("@ENDPOINT@", f"{shop.door}/collect/tea")
+    shop.put("/pixel", f"<script>{PIXEL}{pixel}</script>")
+    shop.open("/pixel")
+    told = "heard.%s({data: {checkout: {token: '%s', email: 'ada@example.com', phone: '+31'}}})"
+    shop.page.ask(told % ("checkout_started", "k" * 32) + ".then(() => 0)")
+    assert shop.sent == [], "without the script's id nothing is told"
+    shop.page.ask("window.id = 'b'.repeat(24)")
+    for name in ("checkout_started", "checkout_completed"):
+        shop.page.ask(told % (name, "k" * 32) + ".then(() => 0)")
+    shop.heard(2)
+    assert "ada@example.com" not in json.dumps(shop.sent)
+    assert [(event.data.by, event.who.checkout_token, event.who.browser_id) for event in taken(shop)] == [
+        ("cart", "k" * 32, "b" * 24), ("order", "k" * 32, "b" * 24),
+    ]  # fmt: skip
+
+
 # --- the file itself -------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "rollout": "Show how far what was published has reached everybody.",
     "schema": "Print the JSON Schema of flows and the rest, for editors.",
     "simulate": "Try flows on real events: who gets what, when, and why not.",
+    "site": "Print what to paste into the shop for its own site.",
     "start": "Start a flow for one person, by hand.",
 }
 

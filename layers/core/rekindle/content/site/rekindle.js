@@ -339,16 +339,6 @@
     }
   };
 
-  const push = () => {
-    const key = config.push.key.replace(/-/g, "+").replace(/_/g, "/");
-    return n.serviceWorker
-      .register(config.push.worker)
-      .then((worker) => worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: Uint8Array.from(atob(key), (char) => char.charCodeAt(0)) }))
-      .then((subscription) => {
-        add({ type: "push.subscribed", subscription: subscription.toJSON() });
-        send();
-      });
-  };
   const commands = {
     consent,
     track: (type, about) => {
@@ -357,7 +347,6 @@
       else add(told);
     },
     popup: show,
-    push,
     submit,
   };
   const start = () => {
