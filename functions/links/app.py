@@ -14,7 +14,7 @@ from rekindle.aws.clock import clock_for
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
-from rekindle.content.links import BadLinkError, read_unsubscribe
+from rekindle.content.links import BadLinkError, preferences_of, read_unsubscribe, sign_preferences
 from rekindle.content.pages import layout, texts
 from rekindle.content.pages import unsubscribe as page
 from rekindle.service.pages import PageLibrary
@@ -36,18 +36,20 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Show the page to a GET; unsubscribe on a POST, whether from the page's button or from the mail client."""
     accept = (event.get("headers") or {}).get("accept-language")
     try:
-        claim = read_unsubscribe(secrets.link_keys(), event["pathParameters"]["token"])
+        keys = secrets.link_keys()
+        claim = read_unsubscribe(keys, event["pathParameters"]["token"])
     except BadLinkError as refused:
         metrics.add_metric("LinkRefused", MetricUnit.Count, 1)
         return layout.answer(refused.status, layout.bad_link(texts.language(accept)))
     published = library.newest()
     look = layout.look_of(published.brand, published.shops.get(claim.shop))
     spoken = texts.language(accept, claim.locale)
+    rather = f"../p/{sign_preferences(keys, preferences_of(claim))}"
     if event["requestContext"]["http"]["method"] != "POST":
         metrics.add_metric("PageShown", MetricUnit.Count, 1)
-        return layout.answer(200, page.ask(spoken, look))
+        return layout.answer(200, page.ask(spoken, look, rather))
     source = "page" if "page=1" in (event.get("rawQueryString") or "") else "one-click"
     unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
     logger.info("unsubscribed", extra={"shop": claim.shop, "message_id": claim.message, "source": source})
     metrics.add_metric("Unsubscribed", MetricUnit.Count, 1)
-    return layout.answer(200, page.done(spoken, look))
+    return layout.answer(200, page.done(spoken, look, rather))

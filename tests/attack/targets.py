@@ -971,6 +971,8 @@ ROUTES = frozenset({
     "GET /site/{shop}/{file}",
     "GET /u/{token}",
     "POST /u/{token}",
+    "GET /p/{token}",
+    "POST /p/{token}",
     "GET /c/{token}/{index}",
     "HEAD /c/{token}/{index}",
     "GET /o/{image}",
@@ -979,6 +981,7 @@ ROUTES = frozenset({
 FUNCTIONS: Mapping[str, str] = {
     "webhook": "anybody",
     "links": "anybody",
+    "pages": "anybody",
     "collect": "anybody",
     "track": "anybody",
     "feedback": "SES, AWS End User Messaging, our queue",

@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 
-from rekindle.content.pages import layout, unsubscribe
+from msgspec.structs import replace
+
+from rekindle.content.pages import layout, masks, preferences, unsubscribe
 from rekindle.content.pages.layout import Look, Page
+from rekindle.content.pages.preferences import Shown, Way
+from rekindle.content.pages.settings import Topic
 
 SPOKEN = ("en", "ar", "zh-Hant")
 Made = Callable[[str, Look], Page]
 
+FULL = Shown(
+    ways=(
+        Way(channel="email", to=masks.email("ada@example.com"), on=True),
+        Way(channel="sms", to=masks.phone("+31201234578"), on=False),
+        Way(channel="push", to=None, on=True),
+    ),
+    topics=(
+        (Topic(name="news", title={"en": "News", "ar": "أخبار", "zh-Hant": "消息"}, about={"": "What we make"}), True),
+        (Topic(name="offers", title={"": "Offers <b>"}, on=False), False),
+    ),
+    frequency="weekly",
+    languages={"en": "English", "ar": "العربية", "zh-Hant": "繁體中文"},
+    language="ar",
+    paused_until=date(2026, 4, 1),
+    paused=True,
+    birthday_known=True,
+)
+WRONG = {
+    "channels": "preferences.elsewhere",
+    "frequency": "wrong.choice",
+    "language": "wrong.choice",
+    "birthday": "preferences.birthday.wrong",
+}
+DEAD = replace(FULL, ways=(Way(channel="email", to=masks.email("ada@example.com"), on=False, dead=True),), topics=())
+
 #: Name → the page in this language and look. A new page joins here, in each state that looks different.
 PAGES: Mapping[str, Made] = {
     "bad-link": lambda spoken, _look: layout.bad_link(spoken),
+    "refused": lambda spoken, look: layout.notice(spoken, look, "refused", "refused.said"),
     "unsubscribe": lambda spoken, look: unsubscribe.ask(spoken, look, "/p/token"),
     "unsubscribed": lambda spoken, look: unsubscribe.done(spoken, look, "/p/token"),
+    "preferences": lambda spoken, look: preferences.page(spoken, look, Shown(), nonce="n"),
+    "preferences-full": lambda spoken, look: preferences.page(spoken, look, FULL, nonce="n"),
+    "preferences-saved": lambda spoken, look: preferences.page(spoken, look, DEAD, nonce="n", saved=True),
+    "preferences-wrong": lambda spoken, look: preferences.page(
+        spoken, look, replace(FULL, birthday=("31", "2", "1990")), nonce="n", wrong=WRONG
+    ),
+    "preferences-stopped": lambda spoken, look: preferences.stopped(spoken, look, "?"),
+    "preferences-nobody": preferences.nobody,
 }

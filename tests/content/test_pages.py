@@ -14,7 +14,8 @@ from rekindle.content.brand import DARK, LIGHT, Brand, contrast
 from rekindle.content.pages import layout, texts
 from rekindle.content.pages.layout import Look, look_of
 from rekindle.content.samples import SAMPLE_SHOP
-from tests.content.pagekit import PAGES, SPOKEN
+from tests.content.pagekit import PAGES, SPOKEN, WRONG
+from tests.support.build import ROOT
 
 NAME = "Tea <script>& Co</script>"
 NAMED, NAMELESS = look_of(Brand(), replace(SAMPLE_SHOP, name=NAME)), Look()
@@ -122,7 +123,7 @@ def test_a_page_names_the_shop_as_text_alone(spoken: str) -> None:
 def test_only_the_page_that_asks_has_a_form() -> None:
     """And its address says that it was the page, not the mail program."""
     assert PAGES["unsubscribe"]("en", NAMED).html.count('<form method="post" action="?page=1"') == 1
-    for other in ("unsubscribed", "bad-link"):
+    for other in ("unsubscribed", "bad-link", "refused", "preferences-stopped"):
         assert "<form" not in PAGES[other]("en", NAMED).html
 
 
@@ -159,11 +160,13 @@ def test_whatever_names_the_shop_can_do_without_it() -> None:
 def test_no_text_is_written_for_nobody() -> None:
     """Every name of a text stands somewhere in the pages' code."""
     code = "".join(path.read_text("utf-8") for path in Path(layout.__file__).parent.glob("*.py"))
-    code += Path(texts.__file__).read_text("utf-8")
+    code += Path(texts.__file__).read_text("utf-8") + (ROOT / "functions/pages/app.py").read_text("utf-8")
+    code += (ROOT / "layers/core/rekindle/service/preferences.py").read_text("utf-8")
     unused = {
         key
         for key in texts.TEXTS["en"]
-        if f'"{key.removesuffix(".nameless")}"' not in code and not key.startswith("month.")
+        if f'"{key.removesuffix(".nameless")}"' not in code
+        and not key.startswith(("month.", "preferences.frequency.", "preferences.channel."))
     }
     assert unused == set()
 
@@ -226,3 +229,39 @@ def test_a_font_is_a_list_of_names_or_ours() -> None:
     html = PAGES["unsubscribe"]("en", look).html
     assert "display: none" not in html
     assert "'Noto Serif', serif" in html
+
+
+# --- preferences -----------------------------------------------------------------------------------------------------
+
+
+def test_a_page_shows_no_address_and_no_birthday_as_it_is() -> None:
+    html = PAGES["preferences-full"]("en", NAMED).html
+    assert "a••@e…" in html
+    assert "••78" in html
+    for secret in ("ada@", "example.com", "+3120", "1234578"):
+        assert secret not in html
+    assert "We know it" in html
+
+
+def test_what_is_wrong_stands_beside_its_field_and_describes_it() -> None:
+    html = PAGES["preferences-wrong"]("en", NAMED).html
+    assert html.count('role="alert"') == 1
+    for id_ in WRONG:
+        assert f'<a href="#{id_}">' in html
+        assert f'id="{id_}-error"' in html
+        assert re.search(rf'id="{id_}"[^>]*aria-describedby="[^"]*{id_}-error"', html)
+    assert "<title>Not saved: " in html
+
+
+def test_the_words_of_a_topic_are_text_and_name_their_language() -> None:
+    html = PAGES["preferences-full"]("ar", NAMED).html
+    assert "Offers &lt;b&gt;" in html
+    assert "أخبار" in html
+
+
+def test_a_form_sends_along_what_it_showed() -> None:
+    html = PAGES["preferences-full"]("en", NAMED).html
+    was = set(re.findall(r'name="was" value="([^"]+)"', html))
+    ticked = set(re.findall(r'name="on" value="([^"]+)" checked', html))
+    assert was == ticked | {"frequency.weekly", "language.ar"}
+    assert ticked == {"channel.email", "channel.push", "topic.news", "pause"}

@@ -15,8 +15,17 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from rekindle.content.links import Track, Unsubscribe, sign_track, sign_unsubscribe
-from rekindle.domain.facts import Campaign, Product
+from rekindle.content.links import (
+    Preferences,
+    Track,
+    Unsubscribe,
+    read_preferences,
+    sign_preferences,
+    sign_track,
+    sign_unsubscribe,
+)
+from rekindle.domain.events import Event
+from rekindle.domain.facts import Campaign, PreferencesTold, Product
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
 from rekindle.ports import Bought, Commit, Lease, Look, Message, Reaction, Tally, Wake, read_hit
@@ -332,6 +341,8 @@ def test_links_asks_on_get_and_acts_on_post_only(load: Load, ports: AwsPorts) ->
     page = app.handler(visit(token, "GET"), None)
     assert page["statusCode"] == 200
     assert "Tea &amp; Co" in page["body"]
+    rather = page["body"].partition("../p/")[2].partition('"')[0]
+    assert read_preferences(ports.secrets.link_keys(), rather).profile == "p"
     assert ports.pending_ids() == set()
     assert app.handler(visit(token, "POST"), None)["statusCode"] == 200
     assert len(ports.pending_ids()) == 1
@@ -467,6 +478,46 @@ def test_one_bad_reaction_does_not_bring_its_batch_back(load: Load, ports: AwsPo
     stored = ports.outbox.message(MESSAGE)
     assert stored is not None
     assert stored.machine_opened_at is not None
+
+
+def test_pages_shows_on_get_saves_on_post_and_refuses_what_is_no_form(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: the profile read, the form as API Gateway hands it over, one delivery, and no address in a log."""
+    ada = a_profile()
+    ports.state.commit(Commit(profile=ada))
+    claim = Preferences(shop=ada.shop, channel="email", address="f" * 32, message="m", profile=ada.id)
+    token = sign_preferences(ports.secrets.link_keys(), claim)
+    app = load("pages")
+    shown = app.handler(visit(token, "GET"), None)
+    assert shown["statusCode"] == 200
+    assert 'value="save"' in shown["body"]
+    assert ports.pending_ids() == set()
+    body = base64.b64encode(b"act=save&frequency=weekly&was=frequency.everything").decode()
+    form = {"headers": {"Content-Type": "application/x-www-form-urlencoded"}, "body": body, "isBase64Encoded": True}
+    assert app.handler(visit(token, "POST") | form, None)["statusCode"] == 200
+    (pending,) = ports.pending_ids()
+    (event,) = told(ports, pending)
+    assert isinstance(event.data, PreferencesTold)
+    assert (event.type, event.data.frequency, event.profile_id) == ("preferences.changed", "weekly", ada.id)
+    for wrong, status in (({"body": "x"}, 415), (form | {"body": "%%%"}, 400), (form | {"body": "A" * 90_000}, 413)):
+        assert app.handler(visit(token, "POST") | wrong, None)["statusCode"] == status
+    for method in ("GET", "POST"):
+        assert app.handler(visit("k1.forged.token", method) | form, None)["statusCode"] == 404
+    assert ports.pending_ids() == {pending}
+    said = capsys.readouterr().out
+    assert '"PreferencesSaved":[1.0]' in said
+    assert ada.email is not None
+    assert ada.email not in said
+
+
+def told(ports: AwsPorts, pending: str) -> tuple[Event, ...]:
+    """Return the events of what was accepted."""
+    found = ports.state.pending(pending)
+    assert found is not None
+    work = ports.state.work(found)
+    assert work is not None
+    return work.events
 
 
 def test_sweep_counts_what_it_finds(load: Load) -> None:

@@ -18,6 +18,7 @@ from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.coupons import DynamoCoupons
+from rekindle.aws.desk import DynamoDesk
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.outbox import DynamoOutbox
@@ -46,6 +47,7 @@ from rekindle.ports import (
     CatalogueTask,
     Counters,
     Coupons,
+    Desk,
     Everybody,
     FanoutQueue,
     Intake,
@@ -146,6 +148,11 @@ class Ports(Protocol):
     @property
     def vault(self) -> Vault:
         """`ports.Vault`."""
+        ...
+
+    @property
+    def desk(self) -> Desk:
+        """`ports.Desk`."""
         ...
 
     @property
@@ -255,6 +262,7 @@ class MemoryPorts:
         self.privacy: PrivacyQueue = world.privacy
         self.reactions: Reactions = world.reactions
         self.vault: Vault = world.vault
+        self.desk: Desk = world.desk
         self.everybody: Everybody = world.everybody
         self.fanout: FanoutQueue = world.fanout
         self.shelves: Shelves = world.shelves
@@ -476,6 +484,11 @@ class AwsPorts:
     def catalogue_tasks(self) -> CatalogueQueue:
         """The adapter."""
         return SqsCatalogueQueue(self.clients, queue_url=self.installation.queue_urls["catalogue"])
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The adapter."""
+        return DynamoDesk(self.clients, self.installation.tables)
 
     @cached_property
     def vault(self) -> Vault:

@@ -398,6 +398,7 @@ class World:
         self.catalogue_tasks = MemoryCatalogueQueue(self)
         self.everybody = MemoryEverybody(self)
         self.vault = MemoryVault(self)
+        self.desk = MemoryDesk(self)
         self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
         self.codes = MemoryShopCodes(self)
@@ -1325,6 +1326,23 @@ class MemoryReactions(_Port):
     def put(self, reaction: Reaction, delay: int = 0) -> None:
         """Put it on the queue."""
         self.world.reactions_queue.put(reaction, delay)
+
+
+class MemoryDesk(_Port):
+    """`ports.Desk`."""
+
+    name = "desk"
+
+    @_call
+    def profile(self, profile_id: str) -> Profile | Signpost | Tombstone | None:
+        """Return the profile, its signpost or its tombstone."""
+        return self.world.profile(profile_id)
+
+    @_call
+    def refused(self, shop: str, channel: str, address: str) -> frozenset[str]:
+        """Return what is in force."""
+        covers = ("marketing", "everything")
+        return frozenset(cover for cover in covers if self.world.suppressed(shop, channel, address, cover))
 
 
 class MemoryVault(_Port):

@@ -248,6 +248,18 @@ class State(Protocol):
         ...
 
 
+class Desk(Protocol):
+    """What the preference page reads of one person. Strongly consistent."""
+
+    def profile(self, profile_id: str) -> Profile | Signpost | Tombstone | None:
+        """Return the profile, where it went, that it was erased, or `None`."""
+        ...
+
+    def refused(self, shop: str, channel: str, address: str) -> frozenset[str]:
+        """Return what suppressions in force cover of this address (keyed hash): `marketing`, `everything`."""
+        ...
+
+
 # --- waking ----------------------------------------------------------------------------------------------------------
 
 

@@ -149,6 +149,18 @@ class Collect(Settings, frozen=True, kw_only=True, rename="upper"):
     secrets_prefix: str
 
 
+class Pages(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/pages."""
+
+    deliveries_table: str
+    pending_table: str
+    profiles_table: str
+    suppressions_table: str
+    raw_bucket: str
+    content_bucket: str
+    secrets_prefix: str
+
+
 class Track(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/track."""
 

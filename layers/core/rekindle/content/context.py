@@ -91,7 +91,7 @@ def context(
         else coupon_names(
             coupon, shop=shop, trigger=run.trigger, products=products, form=form, language=language or form.language
         ),
-        "links": {"unsubscribe": links.get("unsubscribe"), "page": links.get("page")},
+        "links": {name: links.get(name) for name in ("unsubscribe", "preferences", "page")},
         FORMATS: {**formats, "": form},
     }
 

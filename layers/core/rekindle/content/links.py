@@ -108,6 +108,11 @@ def read_track(keys: Mapping[str, bytes], token: str) -> Track:
     return Track(_verified(keys, "track", token, _SHORT_SIGNATURE).hex())
 
 
+def preferences_of(claim: Unsubscribe) -> Preferences:
+    """Return the claim to the preference page of whoever holds this one: both were sent to the same address."""
+    return Preferences(claim.shop, claim.channel, claim.address, claim.message, claim.profile, claim.locale)
+
+
 def sign_preferences(keys: Mapping[str, bytes], claim: Preferences) -> str:
     """Return the token, as `sign_unsubscribe` does."""
     return _sign(keys, "preferences", claim)

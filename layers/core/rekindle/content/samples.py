@@ -24,7 +24,7 @@ from rekindle.domain.profile import Profile, Run, Trait, TraitValue
 from rekindle.flow.program import Shop
 
 UNSUBSCRIBE = "https://links.example/u/sample"
-LINKS = {"unsubscribe": UNSUBSCRIBE, "page": UNSUBSCRIBE}
+LINKS = {"unsubscribe": UNSUBSCRIBE, "preferences": "https://links.example/p/sample", "page": UNSUBSCRIBE}
 #: The name of the sample that has nothing but what is always there.
 NAMELESS = "bare"
 

@@ -11,7 +11,14 @@ from email.utils import formataddr
 import msgspec
 
 from rekindle.content.context import product_ids
-from rekindle.content.links import Track, Unsubscribe, sign_track, sign_unsubscribe
+from rekindle.content.links import (
+    Track,
+    Unsubscribe,
+    preferences_of,
+    sign_preferences,
+    sign_track,
+    sign_unsubscribe,
+)
 from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.texts import RenderedPush
 from rekindle.content.tracker import Tracker
@@ -110,8 +117,8 @@ class Composer:
         to_shop = planned.to == "shop"
         spoken = mails.spoken(planned.template, *mails.readers(profile, to_shop=to_shop))
         language = spoken.locale if spoken is not None else ""
-        page = None if to_shop else self._unsubscribe_page(message_id, profile, to, shop, language)
-        links = {} if page is None else {"unsubscribe": page}
+        links = {} if to_shop else self._pages(message_id, profile, to, shop, language)
+        page = links.get("unsubscribe")
         # What the shop's own people do says nothing about a customer: nobody counts it.
         tracker = None if to_shop else self.tracker(message_id, shop, links.values())
         rendered = mails.build(
@@ -164,16 +171,16 @@ class Composer:
         if not sender or profile.phone is None:
             raise ContentError(f"shops/{shop.id}.yaml does not say under sms what texts are sent from")
         spoken = mails.spoken_text(planned.template, *mails.readers(profile))
-        page = self._unsubscribe_page(
+        links = self._pages(
             message_id, profile, profile.phone, shop, spoken.locale if spoken is not None else "", channel="sms"
         )
-        tracker = self.tracker(message_id, shop, (page,))
+        tracker = self.tracker(message_id, shop, links.values())
         body = mails.text(
             planned.template,
             profile=profile,
             run=run,
             products=self._products_of(profile.shop, run),
-            links={"unsubscribe": page},
+            links=links,
             tracker=tracker,
             coupon=self._coupon(message_id, profile, planned, run),
             clock=time.monotonic,
@@ -248,18 +255,17 @@ class Composer:
         found = self._outbox.products(shop, products) if products else {}
         self._products.update({(shop, product): found.get(product) for product in products})
 
-    def _unsubscribe_page(
+    def _pages(
         self, message_id: str, profile: Profile, address: str, shop: Shop, language: str, *, channel: Channel = "email"
-    ) -> str:
-        claim = Unsubscribe(
-            shop=profile.shop,
-            channel=channel,
-            address=address_hash(self._secrets.address_key(), ADDRESS_KINDS[channel], address),
-            message=message_id,
-            profile=profile.id,
-            locale=language,
-        )
-        return f"{self._base(shop)}/u/{sign_unsubscribe(self._secrets.link_keys(), claim)}"
+    ) -> dict[str, str]:
+        """Return the addresses of the pages that are this person's own."""
+        hashed = address_hash(self._secrets.address_key(), ADDRESS_KINDS[channel], address)
+        claim = Unsubscribe(profile.shop, channel, hashed, message_id, profile.id, language)
+        keys, base = self._secrets.link_keys(), self._base(shop)
+        return {
+            "unsubscribe": f"{base}/u/{sign_unsubscribe(keys, claim)}",
+            "preferences": f"{base}/p/{sign_preferences(keys, preferences_of(claim))}",
+        }
 
     def _published(self, run: Run, has: Callable[[Mails], bool]) -> Mails:
         """Return the newest published set if it has what is wanted, else the one that the run is pinned to."""

@@ -45,6 +45,10 @@ class Posted:
         """Return every value under this name."""
         return frozenset(self._values.get(name, ()))
 
+    def whole(self) -> str:
+        """Return all of it as one text, the same for the same form."""
+        return repr(sorted((name, tuple(values)) for name, values in self._values.items()))
+
     @property
     def trapped(self) -> bool:
         """Whether the field was filled in that nobody sees."""

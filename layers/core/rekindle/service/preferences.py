@@ -1,0 +1,323 @@
+"""The preference page: shows what is stored of one person, and saves what they changed, in one accepted delivery.
+
+The signed link is the capability: whoever holds it may choose for this person, and sees nothing but masked values. What
+is saved is what differs from what the page had shown, so that an old page never undoes what was said elsewhere since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from rekindle.content.languages import base, pick
+from rekindle.content.links import Preferences
+from rekindle.content.pages import layout, masks, preferences, texts
+from rekindle.content.pages.forms import Posted
+from rekindle.content.pages.layout import Page
+from rekindle.content.pages.preferences import FREQUENCIES, Shown, Way
+from rekindle.content.pages.settings import PageSettings
+from rekindle.domain import ids
+from rekindle.domain.events import Delivery, Event
+from rekindle.domain.facts import Consent, Fact, PreferencesTold, TraitsTold
+from rekindle.domain.preferences import paused_until
+from rekindle.domain.profile import Profile
+from rekindle.domain.traits import birthday
+from rekindle.domain.zones import zone_of
+from rekindle.flow.local_time import zone
+from rekindle.flow.program import Shop
+from rekindle.ports import Clock, Desk, Intake
+from rekindle.service.accept import accept
+from rekindle.service.people import address_hash, address_hashes, follow
+
+#: How long a pause lasts.
+PAUSE = timedelta(days=30)
+#: What a consent says of where it comes from.
+SOURCE = "preferences"
+
+_MASKS: Mapping[str, Callable[[str], Any]] = {"email": masks.email, "sms": masks.phone}
+_WAYS = ("email", "sms", "push")
+
+
+class Answer(NamedTuple):
+    """A page, its status, and what happened: `shown`, `saved`, `stopped`, `refused`."""
+
+    status: int
+    page: Page
+    what: str
+
+
+class PreferenceDesk:
+    """Shows and saves the preferences of whoever holds a link."""
+
+    def __init__(
+        self, *, desk: Desk, intake: Intake, clock: Clock, address_key: bytes, new_nonce: Callable[[], str]
+    ) -> None:
+        """Take the ports. `new_nonce` gives each page that is shown a name of its own."""
+        self._desk = desk
+        self._intake = intake
+        self._clock = clock
+        self._key = address_key
+        self._new_nonce = new_nonce
+
+    def show(self, claim: Preferences, published: PageSettings, accept_language: str | None = None) -> Answer:
+        """Return the page as things are stored now. Changes nothing."""
+        visit = self._visit(claim, published, accept_language)
+        if visit.profile is None:
+            return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
+        shown = self._stored(visit, visit.profile)
+        return Answer(200, self._page(visit, shown), "shown")
+
+    def save(
+        self,
+        claim: Preferences,
+        posted: Posted,
+        published: PageSettings,
+        accept_language: str | None = None,
+        *,
+        here: str = "?",
+    ) -> Answer:
+        """Do what was posted, and return the page with what holds from now on. `here` is the page's own address."""
+        visit = self._visit(claim, published, accept_language)
+        if posted.one("act") == "unsubscribe":
+            self._tell(claim, posted, self._stopped(visit), visit.now)
+            return Answer(200, preferences.stopped(visit.spoken, visit.look, here), "stopped")
+        if visit.profile is None:
+            return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
+        stored = self._stored(visit, visit.profile)
+        wanted, wrong = _wanted(visit, stored, posted)
+        was = posted.all("was") or frozenset(stored.was())
+        wrong |= self._foreign(visit, wanted, was)
+        if posted.trapped:
+            wrong["channels"] = "wrong.trap"
+        if wrong:
+            return Answer(422, self._page(visit, wanted, wrong=wrong), "refused")
+        self._tell(claim, posted, tuple(self._facts(visit.profile, wanted, was, visit.now)), visit.now)
+        spoken = texts.language(accept_language, wanted.language, visit.spoken)
+        now_known = bool(wanted.birthday[0]) or (wanted.birthday_known and not wanted.forget)
+        after = replace(wanted, birthday=("", "", ""), birthday_known=now_known, forget=False)
+        return Answer(200, self._page(visit._replace(spoken=spoken), after, saved=True), "saved")
+
+    # --- within
+
+    def _visit(self, claim: Preferences, published: PageSettings, accept_language: str | None) -> _Visit:
+        found = follow(self._desk.profile, claim.profile)
+        profile = found if found is not None and found.shop == claim.shop else None
+        shop = published.shops.get(claim.shop)
+        chosen = profile.preferences.language if profile is not None else None
+        wishes = (chosen.value if chosen is not None else None, claim.locale, profile.locale if profile else None)
+        return _Visit(
+            claim=claim,
+            profile=profile,
+            shop=shop,
+            published=published,
+            look=layout.look_of(published.brand, shop),
+            spoken=texts.language(accept_language, *wishes),
+            now=self._clock.now(),
+        )
+
+    def _page(self, visit: _Visit, shown: Shown, *, saved: bool = False, wrong: dict[str, str] | None = None) -> Page:
+        return preferences.page(visit.spoken, visit.look, shown, nonce=self._new_nonce(), saved=saved, wrong=wrong)
+
+    def _stored(self, visit: _Visit, profile: Profile) -> Shown:
+        pause = paused_until(profile.preferences, visit.now)
+        frequency = profile.preferences.frequency
+        born = profile.traits.get("birthday")
+        languages = _languages(visit)
+        return Shown(
+            ways=tuple(self._ways(visit, profile)),
+            topics=tuple((topic, _gets(profile, topic.name, on=topic.on)) for topic in visit.published.topics),
+            frequency=frequency.value if frequency is not None else FREQUENCIES[0],
+            languages=languages,
+            language=pick(languages, profile.locale, visit.claim.locale, _own(visit)) or next(iter(languages), ""),
+            paused_until=_day(visit, pause) if pause is not None else None,
+            paused=pause is not None,
+            birthday_known=born is not None and born.value is not None,
+        )
+
+    def _ways(self, visit: _Visit, profile: Profile) -> Iterator[Way]:
+        """Yield the channels: where messages go, whether the person has agreed to them, and whether they came back."""
+        for channel in _WAYS:
+            address = profile.address(channel)
+            consented = profile.consented(channel)
+            connected = channel == "email" or (visit.shop is not None and channel in visit.shop.channels)
+            if address is None or not (connected or consented):
+                continue
+            covers = {
+                cover
+                for hashed in address_hashes(self._key, profile, channel)
+                for cover in self._desk.refused(profile.shop, channel, hashed)
+            }
+            if channel == "push" and covers:
+                continue
+            mask = _MASKS.get(channel)
+            yield Way(
+                channel=channel,
+                to=mask(address) if mask is not None else None,
+                on=consented and not covers,
+                dead="everything" in covers,
+            )
+
+    def _foreign(self, visit: _Visit, wanted: Shown, was: frozenset[str]) -> dict[str, str]:
+        """Return what is wrong where somebody would agree for an address that this link was not sent to."""
+        claim, profile = visit.claim, visit.profile
+        grants = {f"channel.{way.channel}" for way in wanted.ways if way.on} - was
+        if profile is None or claim.channel != "email" or "channel.email" not in grants:
+            return {}
+        own = claim.address in address_hashes(self._key, profile, "email")
+        return {} if own else {"channels": "preferences.elsewhere"}
+
+    def _stopped(self, visit: _Visit) -> tuple[Fact, ...]:
+        """Return the refusals of everything: of each channel, and of the address that the link was sent to."""
+        claim, profile, now = visit.claim, visit.profile, visit.now
+        linked = Consent(
+            channel=claim.channel,  # type: ignore[arg-type]  # signed by us: one of our own channels
+            state="unsubscribed",
+            at=now,
+            source=SOURCE,
+            address_key=claim.address,
+        )
+        found = [linked]
+        if profile is not None:
+            found += [
+                self._said(profile, channel, "unsubscribed", now) for channel in _WAYS if profile.address(channel)
+            ]
+        return tuple(dict.fromkeys(found))
+
+    def _said(self, profile: Profile, channel: str, state: str, now: datetime) -> Consent:
+        address = None if channel == "push" else profile.address(channel)
+        kind = "email" if channel == "email" else "phone"
+        return Consent(
+            channel=channel,  # type: ignore[arg-type]  # one of `_WAYS`
+            state=state,  # type: ignore[arg-type]
+            at=now,
+            source=SOURCE,
+            address_key=address_hash(self._key, kind, address) if address is not None else None,
+        )
+
+    def _tell(self, claim: Preferences, posted: Posted, facts: Sequence[Fact], now: datetime) -> None:
+        """Accept what was said, once: the same form again within its minute is a repeat."""
+        if not facts:
+            return
+        minute = now.strftime("%Y-%m-%dT%H:%M")
+        delivery = ids.digest("preferences", claim.shop, claim.profile, claim.address, minute, posted.whole())
+        events = tuple(
+            Event(
+                id=ids.digest("event", delivery, str(place)),
+                shop=claim.shop,
+                type=_TYPES[type(fact)],
+                occurred_at=now,
+                received_at=now,
+                profile_id=claim.profile,
+                data=fact,
+            )
+            for place, fact in enumerate(facts)
+        )
+        news = Delivery(
+            id=delivery, shop=claim.shop, source="link", topic="preferences", received_at=now, events=events
+        )
+        accept(news, self._intake, self._key)
+
+    def _facts(self, profile: Profile, wanted: Shown, was: frozenset[str], now: datetime) -> Iterator[Fact]:
+        """Yield what differs from what the page had shown."""
+        for way in wanted.ways:
+            if not way.dead and way.on != (f"channel.{way.channel}" in was):
+                yield self._said(profile, way.channel, "subscribed" if way.on else "unsubscribed", now)
+        told = PreferencesTold(
+            at=now,
+            topics={topic.name: on for topic, on in wanted.topics if on != (f"topic.{topic.name}" in was)},
+            frequency=None if f"frequency.{wanted.frequency}" in was else wanted.frequency,  # type: ignore[arg-type]
+            language=None if not wanted.language or f"language.{wanted.language}" in was else wanted.language,
+            paused_until=(now + PAUSE if wanted.paused else now) if wanted.paused != ("pause" in was) else None,
+        )
+        if told != PreferencesTold(at=now):
+            yield told
+        if wanted.forget:
+            yield TraitsTold(at=now, values={"birthday": None})
+        elif any(wanted.birthday):
+            yield TraitsTold(at=now, values={"birthday": _birthday(wanted.birthday, now)[0]})
+
+
+class _Visit(NamedTuple):
+    """Somebody at the page: whose link it is, what is known of them, and how the page speaks and looks."""
+
+    claim: Preferences
+    profile: Profile | None
+    shop: Shop | None
+    published: PageSettings
+    look: layout.Look
+    spoken: str
+    now: datetime
+
+
+_TYPES: Mapping[type, str] = {
+    Consent: "consent.changed",
+    TraitsTold: "traits.changed",
+    PreferencesTold: "preferences.changed",
+}
+
+
+def _own(visit: _Visit) -> str | None:
+    return visit.shop.locale if visit.shop is not None else None
+
+
+def _languages(visit: _Visit) -> dict[str, str]:
+    spoken = visit.shop.languages if visit.shop is not None else ()
+    tags = dict.fromkeys(base(locale) for locale in spoken)
+    return {tag: visit.published.languages.get(tag, tag) for tag in tags}
+
+
+def _gets(profile: Profile, topic: str, *, on: bool) -> bool:
+    chosen = profile.preferences.topics.get(topic)
+    return chosen.on if chosen is not None else on
+
+
+def _day(visit: _Visit, moment: datetime) -> date:
+    known = zone_of(visit.profile) if visit.profile is not None else None
+    names = (known[0] if known else None, visit.shop.zone if visit.shop is not None else None, "UTC")
+    where = next(found for name in names if name and (found := zone(name)) is not None)
+    return moment.astimezone(where).date()
+
+
+def _wanted(visit: _Visit, stored: Shown, posted: Posted) -> tuple[Shown, dict[str, str]]:
+    """Return what was posted as the page would show it, and what is wrong with it: id of a field → name of a text."""
+    on, wrong = posted.all("on"), dict[str, str]()
+    frequency = posted.one("frequency") or stored.frequency
+    language = posted.one("language") or stored.language
+    if frequency not in FREQUENCIES:
+        frequency, wrong["frequency"] = stored.frequency, "wrong.choice"
+    if language not in stored.languages and language != stored.language:
+        language, wrong["language"] = stored.language, "wrong.choice"
+    typed = tuple(posted.one(name) for name in ("day", "month", "year"))
+    if any(typed) and not posted.one("forget"):
+        problem = _birthday(typed, visit.now)[1]
+        if problem is not None:
+            wrong["birthday"] = problem
+    paused = "pause" in on
+    until = stored.paused_until if stored.paused else _day(visit, visit.now + PAUSE)
+    wanted = replace(
+        stored,
+        ways=tuple(replace(way, on=f"channel.{way.channel}" in on and not way.dead) for way in stored.ways),
+        topics=tuple((topic, f"topic.{topic.name}" in on) for topic, _ in stored.topics),
+        frequency=frequency,
+        language=language,
+        paused=paused,
+        paused_until=until if paused else None,
+        birthday=(typed[0], typed[1], typed[2]),
+        forget=bool(posted.one("forget")),
+    )
+    return wanted, wrong
+
+
+def _birthday(typed: tuple[str, ...], now: datetime) -> tuple[str | None, str | None]:
+    """Return the birthday as traits keep it, or the name of the text that says what is wrong."""
+    day, month, year = typed
+    if not (day and month):
+        return None, "preferences.birthday.part"
+    if not all(part.isdecimal() and len(part) <= 4 for part in (day, month, year or "0")):  # noqa: PLR2004
+        return None, "preferences.birthday.wrong"
+    text = f"{int(year):04}-{int(month):02}-{int(day):02}" if year else f"--{int(month):02}-{int(day):02}"
+    found = birthday(text, now.date())
+    return found, None if found is not None else "preferences.birthday.wrong"
