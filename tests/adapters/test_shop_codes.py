@@ -20,6 +20,8 @@ from rekindle.memory import World
 from rekindle.outside.codes import OutsideShopCodes, shopify_discount, woocommerce_coupon
 from rekindle.outside.http import Http
 from rekindle.ports import NewCode, ShopCodes, ShopSecrets
+from tests.support.build import T0, at, consent, flow_of, order, playbook
+from tests.support.plant import Plant
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TEN = Offer(name="ten", kind="unique", percent=Decimal(10), prefix="TEA")
@@ -266,3 +268,25 @@ def test_woocommerce_really_has_the_end() -> None:
         assert shops.codes.make("tea", WANTED)
         (coupon,) = shops.server.coupons.values()
         assert coupon["date_expires_gmt"] == "2026-03-05T09:00:00"
+
+
+# --- from the order to the mail --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["lose_answer", "fail_late", "hang_late", "cut", "throttle", "denied"])
+def test_whatever_a_shop_does_one_code_is_made_and_mailed(outside: Shops, fault: Fault) -> None:
+    """The run, `send`, `mint` and the shop's API together: the shop fails for a while, and answers again."""
+    assert outside.server is not None
+    gift = "trigger: {event: order.placed}\nsteps:\n  - email: gift\n    offer: ten\n  - wait: 10d\n"
+    plant = Plant(playbook(flow_of(gift), gives=(TEN,)))
+    plant.world.shops.update(outside.world.shops)
+    plant.world.codes = outside.codes  # type: ignore[assignment]
+    plant.restart()
+    outside.server.plan(*[fault] * 5)
+    plant.post(consent(T0), order(T0))
+    plant.until(at(hours=3))
+    (sent,) = plant.world.inbox
+    (run,) = plant.profile("ada@example.com").runs
+    assert sent.mail.text.startswith("TEA-")
+    assert run.codes == {"gift": sent.mail.text}
+    assert outside.count() == 1
