@@ -210,7 +210,8 @@ legend, .label {{ display: block; padding: 0; margin: 0 0 4px; font-weight: 700;
 .choice input {{ flex: none; width: 22px; height: 22px; margin: 2px 0 0; accent-color: var(--tick); }}
 .choice small {{ display: block; font-size: 15px; color: var(--soft); }}
 .row {{ display: flex; flex-wrap: wrap; gap: 12px; }}
-.row .field {{ flex: 1 1 84px; margin-bottom: 12px; }}
+.row .field {{ flex: 1 1 72px; margin-bottom: 12px; }}
+.row .field:has(select) {{ flex: 2 1 124px; }}
 .row .field .label {{ font-size: 15px; font-weight: 400; }}
 input.line, select {{ width: 100%; min-height: 48px; padding: 10px 12px; border: 1px solid var(--soft);
   border-radius: {radius}px; background: var(--paper); color: var(--ink); font: inherit; }}
@@ -225,6 +226,7 @@ button.quiet {{ border-color: var(--soft); background: var(--paper); color: var(
 .said strong {{ display: block; }}
 :focus-visible {{ outline: 3px solid var(--ink); outline-offset: 3px; }}
 .trap {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }}
+.trap input {{ width: 1px; padding: 0; border: 0; }}
 @media (min-width: 600px) {{ body {{ padding-top: 40px; }} main {{ padding: 40px; }} }}
 @media (prefers-color-scheme: dark) {{
   .logo {{ padding: 8px 12px; height: 56px; border-radius: 8px; background: #fff; color: #1d1d1f; }}
