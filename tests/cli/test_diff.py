@@ -115,7 +115,7 @@ def test_a_change_of_words_shows_the_words(folder: Path, other: Path, capsys: py
 
 
 def test_what_is_new_and_what_is_gone(folder: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (other / "segments").mkdir()
+    (other / "segments").mkdir(exist_ok=True)
     (other / "segments/vip.yaml").write_text("when: profile.orders > 9\n", "utf-8")
     (other / "sms").mkdir()
     (other / "sms/hi.txt").write_text("Hi\n", "utf-8")
