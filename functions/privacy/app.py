@@ -20,11 +20,13 @@ from rekindle.aws.vault import AwsVault
 from rekindle.ports import PrivacyTask
 from rekindle.service.privacy import Privacy
 from rekindle.settings import Privacy as Settings
+from rekindle.wiring import unlisting
 
 settings = Settings.read(os.environ)
 logger = Logger()
 metrics = Metrics()
 clients = Clients()
+clock = clock_for(settings.clock_offset_file)
 tables = Tables.of(settings)
 tasks = msgspec.json.Decoder(PrivacyTask)
 privacy = Privacy(
@@ -32,8 +34,9 @@ privacy = Privacy(
     state=DynamoState(clients, tables),
     files=S3Blobs(clients, settings.raw_bucket),
     queue=SqsPrivacyQueue(clients, queue_url=settings.privacy_queue_url),
-    clock=clock_for(settings.clock_offset_file),
+    clock=clock,
     address_key=CachedSecrets(clients, settings.secrets_prefix).address_key(),
+    unlist=unlisting(settings=settings, clients=clients, clock=clock),
 )
 
 

@@ -54,7 +54,7 @@ deliver = Deliver(
     guard=Guard(counters=counters, clock=clock),
     herald=Herald(counters=counters, library=library, clock=clock),
     pacer=pacer(settings=settings, clients=clients, noted=noted),
-    channels=channels(settings=settings, clients=clients, tables=tables, keys=keys, composer=composer, clock=clock),
+    channels=channels(settings=settings, clients=clients, keys=keys, composer=composer, library=library, clock=clock),
 )  # fmt: skip
 
 

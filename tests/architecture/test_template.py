@@ -22,7 +22,7 @@ WORKING = sorted(name for name in QUEUES if not name.endswith("DeadQueue"))
 DEAD = sorted(name for name in QUEUES if name.endswith("DeadQueue"))
 
 #: What only the local run tells a function.
-LOCAL = {"CLOCK_OFFSET_FILE", "PUSH_SERVICE_URL"}
+LOCAL = {"CLOCK_OFFSET_FILE", "PUSH_SERVICE_URL", "GRAPH_URL"}
 
 FOURTEEN_DAYS = 14 * 24 * 3600
 

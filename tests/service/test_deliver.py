@@ -355,6 +355,8 @@ def test_a_run_that_ended_takes_back_what_it_meant_for_the_person(
 
 
 def test_leaving_an_audience_is_not_taken_back_with_the_run(known: Plant) -> None:
+    known.connected = frozenset()
+    known.restart()
     plan(known, m=planned_now(known, channel="audience", action="remove"))
     profile = known.profile("ada@example.com")
     ended = a_run("r", known, status="converted", ended_by="order.placed")

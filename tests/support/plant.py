@@ -26,6 +26,7 @@ from rekindle.service.fanout import Fanout
 from rekindle.service.guard import Guard, Herald, announce
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
+from rekindle.service.listing import Listing, Unlisting
 from rekindle.service.mint import Mint, Minted
 from rekindle.service.passes import Passes
 from rekindle.service.people import alias_key
@@ -50,7 +51,7 @@ class Plant:
         self.world = World(start)
         self.swept: list[Swept] = []
         self.minted: list[Minted | Exception] = []
-        self.connected: frozenset[Channel] = frozenset({"sms", "push"})
+        self.connected: frozenset[Channel] = frozenset({"sms", "push", "audience"})
         """what this installation can send beside mails, from the next restart on"""
         self._tokens = itertools.count(1)
         self.publish(book)
@@ -66,6 +67,7 @@ class Plant:
     def restart(self) -> None:
         """Start the workers anew: everything that they held in memory is gone."""
         world = self.world
+        self.library = Library(world.blobs, world.clock)
         self.journey = Journey(
             state=world.state,
             alarms=world.alarms,
@@ -83,8 +85,9 @@ class Plant:
             queue=world.privacy,
             clock=world.clock,
             address_key=world.secret_address_key,
+            unlist=Unlisting(audiences=world.audiences, shops=self.library.shops).off,
         )
-        library = Library(world.blobs, world.clock)
+        library = self.library
         self.passes = Passes(blobs=world.blobs, library=library, queue=world.fanout, clock=world.clock, shards=SHARDS)
         self.campaigns = Campaigns(
             blobs=world.blobs, library=library, queue=world.fanout, clock=world.clock, shards=SHARDS
@@ -125,6 +128,9 @@ class Plant:
                 intake=world.intake,
                 clock=world.clock,
                 address_key=world.secret_address_key,
+            ),
+            "audience": Listing(
+                audiences=world.audiences, shops=self.library.shops, address_key=world.secret_address_key
             ),
             "push": Pushing(
                 pusher=world.pusher,

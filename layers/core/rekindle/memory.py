@@ -49,6 +49,7 @@ from rekindle.ports import (
     SHOP_STORES,
     Allowance,
     Attempted,
+    AudienceChange,
     CatalogueTask,
     Commit,
     DeadLetter,
@@ -378,6 +379,12 @@ class World:
         """every call of the pusher, also those that sent nothing"""
         self.decide_push_fate: Callable[[PushMessage], Fate] = lambda _push: "accept"
 
+        self.audience_members: dict[tuple[str, str], set[str]] = {}
+        """shop and audience → the addresses on the list"""
+        self.audience_changes: list[tuple[AudienceChange, Fate]] = []
+        """every call, also those that changed nothing"""
+        self.decide_audience_fate: Callable[[AudienceChange], Fate] = lambda _change: "accept"
+
         self.intake = MemoryIntake(self)
         self.state = MemoryState(self)
         self.alarms = MemoryAlarms(self)
@@ -388,6 +395,7 @@ class World:
         self.account = MemoryAccount(self)
         self.texter = MemoryTexter(self)
         self.pusher = MemoryPusher(self)
+        self.audiences = MemoryAudiences(self)
         self.blobs = MemoryBlobs(self, "blobs", self.files)
         self.raw = MemoryBlobs(self, "raw", self.raw_files)
         self.publish_queue = MemoryPublishQueue(self)
@@ -941,8 +949,9 @@ class MemoryOutbox(_Port):
         if stored is not None and stored.state != "reopened":
             own = stored.state == "leased" and stored.token == wanted.token
             return "taken" if own else "held"
-        if any(self.world.suppressed(wanted.shop, wanted.channel, wanted.address, c) for c in lease.covers):
-            return "suppressed"
+        for channel, address in ((wanted.channel, wanted.address), *lease.also):
+            if any(self.world.suppressed(wanted.shop, channel, address, cover) for cover in lease.covers):
+                return "suppressed"
         if lease.profile_id:
             profile = self.world.profile(lease.profile_id)
             if not isinstance(profile, Profile) or profile.version != lease.profile_version:
@@ -1081,6 +1090,30 @@ class MemoryPusher(_Port):
                 return vendor_id
             case _:
                 raise _failure(fate)
+
+
+class MemoryAudiences(_Port):
+    """`ports.Audiences`. What becomes of a call is decided by `World.decide_audience_fate`."""
+
+    name = "audiences"
+
+    @_call
+    def change(self, change: AudienceChange) -> str:
+        """Change the list; asked again, it stays as it is."""
+        world = self.world
+        fate = world.decide_audience_fate(change)
+        world.audience_changes.append((change, fate))
+        if fate not in ("accept", "answer_lost"):
+            raise MailRefusedError("uncertain") if fate == "hang" else _failure(fate)
+        addresses = {each for person in change.people for each in (*person.emails, *person.phones)}
+        members = world.audience_members.setdefault((change.shop, change.audience), set())
+        if change.action == "add":
+            members.update(addresses)
+        else:
+            members.difference_update(addresses)
+        if fate == "answer_lost":
+            raise MailRefusedError("uncertain")
+        return f"received {len(addresses)}"
 
 
 def _failure(fate: Fate) -> MailRefusedError | MailRejectedError | MailUncertainError:

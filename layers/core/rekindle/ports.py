@@ -541,6 +541,8 @@ class Lease(Struct, frozen=True, kw_only=True):
     profile_version: int = 0
     covers: tuple[str, ...] = ()
     """what kinds of suppression forbid it: `everything`, and `marketing` for a marketing message"""
+    also: tuple[tuple[str, str], ...] = ()
+    """further channels and addresses (keyed hashes) that must not be suppressed so either"""
 
 
 LeaseAnswer = Literal["taken", "held", "suppressed", "profile_changed"]
@@ -715,6 +717,34 @@ class Pusher(Protocol):
         """Return the vendor's id.
 
         Raises `AddressGoneError` where the browser is gone, else as `Mailer.send` does.
+        """
+        ...
+
+
+class Listed(Struct, frozen=True):
+    """A person by the addresses by which an ads network may recognise them, as they are."""
+
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+
+
+class AudienceChange(Struct, frozen=True, kw_only=True):
+    """People to be put on a list at an ads network, or taken off it. `audience` is the network's own id of the list."""
+
+    shop: str
+    audience: str
+    action: Literal["add", "remove"]
+    people: tuple[Listed, ...]
+
+
+class Audiences(Protocol):
+    """Lists of people at an ads network. Asking twice for the same is asking once."""
+
+    def change(self, change: AudienceChange) -> str:
+        """Return the vendor's word for what it took.
+
+        Raises `MailRefusedError` where it did not, or may not have: ask again. Raises `MailRejectedError` where it
+        never will.
         """
         ...
 
@@ -938,6 +968,8 @@ class ShopSecrets(Struct, frozen=True, kw_only=True):
     """… and the consumer secret"""
     api_url: str | None = None
     """where the API is, if not at `domain`"""
+    meta_token: str | None = None
+    """of a system user who may manage the shop's ads audiences at Meta"""
 
 
 class Secrets(Protocol):

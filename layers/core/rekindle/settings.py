@@ -84,6 +84,8 @@ class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     """empty where the stack has no SMS"""
     push_service_url: str | None = None
     """where push messages go instead of to the push services: set by the local run only, never by the template"""
+    graph_url: str | None = None
+    """what is asked instead of Meta's Graph API: the same"""
     link_base: str
     secrets_prefix: str
     marketing_senders: int
@@ -209,8 +211,11 @@ class Privacy(Settings, frozen=True, kw_only=True, rename="upper"):
     coupons_table: str
     shelves_table: str
     raw_bucket: str
+    content_bucket: str
     privacy_queue_url: str
     secrets_prefix: str
+    graph_url: str | None = None
+    """as of send"""
 
 
 class Catalogue(Settings, frozen=True, kw_only=True, rename="upper"):

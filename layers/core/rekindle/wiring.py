@@ -16,6 +16,7 @@ from rekindle.aws.coupons import DynamoCoupons
 from rekindle.aws.mailer import SesAccount
 from rekindle.aws.queues import SqsSendQueues
 from rekindle.aws.shelves import DynamoShelves
+from rekindle.aws.tables import Tables
 from rekindle.domain.profile import Channel
 from rekindle.service.coupons import Wallet
 from rekindle.service.pace import Pacer, Staff
@@ -24,13 +25,13 @@ from rekindle.service.recommend import Recommender
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
     from rekindle.aws.secrets import CachedSecrets
-    from rekindle.aws.tables import Tables
     from rekindle.domain.profile import Planned, Profile, Run
     from rekindle.ports import Allowance, Clock, Intake, SendQueues
     from rekindle.service.compose import Composer
     from rekindle.service.deliver import Attempt, Ready
     from rekindle.service.library import Library
-    from rekindle.settings import Send
+    from rekindle.service.listing import Unlisting
+    from rekindle.settings import Privacy, Send
 
 
 def pacer(*, settings: Send, clients: Clients, noted: Callable[[Allowance], None]) -> Pacer:
@@ -66,7 +67,7 @@ def purse(
 
 
 def channels(
-    *, settings: Send, clients: Clients, tables: Tables, keys: CachedSecrets, composer: Composer, clock: Clock
+    *, settings: Send, clients: Clients, keys: CachedSecrets, composer: Composer, library: Library, clock: Clock
 ) -> dict[Channel, Ready]:
     """Return what this installation can send beside mails."""
 
@@ -75,7 +76,7 @@ def channels(
         from rekindle.aws.intake import DynamoIntake
 
         # What is accepted here (an address that is gone) has no body that could go into a bucket.
-        return DynamoIntake(clients, tables, raw_bucket="")
+        return DynamoIntake(clients, Tables.of(settings), raw_bucket="")
 
     def sms() -> Ready:
         from rekindle.aws.texter import AwsTexter
@@ -101,7 +102,34 @@ def channels(
             address_key=keys.address_key(),
         )
 
-    return {"sms": _at_first_use(sms), "push": _at_first_use(push)}
+    def audience() -> Ready:
+        from rekindle.outside.meta import MetaAudiences
+        from rekindle.service.listing import Listing
+
+        audiences = MetaAudiences(keys, base=settings.graph_url or "")
+        return Listing(audiences=audiences, shops=library.shops, address_key=keys.address_key())
+
+    return {"sms": _at_first_use(sms), "push": _at_first_use(push), "audience": _at_first_use(audience)}
+
+
+def unlisting(*, settings: Privacy, clients: Clients, clock: Clock) -> Callable[[Profile], tuple[str, ...]]:
+    """Return what takes somebody off the ads audiences that they are on; put together where there are any."""
+
+    @cache
+    def made() -> Unlisting:
+        from rekindle.aws.blobs import S3Blobs
+        from rekindle.aws.secrets import CachedSecrets
+        from rekindle.outside.meta import MetaAudiences
+        from rekindle.service.library import Library
+        from rekindle.service.listing import Unlisting
+
+        keys = CachedSecrets(clients, settings.secrets_prefix)
+        return Unlisting(
+            audiences=MetaAudiences(keys, base=settings.graph_url or ""),
+            shops=Library(S3Blobs(clients, settings.content_bucket), clock).shops,
+        )
+
+    return lambda profile: made().off(profile)
 
 
 def _at_first_use(make: Callable[[], Ready]) -> Ready:

@@ -78,9 +78,10 @@ class DynamoOutbox:
             *(
                 {
                     "ConditionCheck": suppression_items.absent(
-                        self._tables.suppressions, wanted.shop, wanted.channel, wanted.address, cover
+                        self._tables.suppressions, wanted.shop, channel, address, cover
                     )
                 }
+                for channel, address in ((wanted.channel, wanted.address), *lease.also)
                 for cover in lease.covers
             ),
         ]

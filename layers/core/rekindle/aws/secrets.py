@@ -40,6 +40,7 @@ class _StoredShop(Struct, frozen=True):
     api_key: str | None = None
     api_secret: str | None = None
     api_url: str | None = None
+    meta_token: str | None = None
 
 
 class CachedSecrets:

@@ -130,6 +130,7 @@ Email = Annotated[str, AfterValidator(_email)]
 Color = Annotated[str, AfterValidator(_color)]
 Font = Annotated[str, AfterValidator(_font)]
 Switch = Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool | Literal["on", "off"])]
+AudienceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 ValueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -208,6 +209,11 @@ class ShopFile(Model):
     utm: Utm | None = Field(None, description="Other UTM parameters on links to the shop; or off.")
     channels: list[Literal["email", "sms", "push", "audience"]] = Field(
         [], description="What is connected, beside email."
+    )
+    audiences: dict[AudienceName, Annotated[str, Field(pattern=r"^\d{5,20}$")]] = Field(
+        {},
+        description="Ads audiences: the name that flows use, and Meta's id of the list.",
+        examples=[{"cart-abandoners": "23851234567890123"}],
     )
     sms: _Sms | None = Field(None, description="How text messages go out: needed once sms is among the channels.")
 
@@ -334,6 +340,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         values={key: tuple(value) if isinstance(value, list) else value for key, value in sorted(found.values.items())},
         utm=found.utm.told() if found.utm is not None else {},
         channels=tuple(channel for channel in _CHANNELS if channel == "email" or channel in found.channels),
+        audiences=dict(sorted(found.audiences.items())),
         sms_sender=found.sms.sender if found.sms else "",
         sms_numbers=_answered_at(found.sms) if found.sms else (),
     ), ()
@@ -348,7 +355,10 @@ def _answered_at(sms: _Sms) -> tuple[str, ...]:
 def _unconnected(found: ShopFile, positions: Positions, file: str) -> tuple[ContentError, ...]:
     """Return what the channels lack that this shop says it is connected to."""
     problems = []
-    for channel, given, hint in (("sms", found.sms, "add sms: with sender: and the number that texts come from"),):
+    for channel, given, hint in (
+        ("sms", found.sms, "add sms: with sender: and the number that texts come from"),
+        ("audience", found.audiences, "add audiences: with the name that flows use, and Meta's id of the list"),
+    ):
         if channel in found.channels and not given:
             said = f"the shop is connected to {channel}, and its file does not say how"
             problems.append(ContentError(said, file=file, line=positions.line(("channels",)), hint=hint))

@@ -398,6 +398,11 @@ class _Look:
                 said = f"nobody will get it: no shop in which this flow could be on is connected to {use.what}"
                 hint = f"when it is connected, say so in the shop's file: channels: [{use.what}]"
                 self._warnings.append(ContentError(said, file=file, line=use.line, hint=hint))
+            for shop in shops if use.what == "audience" else ():
+                if "audience" in shop.channels and use.name not in shop.audiences:
+                    near = _near(use.name, shop.audiences)
+                    hint = near or f"add audiences: with {use.name}: and Meta's id of the list there"
+                    self._problem(f"there is no audience '{use.name}' in shops/{shop.id}.yaml", file, use.line, hint)
 
     def _notify_fits(self, flow: str, uses: Iterable[Use], on: Iterable[Shop]) -> None:
         if not any(use.what == "notify" for use in uses):

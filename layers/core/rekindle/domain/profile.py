@@ -145,6 +145,15 @@ class Browser(Struct, frozen=True, array_like=True):
     auth: str
 
 
+class OnList(Struct, frozen=True, array_like=True):
+    """Whether the person is to be on a list at an ads network, since when, and by which addresses they ever were."""
+
+    at: datetime
+    on: bool
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+
+
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One trip of a profile through one flow, pinned to the flow version (`version`) that it started with.
 
@@ -209,7 +218,7 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     offer: str = ""
     """what it gives: `send` makes no attempt before the code is there"""
     action: Literal["", "add", "remove"] = ""
-    """of an audience: what is to be done"""
+    """of an audience: what is to be done; with an empty `run`, because the person wants nothing any more"""
     topic: str = ""
     """the flow's topic, which the person may switch off before it is sent"""
     quiet_from: datetime | None = None
@@ -258,6 +267,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     browsers: dict[str, Browser] = {}
     """those in which push is allowed, by `push.browser_key` of their endpoint"""
     preferences: Preferences = Preferences()
+    audiences: dict[str, OnList] = {}
+    """the lists at ads networks that this person was ever put on"""
     customer_at: datetime | None = None
     baskets: dict[str, Basket] = {}
     orders: dict[str, OrderMark] = {}
@@ -315,6 +326,12 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
         address = self.address(channel)
         act = self.consent.get(f"{channel}:{address}") if address else None
         return act is not None and act.state == "subscribed"
+
+    def reachable(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the e-mail address and the phone number that the person consented to marketing for, each if so."""
+        emails = (self.email,) if self.email and self.consented("email") else ()
+        phones = (self.phone,) if self.phone and self.consented("sms") else ()
+        return emails, phones
 
 
 class Signpost(Struct, frozen=True, tag="signpost"):

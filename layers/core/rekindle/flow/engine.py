@@ -23,7 +23,7 @@ from rekindle.flow.entry import MAX_ENTRIES, enter
 from rekindle.flow.live import refresh
 from rekindle.flow.program import Playbook
 from rekindle.flow.runs import TRANSITIONS, end, end_by_rule, end_removed
-from rekindle.flow.steps import hear, look_again, resume
+from rekindle.flow.steps import hear, look_again, resume, unlist
 from rekindle.flow.turn import LATENESS, Turn
 
 __all__ = ["LATENESS", "MAX_ENTRIES", "QUEUE_RETENTION", "TRANSITIONS", "advance", "forget_planned"]
@@ -82,6 +82,7 @@ def _take(turn: Turn) -> None:
         turn.tell(told)
     if not absorbed.told:
         _grant_again(turn)
+    unlist(turn)
 
 
 def _note_consent(turn: Turn, told: Event) -> None:

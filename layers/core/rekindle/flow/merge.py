@@ -31,6 +31,7 @@ from rekindle.domain.profile import (
     Browser,
     Entry,
     Given,
+    OnList,
     OrderMark,
     Planned,
     Profile,
@@ -89,6 +90,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         traits=with_traits(survivor.traits, other.traits),
         browsers=few_browsers(_union(survivor.browsers, other.browsers, _later_browser)),
         preferences=both(survivor.preferences, other.preferences),
+        audiences=_union(survivor.audiences, other.audiences, _list_mark),
         customer_at=_latest(survivor.customer_at, other.customer_at),
         baskets=few_baskets(_union(survivor.baskets, other.baskets, _basket)),
         orders=_union(survivor.orders, other.orders, _order),
@@ -150,6 +152,12 @@ def _tags(one: Profile, two: Profile) -> dict[str, Any]:
 
 def _later_tag(one: Tag, two: Tag) -> Tag:
     return max(one, two, key=lambda tag: (tag.at, not tag.on))
+
+
+def _list_mark(one: OnList, two: OnList) -> OnList:
+    later = max(one, two, key=lambda mark: (mark.at, not mark.on))
+    emails, phones = ({*one.emails, *two.emails}, {*one.phones, *two.phones})
+    return OnList(later.at, later.on, tuple(sorted(emails)), tuple(sorted(phones)))
 
 
 def _later_browser(one: Browser, two: Browser) -> Browser:

@@ -383,6 +383,8 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """what this shop is connected to"""
     locales: tuple[str, ...] = ()
     """which languages this shop writes mails in; its own alone where it is empty"""
+    audiences: dict[str, str] = {}
+    """ads audiences: the name that flows use → Meta's id"""
     sms_sender: str = ""
     """the origination identity of text messages: a number, a pool or a sender id"""
     sms_numbers: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from rekindle.domain.errors import ConditionError
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Coupon, TraitsTold
 from rekindle.domain.outcome import Enqueue
-from rekindle.domain.profile import Given, Planned, Run, Tag, Touch, Trait, TraitValue
+from rekindle.domain.profile import Given, OnList, Planned, Run, Tag, Touch, Trait, TraitValue
 from rekindle.domain.traits import with_traits
 from rekindle.flow.conditions import condition, plain
 from rekindle.flow.dates import day_of, next_date
@@ -398,6 +398,7 @@ def _audience(here: _Here, step: Audience) -> Onward:
     if why is not None:
         turn.decide("skipped", why, run=run, values={"audience": step.audience, "action": step.action})
         return run, step.next
+    _mark(turn, step.audience, on=step.action == "add")
     planned = Planned(
         run=run.id,
         step=step.id,
@@ -410,6 +411,45 @@ def _audience(here: _Here, step: Audience) -> Onward:
         not_after=turn.at + _VALID_LISTING,
     )
     return _plan(turn, run, step.id, planned), step.next
+
+
+def _mark(turn: Turn, audience: str, *, on: bool) -> None:
+    """Write down that the person is to be on the list, or off it, and by which addresses they ever were on it."""
+    known = turn.profile.audiences.get(audience, OnList(turn.at, on=False))
+    emails, phones = turn.profile.reachable() if on else ((), ())
+    mark = OnList(
+        turn.at,
+        on,
+        tuple(dict.fromkeys((*known.emails, *emails))),
+        tuple(dict.fromkeys((*known.phones, *phones))),
+    )
+    turn.change(audiences={**turn.profile.audiences, audience: mark})
+
+
+def unlist(turn: Turn) -> None:
+    """Plan to take somebody off every list once any address that they stand there by is one they refused."""
+    consent = turn.profile.consent
+    for audience, mark in turn.profile.audiences.items():
+        acts = [consent.get(f"email:{email}") for email in mark.emails]
+        acts += [consent.get(f"sms:{phone}") for phone in mark.phones]
+        if not mark.on or all(act is not None and act.state == "subscribed" for act in acts):
+            continue
+        _mark(turn, audience, on=False)
+        message = ids.message_id(ids.digest("unlist", turn.profile.shop, turn.profile.id, turn.event.id), audience)
+        planned = Planned(
+            run="",
+            step="",
+            flow="",
+            template=audience,
+            channel="audience",
+            category="transactional",
+            action="remove",
+            planned_at=turn.at,
+            not_after=turn.at + _VALID_LISTING,
+        )
+        turn.change(planned={**turn.profile.planned, message: planned})
+        turn.effects.append(Enqueue(message, planned.category))
+        turn.decide("planned", "remove", message=message, values={"template": audience, "why": "consent is gone"})
 
 
 def _unlisted(turn: Turn, step: Audience) -> str | None:

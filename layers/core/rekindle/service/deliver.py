@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from rekindle.domain.errors import (
     MailRefusedError,
     MailRejectedError,
     MailUncertainError,
+    RekindleError,
 )
 from rekindle.domain.profile import Channel, Planned, Profile, Run, Signpost
 from rekindle.flow.wishes import refused
@@ -59,7 +60,9 @@ COMMIT_PATIENCE = timedelta(minutes=15)
 #: Seconds between looks, growing.
 LOOKS = (2, 5, 10, 20, 40, 80, 160, 300)
 #: Seconds that a refused message rests: SES's rate recovers within seconds, a quota or a pause within hours.
-REST = {"throttled": 15, "not_connected": 30, "quota": 900, "paused": 900, "not_allowed": 900}
+REST = {"throttled": 15, "not_connected": 30, "quota": 900, "paused": 900, "not_allowed": 900, "uncertain": 60}
+#: Channels on which asking twice is asking once: what nobody knows the outcome of is asked again.
+_REPEATABLE = frozenset({"audience"})
 _VERIFICATIONS = 3
 #: What the record of a word to a shop names as its template.
 PAUSED = "paused"
@@ -88,6 +91,14 @@ class LookAgain(Struct, frozen=True):
 Verdict = Done | LookAgain
 
 
+class _Taken(Struct, frozen=True):
+    """The lease is taken, and the attempt is to be made together with others."""
+
+    parcel: Parcel
+    message: Message
+    joint: Joint
+
+
 class _HoldBack(Struct, frozen=True):
     """The message may not go for `delay` seconds or more (manners, guard, pace): the parcel is to be queued anew.
 
@@ -102,6 +113,14 @@ class _HoldBack(Struct, frozen=True):
 _Verified = tuple[Profile, Planned, Run, str | None]
 
 
+class Joint(Struct, frozen=True):
+    """What all attempts of a batch that have this `key` do by one call: `make`, of their parts, as `Attempt.make`."""
+
+    key: tuple[str, ...]
+    part: Any
+    make: Callable[[Sequence[Any]], str]
+
+
 class Attempt(Struct, frozen=True):
     """A message that is ready to go: `make` hands it to the channel, once, and returns the vendor's id.
 
@@ -112,6 +131,10 @@ class Attempt(Struct, frozen=True):
     address: str
     make: Callable[[], str]
     targets: tuple[str, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
+    """further channels and addresses (keyed hashes) whose refusals forbid it"""
+    joint: Joint | None = None
+    """for what is done better together with others of a batch"""
 
 
 #: Makes a planned message of one channel ready. Raises `ContentError` when that cannot be done.
@@ -185,22 +208,46 @@ class Deliver:
         pairs = [(parcel.message_id, parcel.profile_id) for parcel, _ in parcels]
         messages, profiles = self._outbox.read(pairs)
         self._prepare(parcels, messages, profiles)
-        found: list[Verdict | _HoldBack | Exception] = []
+        first: list[Verdict | _HoldBack | _Taken | Exception] = []
         for parcel, looks in parcels:
             try:
                 message = messages.get(parcel.message_id)
                 if parcel.paused:
-                    found.append(self._word(parcel, looks, message))
+                    first.append(self._word(parcel, looks, message))
                 else:
-                    found.append(self._one(parcel, looks, message, profiles))
+                    first.append(self._one(parcel, looks, message, profiles))
             except Exception as error:  # noqa: BLE001 - handed to the caller, who lets the queue bring it again
                 _log.exception("not delivered", extra={"message_id": parcel.message_id})
-                found.append(error)
+                first.append(error)
+        found = self._together(first)
         self._count(parcels, found, profiles)
         said = self._hold_back(parcels, found)
         if self._pacer is not None:
             self._pacer.end()
         return said
+
+    def _together(
+        self, first: Sequence[Verdict | _HoldBack | _Taken | Exception]
+    ) -> list[Verdict | _HoldBack | Exception]:
+        """Make the attempts that wait for one another, each kind by one call; return what became of all."""
+        kinds: dict[tuple[str, ...], list[Joint]] = {}
+        for each in first:
+            if isinstance(each, _Taken):
+                kinds.setdefault(each.joint.key, []).append(each.joint)
+        outcomes = {
+            key: _outcome(partial(joints[0].make, [joint.part for joint in joints])) for key, joints in kinds.items()
+        }
+        found: list[Verdict | _HoldBack | Exception] = []
+        for each in first:
+            if not isinstance(each, _Taken):
+                found.append(each)
+                continue
+            try:
+                found.append(self._made(each.parcel, each.message, outcomes[each.joint.key]))
+            except Exception as error:  # noqa: BLE001 - as above: the queue brings it again
+                _log.exception("not recorded", extra={"message_id": each.parcel.message_id})
+                found.append(error)
+        return found
 
     def _count(
         self,
@@ -271,7 +318,7 @@ class Deliver:
 
     def _one(
         self, parcel: Parcel, looks: int, message: Message | None, profiles: Mapping[str, Profile | Signpost]
-    ) -> Verdict | _HoldBack:
+    ) -> Verdict | _HoldBack | _Taken:
         if message is not None and message.state != "reopened":
             return self._seen_before(message, looks)
         found = profiles.get(parcel.profile_id)
@@ -297,7 +344,13 @@ class Deliver:
             )
             covers = ("everything", "marketing") if planned.category == "marketing" else ("everything",)
             answer = self._take(
-                Lease(message=taken, profile_id=profile.id, profile_version=profile.version, covers=covers)
+                Lease(
+                    message=taken,
+                    profile_id=profile.id,
+                    profile_version=profile.version,
+                    covers=covers,
+                    also=attempt.also,
+                )
             )
             if answer == "taken":
                 return self._attempt(parcel, taken, attempt)
@@ -318,6 +371,9 @@ class Deliver:
         now = self._clock.now()
         if message.leased_at is not None and now - message.leased_at < self._lease_life:
             return LookAgain(max(_step(looks), 5))
+        if message.channel in _REPEATABLE:
+            self._outbox.record(replace(message, state="reopened", at=now), token=message.token)
+            return LookAgain(1)
         return self._close(message, "unknown", "the worker that held the lease never came back")
 
     # --- 2. what the profile says
@@ -347,7 +403,7 @@ class Deliver:
         if planned is None:
             # Handed over for a decision that was never committed, or settled since.
             return Done("dropped")
-        run = next((run for run in profile.runs if run.id == planned.run), None)
+        run = next((run for run in profile.runs if run.id == planned.run), None if planned.run else _nobodys(planned))
         if run is None:
             return Done("dropped")
         why = self._refusal(profile, parcel.message_id, planned, run, now)
@@ -381,6 +437,8 @@ class Deliver:
             return f"{planned.channel} is not connected"
         if planned.to == "shop":
             return None
+        if planned.channel == "audience":
+            return _unlisted(profile, planned)
         if profile.address(planned.channel) is None:
             return f"no address for {planned.channel}"
         if planned.category == "marketing" and not profile.consented(planned.channel):
@@ -419,29 +477,39 @@ class Deliver:
         mail = self._builder.build(message_id, profile, planned, run)
         return Attempt(mail.to, partial(self._mailer.send, mail), mail.targets)
 
-    def _attempt(self, parcel: Parcel, taken: Message, attempt: Attempt) -> Verdict:
+    def _attempt(self, parcel: Parcel, taken: Message, attempt: Attempt) -> Verdict | _Taken:
+        if attempt.joint is not None:
+            return _Taken(parcel, taken, attempt.joint)
+        return self._alone(parcel, taken, attempt)
+
+    def _alone(self, parcel: Parcel, taken: Message, attempt: Attempt) -> Verdict:
         pacer = self._pacer if taken.channel == "email" else None
         if pacer is not None:
             pacer.goes(parcel.category)
-        try:
-            vendor_id = attempt.make()
-        except MailRefusedError as refused:
-            if pacer is not None:
-                pacer.refused(parcel.category, refused.reason)
+        outcome = _outcome(attempt.make)
+        if pacer is not None and isinstance(outcome, MailRefusedError):
+            pacer.refused(parcel.category, outcome.reason)
+        return self._made(parcel, taken, outcome)
+
+    def _made(self, parcel: Parcel, taken: Message, outcome: str | RekindleError) -> Verdict:
+        """Record what came of the attempt: the vendor's id, or the error that it ended with."""
+        if isinstance(outcome, MailRefusedError):
             # Reopened before it is queued again: in the other order another worker could find the lease and stop.
-            reopened = replace(taken, state="reopened", why=refused.reason, at=self._clock.now())
+            reopened = replace(taken, state="reopened", why=outcome.reason, at=self._clock.now())
             # A word to a shop comes again by itself, with the next `announce`.
             if self._outbox.record(reopened, token=taken.token) and not parcel.paused:
-                self._queues.enqueue([parcel], min(refused.after or REST[refused.reason], MAX_DELAY))
+                self._queues.enqueue([parcel], min(outcome.after or REST[outcome.reason], MAX_DELAY))
             return Done("reopened")
-        except MailRejectedError as rejected:
-            return self._close(taken, "failed", str(rejected))
-        except MailUncertainError as uncertain:
-            return self._close(taken, "unknown", str(uncertain))
-        return self._close(replace(taken, vendor_id=vendor_id), "sent", None)
+        if isinstance(outcome, MailRejectedError):
+            return self._close(taken, "failed", str(outcome))
+        if isinstance(outcome, RekindleError):
+            return self._close(taken, "unknown", str(outcome))
+        return self._close(replace(taken, vendor_id=outcome), "sent", None)
 
     def _give_up(self, taken: Message, looks: int) -> Verdict:
         """Nobody knows whether the lease was taken. No attempt was made: it shows as unknown, or is absent still."""
+        if taken.channel in _REPEATABLE:
+            return LookAgain(_step(looks))
         lost = replace(taken, state="unknown", why="the lease's answer was lost; no attempt was made")
         written = self._outbox.record(replace(lost, at=self._clock.now()), token=taken.token)
         return Done("unknown") if written else LookAgain(_step(looks))
@@ -492,7 +560,7 @@ class Deliver:
             return self._give_up(taken, looks)
         if answer != "taken":
             return LookAgain(_step(looks))
-        return self._attempt(parcel, taken, Attempt(mail.to, partial(self._mailer.send, mail)))
+        return self._alone(parcel, taken, Attempt(mail.to, partial(self._mailer.send, mail)))
 
     def _settled(self, parcel: Parcel, profile: Profile, planned: Planned) -> Message:
         """Return the record of a message that was never made ready: the shop's own address is not known then."""
@@ -511,6 +579,14 @@ class Deliver:
         return Done("failed" if self._outbox.record(record) else "done")
 
 
+def _outcome(make: Callable[[], str]) -> str | RekindleError:
+    """Return what came of an attempt: the vendor's id, or the error that it ended with."""
+    try:
+        return make()
+    except (MailRefusedError, MailRejectedError, MailUncertainError) as error:
+        return error
+
+
 def _quiet_for(planned: Planned, now: datetime) -> int | None:
     """Return how many seconds, at most as many as a queue delays, this message must rest; `None`: it may go."""
     if planned.quiet_from is None or planned.quiet_until is None or not planned.quiet_from <= now < planned.quiet_until:
@@ -523,6 +599,28 @@ def _quiet_for(planned: Planned, now: datetime) -> int | None:
 def _at_most(seconds: int, left: timedelta) -> int:
     """Return this delay, or what is left until the message is too late if that is less: when it is, is recorded."""
     return min(seconds, max(1, math.ceil(left.total_seconds())))
+
+
+def _nobodys(planned: Planned) -> Run:
+    """Return what stands for the run of a message that no flow has planned."""
+    return Run(
+        id="",
+        flow=planned.flow,
+        version="",
+        playbook="",
+        entered_at=planned.planned_at,
+        expires_at=planned.not_after,
+    )
+
+
+def _unlisted(profile: Profile, planned: Planned) -> str | None:
+    """Return why the person must not be put on a list, or taken off it, if anything forbids it by now."""
+    mark = profile.audiences.get(planned.template)
+    if planned.action == "remove":
+        return "put on the list again since" if mark is not None and mark.on else None
+    if mark is None or not mark.on:
+        return "taken off the list since"
+    return None if any(profile.reachable()) else "no consent to marketing"
 
 
 def _counts(planned: Planned) -> bool:

@@ -7,7 +7,7 @@ off. The request holds the address itself, so it goes last: while it is there, t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -125,9 +125,18 @@ class Privacy:
     """Does what the privacy queue asks for."""
 
     def __init__(
-        self, *, vault: Vault, state: State, files: Blobs, queue: PrivacyQueue, clock: Clock, address_key: bytes
+        self,
+        *,
+        vault: Vault,
+        state: State,
+        files: Blobs,
+        queue: PrivacyQueue,
+        clock: Clock,
+        address_key: bytes,
+        unlist: Callable[[Profile], tuple[str, ...]] = lambda _: (),
     ) -> None:
-        """Take the ports. `files` is the raw bucket."""
+        """Take the ports. `files` is the raw bucket; `unlist` takes somebody off ads audiences (`Unlisting`)."""
+        self._unlist = unlist
         self._vault = vault
         self._state = state
         self._files = files
@@ -200,6 +209,7 @@ class Privacy:
         # Written before anybody is buried: whoever comes back at once takes the aliases along.
         receipt = replace(receipt, profiles=self._ids(case, receipt))
         self._put(receipt)
+        receipt = self._off_lists(case, receipt)
         people = self._bury(case, receipt)
         refused = self._addresses(people, case.request)
         seen = self._survey(people.ids)
@@ -238,6 +248,15 @@ class Privacy:
         receipt = replace(receipt, stores=erased(counts, kept), done_at=self._clock.now(), progress=None)
         self._put(receipt)
         return receipt
+
+    def _off_lists(self, case: Case, receipt: Receipt) -> Receipt:
+        """Take everybody found off the ads audiences that they are on: once buried, nobody knows which those were.
+
+        Raises where that is worth trying again; the queue does, and then rings.
+        """
+        listed = [each.found for each in self._find(case, receipt.profiles).someone if isinstance(each.found, Profile)]
+        notes = [note for profile in listed if profile.audiences for note in self._unlist(profile)]
+        return replace(receipt, notes=tuple(dict.fromkeys((*receipt.notes, *notes))))
 
     def _ids(self, case: Case, receipt: Receipt) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*receipt.profiles, *self._find(case, receipt.profiles).ids)))

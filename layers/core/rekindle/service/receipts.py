@@ -97,6 +97,7 @@ ELSEWHERE: Mapping[str, Line] = {
     "schedules": Line(why="hold profile ids only, and delete themselves when they ring"),
     "logs": Line(why="hold ids only, and expire after the days that the stack's LogRetentionDays says"),
     "backups": Line(why="every table can be restored for 35 days: after a restore, run the requests since then again"),
+    "ads audiences": Line(why="Meta was told to take the person off; where it would not, a note says so"),
     "SES": Line(why="the account's own suppression list may hold an address that bounced: AWS keeps it, not Rekindle"),
 }
 
