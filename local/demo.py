@@ -23,11 +23,14 @@ from local.shops import (
     BIKES,
     CUP,
     DARJEELING,
+    HONEY,
     LAPSANG,
     PLANT,
+    STRAINER,
     TEA,
     TEA_GOODS,
     TEAPOT,
+    Goods,
     Lines,
     Person,
     Webhook,
@@ -55,10 +58,21 @@ FELIX = Person(6, "Felix", "Brandt", "felix@example.com", "Durham", "DH1 3EL")
 GRETA = Person(7, "Greta", "Moss", "bounce@example.com", "Ely", "CB7 4DL")
 HUGO = Person(8, "Hugo", "Pereira", "complaint@example.com", "Wells", "BA5 2PU")
 INES = Person(9, "Inês", "Carvalho", "ines@example.com", "Oxford", "OX1 3DP")
+#: Customers of the last weeks, and how many days ago they bought what. They are in the story only for that.
+EARLIER: Sequence[tuple[Person, int, Lines]] = tuple(
+    (Person(30 + days, first, "Earlier", f"{first.lower()}@example.com", "Hove", "BN3 1AA"), days, lines)
+    for first, days, lines in (
+        ("Nell", 3, [(TEAPOT, 1), (STRAINER, 1)]),
+        ("Oren", 6, [(DARJEELING, 1), (HONEY, 1)]),
+        ("Pia", 9, [(TEAPOT, 1), (STRAINER, 1), (LAPSANG, 1)]),
+        ("Quin", 15, [(DARJEELING, 2), (HONEY, 1)]),
+        ("Rosa", 21, [(CUP, 2), (HONEY, 1)]),
+    )
+)
 JONAS = Person(21, "Jonas", "De Smet", "jonas@example.com", "Gent", "9000", consent=False, country="BE")
 
 #: The scenes that the progress line counts.
-SCENES = 24
+SCENES = 25
 
 
 @dataclass(frozen=True)
@@ -165,6 +179,15 @@ class Day:
         if not found:
             raise LookupError(f"{person.first} has had no mail yet")
         return found[-1]
+
+    def suggests(self, person: Person, template: str, *wanted: Goods) -> None:
+        """Check what this mail recommends: these things at least, and nothing that is in the mail; of none, nothing."""
+        found = [mail for mail, name in self._mails if (mail.address, name) == (person.email, template)]
+        _, there, block = (found[-1].text if found else "").partition("You may also like")
+        offered = [goods for goods in (*TEA_GOODS, *BIKE_GOODS) if goods.title in block]
+        ok = bool(found) and all(goods in offered for goods in wanted) and bool(there) == bool(wanted)
+        said = ", ".join(goods.title for goods in offered) or "nothing"
+        self.check(f"{person.first}'s {template} suggests {said}", ok)
 
     @property
     def mails(self) -> list[tuple[InboxMail, str]]:
@@ -277,6 +300,16 @@ def the_catalogues(day: Day) -> None:
         day.post(BIKES, hook, f"Pedal & Petal sells {goods.title}")
 
 
+def the_weeks_before(day: Day) -> None:
+    """Orders of the last weeks come in late: nobody is written to about them, and what goes together is learnt."""
+    now = day.at("08:35", "the weeks before")
+    for person, days, lines in EARLIER:
+        then = now - timedelta(days=days)
+        what = " and ".join(goods.title for goods, _ in lines)
+        hook = shopify("orders/updated", shopify_order(person, lines, then), now)
+        day.post(TEA, hook, f"{days} days ago {person.first} bought {what}")
+
+
 def at_the_door(day: Day) -> None:
     """What is not the shop's own word is refused."""
     at = day.at("08:45", "at the door")
@@ -374,14 +407,18 @@ def the_other_shop(day: Day) -> None:
 
 def the_days_after(day: Day) -> None:
     """What is still due comes, to those whom it is for."""
+    day.suggests(INES, "order-confirmation", STRAINER, HONEY)
+    day.suggests(BEN, "order-confirmation", STRAINER)
+    day.suggests(JONAS, "order-confirmation")
     day.at("09:30", "the second day", day=2)
+    day.suggests(ADA, "cart-reminder-2", HONEY)
     day.at("12:00", "the days after", day=5)
     for person, reason, text in REASONS:
         told = any(reason in each for each in day.world.reasons(person.email))
         day.timeline.add(day.now, "why", f"{text} ({reason})", told)
 
 
-CHAPTERS = (the_catalogues, at_the_door, checkouts, reactions, orders, the_other_shop, the_days_after)
+CHAPTERS = (the_catalogues, the_weeks_before, at_the_door, checkouts, reactions, orders, the_other_shop, the_days_after)
 
 
 def play(day: Day) -> None:

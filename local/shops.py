@@ -75,7 +75,25 @@ CUP = Goods(
     "A steaming terracotta cup",
     "Teaware",
 )
-TEA_GOODS = (DARJEELING, LAPSANG, TEAPOT, CUP)
+HONEY = Goods(
+    7_301_000_000_005,
+    "acacia-honey",
+    "Acacia honey, 250 g",
+    Decimal("8.50"),
+    "honey.png",
+    "A jar of golden honey",
+    "Pantry",
+)
+STRAINER = Goods(
+    7_301_000_000_006,
+    "steel-strainer",
+    "Tea strainer, stainless steel",
+    Decimal("11.00"),
+    "strainer.png",
+    "A steel strainer with a long handle",
+    "Teaware",
+)
+TEA_GOODS = (DARJEELING, LAPSANG, TEAPOT, CUP, HONEY, STRAINER)
 
 BELL = Goods(
     301, "brass-bell", "Brass bicycle bell", Decimal("24.00"), "bell.png", "A shining brass bicycle bell", "Bicycle"
