@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 
 import msgspec
 from moto import mock_aws
@@ -15,12 +17,16 @@ from rekindle.aws.clients import Clients
 from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.counting import CallCounter
 from rekindle.domain.events import Delivery, Event
-from rekindle.domain.facts import Customer
+from rekindle.domain.facts import Basket, Customer, Item, Product
+from rekindle.domain.profile import Profile, Run
+from rekindle.ports import Bought, Commit
 from rekindle.service.accept import accept
+from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done
 from rekindle.service.guard import Guard
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
+from rekindle.service.recommend import Recommender, Wish
 from tests.support.build import CART, CONFIRMATION, event, playbook
 from tests.support.build import checkout as checkout_at
 from tests.support.build import consent as consent_at
@@ -29,6 +35,7 @@ from tests.support.worlds import START, AwsPorts, session
 
 _KEY = b"pepper"
 _MAILS = 10
+_ROUNDS = 200
 
 
 class _Road:
@@ -129,6 +136,59 @@ def calls_per_mail() -> Iterator[Figure]:
         shared = calls["dynamodb.BatchGetItem"] + calls["dynamodb.Query"] + counted
         yield Figure("calls shared by a batch of ten mails", shared, "calls", 3)
         yield Figure("calls per mail in send", (calls.total() - shared) / len(parcels), "calls", 3)
+
+
+@measure
+def calls_for_recommending() -> Iterator[Figure]:
+    """AWS calls that a batch of ten mails shares where they recommend; what an order costs the catalogue."""
+    with _road() as road:
+        ports = road.ports
+        goods = [_goods(number) for number in range(40)]
+        ports.state.commit(Commit(shop="tea", products=tuple(goods)))
+        catalogue = Catalogue(shelves=ports.shelves, queue=ports.catalogue_tasks)
+        catalogue.heard([Change("tea", None, product) for product in goods])
+        sold = [
+            Bought(shop="tea", order=f"o{n}", at=START, products=(f"p{n % 7}", f"p{n % 11 + 7}")) for n in range(100)
+        ]
+        one = road.counted(lambda: catalogue.work(sold[:1]))
+        yield Figure("calls to count one order by itself", one.total(), "calls")
+        many = road.counted(lambda: catalogue.work(sold[1:]))
+        yield Figure("calls per order in a batch of 99", many.total() / (len(sold) - 1), "calls")
+        recommender = Recommender(ports.shelves, ports.clock)
+        wishes = [_wish(number) for number in range(_MAILS)]
+        for what in ("first", "warm"):
+            calls = road.counted(lambda: recommender.prepare(wishes))
+            if not all(recommender.picks(wish)["together"] for wish in wishes):
+                raise AssertionError("a mail has nothing to recommend")
+            yield Figure(f"reads shared by a batch of ten mails that recommend, {what}", calls.total(), "calls", 3)
+        began = time.perf_counter()
+        for _ in range(_ROUNDS):
+            for wish in wishes:
+                recommender.picks(wish)
+        took = (time.perf_counter() - began) / _ROUNDS / _MAILS
+        yield Figure("choosing what one mail recommends", took * 1e6, "µs")
+
+
+def _goods(number: int) -> Product:
+    return Product(
+        id=f"p{number}",
+        updated_at=START,
+        created_at=START + timedelta(minutes=number),
+        title=f"Tea {number}",
+        url=f"https://tea.example/products/{number}",
+        price=Decimal(number + 5),
+        in_stock=True,
+        kind=f"Kind {number % 4}",
+    )
+
+
+def _wish(number: int) -> Wish:
+    items = tuple(Item(title="Tea", product_id=f"p{(number * 3 + place) % 18}") for place in range(3))
+    trigger = Basket(id=f"c{number}", updated_at=START, items=items)
+    run = Run(
+        id="r", flow="f", version="v", playbook="b", entered_at=START, expires_at=START, trigger=trigger
+    )  # fmt: skip
+    return Wish(Profile(id=f"p{number}", shop="tea"), run, ("together", "best"))
 
 
 def _all_sent(sender: Deliver, parcels: list[object]) -> None:
