@@ -121,6 +121,9 @@ SHOPIFY: Mapping[str, tuple[str, ...]] = {
     "products/delete": ("products-update",),
     "variants/in_stock": ("products-update",),
     "variants/out_of_stock": ("products-update",),
+    "inventory_levels/update": ("products-update",),
+    "inventory_levels/connect": ("products-update",),
+    "inventory_levels/disconnect": ("products-update",),
     "collections/create": ("products-update",),
     "collections/update": ("products-update",),
     "collections/delete": ("products-update",),
@@ -961,7 +964,11 @@ TARGETS: Mapping[str, Target] = {
 }
 
 #: Functions that are named as if they read what others wrote, and do not: each with what it reads.
-NOT_FROM_OUTSIDE: Mapping[str, str] = {"flow.local_time.readings": "a moment's clocks in a zone"}
+NOT_FROM_OUTSIDE: Mapping[str, str] = {
+    "flow.local_time.readings": "a moment's clocks in a zone",
+    "domain.shelves.decode_near": "what we wrote beside a product",
+    "domain.shelves.decode_shelf": "a shelf that we wrote",
+}
 
 #: Every public route, and the test that attacks it over the whole function (tests/attack/test_endpoints.py).
 ROUTES = frozenset({
@@ -992,4 +999,5 @@ FUNCTIONS: Mapping[str, str] = {
     "campaign": "our queue, the clock",
     "publish": "our queue",
     "sweep": "the clock",
+    "catalogue": "our queue, our table's stream",
 }
