@@ -241,7 +241,11 @@ class Watch:
         itself, workers = emulator_and_workers(pid)
         self.emulator_megabytes = max(self.emulator_megabytes, itself.megabytes)
         self.workers = max(self.workers, len(workers))
-        self.worker_megabytes = max([self.worker_megabytes, *(worker.megabytes for worker in workers)])
+        if any(worker.megabytes > self.worker_megabytes for worker in workers):
+            # Twice, or one could be caught in the moment in which it ceases to be the emulator's image.
+            again = {worker.pid: worker.megabytes for worker in emulator_and_workers(pid)[1]}
+            held = [min(worker.megabytes, again.get(worker.pid, 0.0)) for worker in workers]
+            self.worker_megabytes = max(self.worker_megabytes, *held)
         return workers
 
     def kill(self, pid: int, rng: random.Random) -> None:
