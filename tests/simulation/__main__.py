@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.simulation.run import (
     Plan,
     Tally,
+    Until,
     explain,
     one_fault_plans,
     run_pairs,
@@ -42,7 +43,10 @@ def main() -> int:
             plan = run_seed(options.world, unexpected).plan
         return _replay(plan)
     begun = time.monotonic()
-    total = _run(options.seed, options.seconds, options.jobs)
+    if options.processor:
+        total = _run_alone(options.seed, Until.after(options.seconds, processor=True))
+    else:
+        total = _run(options.seed, Until.after(options.seconds), options.jobs)
     _say(total.text(time.monotonic() - begun))
     for plan in total.failed[:1]:
         _say("\n" + (_violations(plan) if options.brief else explain(plan)))
@@ -54,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seconds", type=float, default=60, help="how long to run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="on how many cores")
+    parser.add_argument("--processor", action="store_true", help="on one core, the seconds being its processor's")
     parser.add_argument("--brief", action="store_true", help="say only what is wrong with a world that failed")
     parser.add_argument("--replay", help="run the world of this token, or of this file, again and show its trace")
     parser.add_argument("--world", type=int, help="run the world of this seed and show its trace")
@@ -90,7 +95,7 @@ def _work(seed: int) -> Iterator[tuple[str, int, int]]:
             yield "pairs", part, _PARTS
 
 
-def do(kind: str, first: int, count: int, until: float) -> Tally:
+def do(kind: str, first: int, count: int, until: Until) -> Tally:
     """Run one portion of work, but not beyond `until`."""
     if kind == "singles":
         return run_plans(one_fault_plans(), until)
@@ -100,19 +105,23 @@ def do(kind: str, first: int, count: int, until: float) -> Tally:
     return run_pairs(names[first % len(names)], first // len(names), count, until)
 
 
-def _run(seed: int, seconds: float, jobs: int) -> Tally:
-    """Run worlds on all cores until the time is up or one fails."""
-    begun = time.monotonic()
-    until = begun + seconds
+def _run_alone(seed: int, until: Until) -> Tally:
+    """Run worlds in this process until the time is up or one fails."""
     total, work = Tally(), _work(seed)
+    while not (until.come or total.failed):
+        total.join(do(*next(work), until))
+    return total
+
+
+def _run(seed: int, until: Until, jobs: int) -> Tally:
+    """Run worlds on so many cores until the time is up or one fails."""
     if jobs == 1:
-        while time.monotonic() < until and not total.failed:
-            total.join(do(*next(work), until))
-        return total
-    shown = begun
+        return _run_alone(seed, until)
+    total, work = Tally(), _work(seed)
+    begun = shown = time.monotonic()
     with ProcessPoolExecutor(jobs) as pool:
         busy: set[Future[Tally]] = set()
-        while time.monotonic() < until and not total.failed:
+        while not (until.come or total.failed):
             while len(busy) < jobs + 1:
                 busy.add(pool.submit(do, *next(work), until))
             done, busy = wait(busy, timeout=1, return_when=FIRST_COMPLETED)

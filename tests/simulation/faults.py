@@ -43,6 +43,9 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "state.count_try": _UPDATE,
     "alarms.ring": _UPDATE,
     "alarms.wake": _QUEUE,
+    "alarms.backlog": _READ,
+    "everybody.profile_ids": _READ,
+    "fanout.ask": _QUEUE,
     "queues.enqueue": _QUEUE,
     "queues.look_again": ("crash_before", "crash_after", "lost", "time_out", "throttle"),
     "privacy.ask": _QUEUE,
@@ -98,7 +101,6 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
 
 #: Port calls of those functions that no simulated story leads to, and why.
 NOT_SIMULATED = {
-    "alarms.backlog": "the pass and campaigns",
     "blobs.listing": "tools",
     "raw.listing": "tools",
     "blobs.list": "the content is read quietly: a publish that fails there has done nothing yet",
@@ -115,7 +117,8 @@ NOT_SIMULATED = {
     "vault.suppressions": "an export",
 }
 
-#: Road → what can happen to what travels on it. SQS loses nothing; a schedule or a wake that is lost, the sweep finds.
+#: Road → what can happen to what travels on it. SQS loses nothing; a schedule or a wake that is lost, the sweep finds
+#: (only what everybody is woken for must come: it is late instead).
 ROAD_FAULTS: dict[str, tuple[str, ...]] = {
     "shop": ("twice", "delayed"),
     "stream": ("twice", "delayed", "lost"),
@@ -124,6 +127,8 @@ ROAD_FAULTS: dict[str, tuple[str, ...]] = {
     "marketing": ("twice", "delayed"),
     "tasks": ("twice", "delayed"),
     "catalogue": ("twice", "delayed"),
+    "fanout": ("twice", "delayed"),
+    "minute": ("twice", "lost"),
     "schedule": ("twice", "delayed", "lost", "lingers"),
     "notice": ("twice", "delayed", "lost"),
     "sweep": ("twice", "lost"),

@@ -6,6 +6,7 @@ import base64
 import gc
 import itertools
 import logging
+import math
 import random
 import time
 import zlib
@@ -226,31 +227,51 @@ def every_fault() -> set[tuple[str, str]]:
     }
 
 
-def tally(results: Callable[[Unexpected], Iterable[Result]], *, until: float = float("inf")) -> Tally:
-    """Run worlds until there are no more, one fails, or this moment (of `time.monotonic`) has come."""
+class Until(Struct, frozen=True):
+    """A moment by the clock on the wall, the same for all processes, or by the processor time of this one."""
+
+    moment: float = math.inf
+    processor: bool = False
+
+    @staticmethod
+    def after(seconds: float, *, processor: bool = False) -> Until:
+        """Return the moment that comes so much later."""
+        return Until((time.process_time() if processor else time.monotonic()) + seconds, processor)
+
+    @property
+    def come(self) -> bool:
+        """Whether it has come."""
+        return (time.process_time() if self.processor else time.monotonic()) >= self.moment
+
+
+NEVER = Until()
+
+
+def tally(results: Callable[[Unexpected], Iterable[Result]], *, until: Until = NEVER) -> Tally:
+    """Run worlds until there are no more, one fails, or this moment has come."""
     total, begun = Tally(), time.process_time()
     with running() as unexpected:
         for result in results(unexpected):
             total.add(result)
             if not total.worlds % _COLLECTED:
                 gc.collect()
-            if total.failed or time.monotonic() > until:
+            if total.failed or until.come:
                 break
     total.seconds = time.process_time() - begun
     return total
 
 
-def run_seeds(first: int, count: int, until: float = float("inf")) -> Tally:
+def run_seeds(first: int, count: int, until: Until = NEVER) -> Tally:
     """Run the worlds of these seeds."""
     return tally(lambda unexpected: (run_seed(seed, unexpected) for seed in range(first, first + count)), until=until)
 
 
-def run_plans(plans: Iterable[Plan], until: float = float("inf")) -> Tally:
+def run_plans(plans: Iterable[Plan], until: Until = NEVER) -> Tally:
     """Run these worlds."""
     return tally(lambda unexpected: (run_plan(plan, unexpected) for plan in plans), until=until)
 
 
-def run_pairs(name: str, first: int, every: int, until: float = float("inf")) -> Tally:
+def run_pairs(name: str, first: int, every: int, until: Until = NEVER) -> Tally:
     """Run the two-fault plans of a reference world, of each `every` the `first` one."""
     return run_plans(two_fault_plans((name,), every=every, first=first), until)
 

@@ -11,6 +11,7 @@ from msgspec.structs import asdict, replace
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.flow.program import Playbook
 from rekindle.memory import World
+from rekindle.ports import Wake
 from rekindle.service.journey import Journey
 from rekindle.service.library import Library
 from rekindle.service.people import alias_key
@@ -81,7 +82,7 @@ def in_commit_order(simulation: Simulation) -> dict[str, tuple[Stored, Stored]]:
             # Into which parts matters to nobody: each finds out by itself, when it is applied, whom it concerns.
             world.state.split(world.pending[step.pending_id or ""], step.parts)
         elif step.pending_id is None:
-            journey.ring(step.profile_id or "")
+            journey.wake(Wake(profile_id=step.profile_id, campaign=step.campaign))
         elif step.pending_id in world.pending:
             moved = {key: owner for key, owner in world.owners.items() if step.owners.get(key, owner) != owner}
             world.owners.update({key: step.owners[key] for key in moved})
@@ -111,7 +112,7 @@ def facts(simulation: Simulation) -> dict[str, dict[str, Any]]:
         delivery.source == "shopify" or delivery.topic in ("email.opened", "email.clicked")
         for delivery, _ in simulation.watch.accepted.values()
     )
-    for person in ("ada", "bob"):
+    for person in ("ada", "bob", "carol"):
         owner = world.owners.get(alias_key(world.secret_address_key, SHOP, "email", who(person).email or ""))
         profile = simulation.watch.living(owner) if owner is not None else None
         if profile is not None:

@@ -27,8 +27,9 @@ from rekindle.domain.facts import (
     Refund,
     Shipment,
 )
+from rekindle.flow.conditions import condition
 from rekindle.flow.definition import parse_flow
-from rekindle.flow.program import Flow, Playbook, Shop
+from rekindle.flow.program import Flow, Playbook, Segment, Shop
 from rekindle.service.guard import Limits
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -262,6 +263,28 @@ steps:
 """
 
 
+_HELLO = """\
+title: Hello
+trigger: {segment: subscribers}
+timeout: 1d
+steps:
+  - email: hello
+    valid_for: 2h
+"""
+#: The campaign comes two hours after the beginning.
+LETTER_AT = T0 + timedelta(hours=2)
+_LETTER = """\
+title: Letter
+trigger:
+  schedule: {once: 2026-03-02T11:00, zone: UTC, segment: subscribers}
+timeout: 1d
+steps:
+  - email: letter
+    valid_for: 2h
+"""
+SUBSCRIBERS = "subscribers"
+
+
 def _flow(name: str, text: str) -> Flow:
     flow, problems = parse_flow(text, file=f"flows/{name}.yaml")
     if flow is None:
@@ -269,7 +292,7 @@ def _flow(name: str, text: str) -> Flow:
     return flow
 
 
-def _book(name: str, *flows: Flow) -> Playbook:
+def _book(name: str, *flows: Flow, segments: bool = False) -> Playbook:
     shop = Shop(
         id=SHOP,
         name="Tea & Co",
@@ -284,12 +307,22 @@ def _book(name: str, *flows: Flow) -> Playbook:
         notify=f"{OWNER}@tea.example",
         flows={flow.name: True for flow in flows},
     )
-    return Playbook(hash=name, flows={flow.name: flow for flow in flows}, shops={SHOP: shop})
+    when = condition("profile.subscribed")
+    subscribers = Segment(name=SUBSCRIBERS, when=when.source, inputs=when.inputs)
+    return Playbook(
+        hash=name,
+        flows={flow.name: flow for flow in flows},
+        segments={SUBSCRIBERS: subscribers} if segments else {},
+        shops={SHOP: shop},
+    )
 
 
 @cache
 def books() -> tuple[Playbook, ...]:
-    """Return what can be published: everything; the cart flow changed; the cart flow gone; no welcome."""
+    """Return what can be published: everything; the cart flow changed; the cart flow gone; no welcome.
+
+    And with a segment, which everybody must be looked at for when it is new: a flow for it; a campaign to it.
+    """
     cart, slower = _flow("cart", _CART.format(wait="1h")), _flow("cart", _CART.format(wait="90m"))
     confirmation, welcome = _flow("confirmation", _CONFIRMATION), _flow("welcome", _WELCOME)
     return (
@@ -297,18 +330,20 @@ def books() -> tuple[Playbook, ...]:
         _book("slower", slower, confirmation, welcome),
         _book("no-cart", confirmation, welcome),
         _book("short", cart, confirmation),
+        _book("segment", confirmation, _flow("hello", _HELLO), segments=True),
+        _book("campaign", confirmation, welcome, _flow("letter", _LETTER), segments=True),
     )
+
+
+SEGMENT, CAMPAIGN = 4, 5
 
 
 # --- stories ---------------------------------------------------------------------------------------------------------
 
 
-def _story(*happenings: tuple[int, str, str], book: int = 0, **habits: str) -> Story:
-    return Story(
-        happenings=tuple(Happening(at=at, what=what, who=person) for at, what, person in happenings),
-        habits=habits,
-        book=book,
-    )
+def _story(*happenings: tuple[int, str, str] | tuple[int, str, str, int], book: int = 0, **habits: str) -> Story:
+    told = (Happening(at=at, what=what, who=person, number=sum(rest)) for at, what, person, *rest in happenings)
+    return Story(happenings=tuple(told), habits=habits, book=book)
 
 
 #: Small worlds of which every one-fault plan is tried, and of two-fault plans as many as there is time for.
@@ -340,6 +375,21 @@ REFERENCES: dict[str, Story] = {
         book=3,
         ada="complains",
     ),
+    "pass": _story(
+        (0, "subscribes", "ada"),
+        (0, "guest_order", "bob"),
+        (0, "subscribes", "carol"),
+        (60, "publish", "", SEGMENT),
+        (60, "subscribes", "bob"),
+        book=3,
+    ),
+    "campaign": _story(
+        (0, "subscribes", "ada"),
+        (0, "subscribes", "bob"),
+        (0, "subscribes", "carol"),
+        (60, "publish", "", CAMPAIGN),
+        book=3,
+    ),
 }
 
 _BEGINNINGS = ("subscribes", "checkout", "cart", "account", "guest_order")
@@ -356,6 +406,7 @@ _RACES = (
 #: When the mails of the cart flow are due, as published first; and moments around.
 _DUE = (_HOUR, _HOUR, _DAY)
 _MOMENTS = (0, 0, 0, 1, 60, 120, _HOUR - 1, _HOUR, _HOUR, _HOUR + 60, 2 * _HOUR, _DAY, _DAY, _DAY + _HOUR)
+_LETTER_DUE = 2 * _HOUR
 _HABITS = ("", "", "", "opens", "clicks", "bounces", "complains")
 
 
@@ -367,10 +418,10 @@ def random_story(dice: random.Random) -> Story:
     """Return a story of one or two people.
 
     Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
-    pauses the shop while somebody else's mails come due.
+    pauses the shop while somebody else's mails come due, or everybody is reached.
     """
-    kind = dice.choice(("racing", "racing", "anything", "anything", "paused"))
-    story = _racing(dice) if kind == "racing" else _anything(dice) if kind == "anything" else _paused(dice)
+    tell = dice.choice((_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody))
+    story = tell(dice)
     return replace(story, happenings=tuple(dict.fromkeys(sorted(story.happenings, key=lambda one: one.at))))
 
 
@@ -413,6 +464,29 @@ def _paused(dice: random.Random) -> Story:
     if dice.random() < 0.1:
         habits[OWNER] = "bounces"
     return Story(happenings=tuple(happenings), habits={who_: does for who_, does in habits.items() if does}, book=3)
+
+
+def _everybody(dice: random.Random) -> Story:
+    people = ("ada", "bob", "carol")[: dice.choice((1, 2, 3, 3))]
+    happenings = []
+    for person in people:
+        at = dice.choice((0, 0, 0, _LETTER_DUE - 1, _LETTER_DUE))
+        what = dice.choice(("subscribes", "subscribes", "subscribes", "guest_order", "order"))
+        happenings.append(Happening(at=at, what=what, who=person, number=1))
+    book = dice.choice((SEGMENT, CAMPAIGN, CAMPAIGN))
+    moments = (60, _HOUR, _LETTER_DUE - 200, _LETTER_DUE - 60, _LETTER_DUE - 1, _LETTER_DUE, _LETTER_DUE + 60)
+    begins_with_it = dice.random() < 0.3
+    if not begins_with_it:
+        happenings.append(Happening(at=dice.choice(moments), what="publish", number=book))
+    acts = ("subscribes", "unsubscribes", "identified", "order", "link", "moves", "deploy", "publish", "erasure")
+    for _ in range(dice.choice((0, 1, 1, 2))):
+        act = _act(dice, people, acts, moments)
+        happenings.append(act if act.what != "publish" else replace(act, number=dice.choice((0, SEGMENT, CAMPAIGN))))
+    return Story(
+        happenings=tuple(happenings),
+        habits=_habits(dice, people),
+        book=book if begins_with_it else dice.choice((2, 3, 3)),
+    )
 
 
 def _act(

@@ -1,4 +1,4 @@
-"""The simulator finds what it is for: bugs planted on purpose, each within a minute on one core."""
+"""The simulator finds what it is for: bugs planted on purpose, each within a minute of one core's processor time."""
 
 from __future__ import annotations
 

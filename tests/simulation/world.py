@@ -28,23 +28,28 @@ from rekindle.content.links import Unsubscribe
 from rekindle.domain import ids
 from rekindle.domain.errors import MailUncertainError
 from rekindle.domain.events import Delivery, Event
+from rekindle.domain.facts import Campaign
 from rekindle.domain.outcome import Outcome
 from rekindle.domain.profile import Planned, Profile, Run, decode_profile, encode_profile
 from rekindle.flow.engine import advance
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, Fate, Queue, Received, World
-from rekindle.ports import Mail, Pending, Wake
+from rekindle.ports import Mail, Pause, Pending, Wake
+from rekindle.service import fanout as fanout_module
 from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
 from rekindle.service import publish as publish_module
 from rekindle.service.accept import accept
+from rekindle.service.campaigns import MARK_EVERY, Campaigns
 from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.fanout import Fanout
 from rekindle.service.feedback import take
 from rekindle.service.guard import Guard, Herald, NotPausedError, announce, resume
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
 from rekindle.service.notices import Notice
+from rekindle.service.passes import Passes
 from rekindle.service.people import address_hash, alias_key
 from rekindle.service.privacy import Privacy
 from rekindle.service.publish import publish
@@ -54,7 +59,7 @@ from rekindle.settings import LEASE_LIFE_SECONDS
 from tests.simulation.check import Watch
 from tests.simulation.faults import CRASHES, LOSSES, error_of
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import LIMITS, SHOP, T0, Happening, Story, books, events
+from tests.simulation.story import LETTER_AT, LIMITS, SHOP, T0, Happening, Story, books, events
 
 LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
 #: As in template.yaml: a function's time-out, a queue's visibility and how often it gives a message out, in seconds.
@@ -67,11 +72,14 @@ TIMEOUTS = {
     "publish": 120,
     "sweep": 240,
     "privacy": 300,
+    "campaign": 60,
     "tool": 60,
     "catalogue": 60,
 }
-VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800, "catalogue": 370}
-MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5, "catalogue": 8}
+VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800, "catalogue": 370, "fanout": 360}
+MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5, "catalogue": 8, "fanout": 5}
+SHARDS = 2
+_BATCHES = {"tasks": 1, "fanout": 1}
 #: Lambda takes a stream's record so often, and an asynchronous event.
 STREAM_TRIES, ASYNC_TRIES = 6, 3
 #: A shop sends a webhook again for hours; a person clicks again a few times.
@@ -79,6 +87,7 @@ SENDER_TRIES = 9
 _UPLOAD_PAUSE = 20
 _SES_DOWN: tuple[tuple[Fate, int], ...] = (("throttled", 100), ("not_connected", 1000), ("quota", 5000))
 _MAX_AT_ONCE = 8
+_TICKED = "campaigns/ticked.json"
 #: So many results of `advance` are remembered at once, and every so many of those used again are checked.
 _ADVANCED, _AFRESH = 20_000, 50
 _MAX_STEPS = 3_000
@@ -105,6 +114,7 @@ class Worker:
 
     __slots__ = (
         "body",
+        "campaign",
         "decided_at",
         "function",
         "greenlet",
@@ -138,6 +148,7 @@ class Worker:
         self.owners: Mapping[str, str] = {}
         self.pending_id: str | None = None
         self.sandbox: Any = None
+        self.campaign: Campaign | None = None
 
 
 class Call(NamedTuple):
@@ -169,6 +180,7 @@ class Simulation:
         self.warm: dict[str, list[Any]] = {}
         self.ses_down: tuple[Fate, datetime] | None = None
         self.swept_at: datetime | None = None
+        self.ticked_at: datetime | None = None
         self.killed = 0
         """how many workers a deploy has killed"""
         self.redriven = 0
@@ -182,14 +194,23 @@ class Simulation:
             "marketing": world.send_queues["marketing"],
             "tasks": world.privacy_queue,
             "catalogue": world.catalogue_queue,
+            "fanout": world.fanout_queue,
         }
         for name, queue in self.queues.items():
             queue._max_receives = MAX_RECEIVES[name]
+        self._consumers = {
+            "wake": ("journey", self._wake),
+            "tasks": ("privacy", self._privacy),
+            "fanout": ("campaign", self._shards),
+            "catalogue": ("catalogue", self._count),
+        }
         world.decide_fate = self._fate
         self.ports: dict[str, Any] = {
             name: tapped(self, getattr(world, attribute)) for name, attribute in _PORTS.items()
         }
         world.files.update(_published(story.book))
+        self.watch.goes_live(world.files[POINTER])
+        world.files[_TICKED] = msgspec.json.encode({"until": T0})
         for happening in story.happenings:
             self.at(T0 + timedelta(seconds=happening.at), partial(self.happen, happening))
 
@@ -264,10 +285,9 @@ class Simulation:
                 moments += [message.visible_at for message in queue.messages]
         if self.world.schedules:
             moments += [schedule.at for schedule in self.world.schedules.values() if not schedule.fired]
-        tick = self._next_sweep()
+        sweep, tick = self._next_sweep(), self._next_tick()
+        moments += [regular for regular in (sweep, tick) if regular is not None]
         moment = min(moments, default=None)
-        if tick is not None and (moment is None or tick <= moment):
-            moment = tick
         if moment is None:
             return False
         if moment > self.clock.now():
@@ -277,9 +297,12 @@ class Simulation:
             self.due.append(heapq.heappop(self.later)[2])
         if self.world.schedules:
             self._fire_schedules(now)
-        if tick == moment:
+        if sweep == moment:
             self.swept_at = now
             self._sweep()
+        if tick == moment:
+            self.ticked_at = now
+            self._tick()
         return True
 
     def _redrive(self) -> bool:
@@ -568,8 +591,15 @@ class Simulation:
         self._insist("tool", body, lambda: self._resumes(tries + 1), tries)
 
     def _publish(self, tries: int) -> None:
+        files, now, tick = self.world.files, self.clock.now(), self._next_tick()
+        if tick is None or tick > now:
+            # All is done that the ticks had to do which were left out: this is what they have written.
+            mark = max(_ticked(files[_TICKED]), now - MARK_EVERY)
+            files[_TICKED] = msgspec.json.encode({"until": mark})
+
         def body() -> None:
             publish(self.ports["blobs"], self.clock)
+            self._passes().start_if_due()
 
         self._insist("publish", body, lambda: self._publish(tries + 1), tries)
 
@@ -683,7 +713,7 @@ class Simulation:
     def _take_queue(self, name: str) -> None:
         queue = self.queues[name]
         batch: list[Received[Any]] = []
-        for received in queue.receive(1 if name == "tasks" else 10, visibility=VISIBILITY[name]):
+        for received in queue.receive(_BATCHES.get(name, 10), visibility=VISIBILITY[name]):
             choice = self._road(name)
             if choice is None or choice.kind == "twice":
                 batch.append(received)
@@ -693,18 +723,13 @@ class Simulation:
                 self.after(choice.amount, partial(queue.put, received.value))
             elif choice.kind == "delayed":
                 queue.release(received.receipt, choice.amount)
+            elif received.value.pending_id is None and received.value.due is None:
+                queue.release(received.receipt, 400)
             else:
                 queue.delete(received.receipt)
-        if not batch:
-            return
-        if name == "wake":
-            self.start("journey", lambda: self._wake(queue, batch), "wake")
-        elif name == "tasks":
-            self.start("privacy", lambda: self._privacy(queue, batch))
-        elif name == "catalogue":
-            self.start("catalogue", lambda: self._count(queue, batch))
-        else:
-            self.start("send", lambda: self._send(queue, batch), name)
+        if batch:
+            function, work = self._consumers.get(name, ("send", self._send))
+            self.start(function, lambda: work(queue, batch), name)
 
     def _wake(self, queue: Queue[Wake], batch: Sequence[Received[Wake]]) -> None:
         """As functions/journey with a batch of the wake queue."""
@@ -714,12 +739,13 @@ class Simulation:
             for received in batch:
                 assert self.current is not None
                 self.current.pending_id = received.value.pending_id
+                self.current.campaign = received.value.campaign
                 try:
                     journey.wake(received.value)
                 except Exception as error:  # noqa: BLE001 - the queue brings it again
                     self.watch.failed(error)
                     continue
-                if received.value.profile_id is not None:
+                if received.value.profile_id is not None and received.value.campaign is None:
                     self.watch.rang(received.value.profile_id)
                 done.append(received)
         except Crash:
@@ -805,6 +831,76 @@ class Simulation:
         except Exception as error:  # noqa: BLE001 - the queue brings it again
             self.watch.failed(error)
 
+    # --- reaching everybody
+
+    def _passes(self) -> Passes:
+        return Passes(**self._fanning_out())
+
+    def _fanning_out(self) -> dict[str, Any]:
+        blobs = self.ports["blobs"]
+        return {
+            "blobs": blobs,
+            "library": Library(blobs, self.clock),
+            "queue": self.ports["fanout"],
+            "clock": self.clock,
+            "shards": SHARDS,
+        }
+
+    def _next_tick(self) -> datetime | None:
+        """Return the next full minute at which `campaign` would find anything; the others may be left out.
+
+        But for the mark that says until when they looked: it is never older than five minutes when somebody publishes.
+        """
+        files = self.world.files
+        book = _book_of(files[POINTER])
+        now = self.clock.now()
+        earliest = now if self.ticked_at is None else max(now, self.ticked_at + _SECOND)
+        if book.shape != _shape_of(files.get("passes/last.json")):
+            return _minute_up(earliest)
+        if "letter" in book.flows and not any(key.startswith("campaigns/tea/letter/") for key in files):
+            if now < LETTER_AT:
+                return LETTER_AT
+            if _ticked(files[_TICKED]) < LETTER_AT:
+                return _minute_up(earliest)
+        return None
+
+    def _tick(self) -> None:
+        choice = self._road("minute")
+        if choice is not None and choice.kind == "lost":
+            return
+
+        def body() -> None:
+            try:
+                Campaigns(**self._fanning_out()).tick()
+                self._passes().start_if_due()
+            except Crash:
+                pass
+            except Exception as error:  # noqa: BLE001 - the next one comes in a minute
+                self.watch.failed(error)
+
+        if choice is not None:
+            self.after(choice.amount, lambda: self.start("campaign", body, "tick"))
+        self.due.append(lambda: self.start("campaign", body, "tick"))
+
+    def _shards(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
+        """As functions/campaign with a batch of the fan-out queue."""
+        ports = self.ports
+        fanout = Fanout(
+            everybody=ports["everybody"],
+            wakes=ports["alarms"],
+            queue=ports["fanout"],
+            blobs=ports["blobs"],
+            clock=self.clock,
+        )
+        try:
+            for received in batch:
+                fanout.work(received.value)
+                queue.delete(received.receipt)
+        except Crash:
+            return
+        except Exception as error:  # noqa: BLE001 - the queue brings it again
+            self.watch.failed(error)
+
     # --- the sweep
 
     def _next_sweep(self) -> datetime | None:
@@ -878,6 +974,7 @@ class Simulation:
 
     def _new_send(self) -> SendSandbox:
         counters = self.ports["counters"]
+        guard = WatchedGuard(counters=counters, clock=self.clock, limits={SHOP: LIMITS})
         deliver = Deliver(
             outbox=self.ports["outbox"],
             queues=self.ports["queues"],
@@ -887,23 +984,34 @@ class Simulation:
             address_key=self.world.secret_address_key,
             new_token=lambda: f"token-{next(self._tokens)}",
             lease_life=LEASE_LIFE,
-            guard=Guard(counters=counters, clock=self.clock, limits={SHOP: LIMITS}),
+            guard=guard,
             herald=Herald(counters=counters, library=Library(self.ports["blobs"], self.clock), clock=self.clock),
         )
-        return SendSandbox(deliver)
+        return SendSandbox(deliver, guard)
 
 
 class SendSandbox:
     """`send`'s, with what the checks want to know of it."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, guard: WatchedGuard) -> None:
         self.deliver = deliver
-        self.paused = False
-        """what it was told last when it asked who is paused"""
+        self.guard = guard
 
     def close(self) -> None:
         """Undo what only the collector could."""
         vars(self.deliver).clear()
+
+
+class WatchedGuard(Guard):
+    """A guard that remembers, for the checks, what it said last."""
+
+    paused = False
+
+    def pause_of(self, shop: str) -> Pause | None:
+        """Return the pause that is in force."""
+        pause = super().pause_of(shop)
+        self.paused = pause is not None
+        return pause
 
 
 class WatchedClock:
@@ -962,7 +1070,8 @@ class PlainMails:
 
 #: Under what name services ask for a port → the world's attribute.
 _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
-_PORTS |= {"privacy": "privacy", "counters": "counters", "shelves": "shelves", "catalogue": "catalogue_tasks"}
+_PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
+_PORTS |= {"catalogue": "catalogue_tasks"}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:
@@ -1056,6 +1165,27 @@ class _Verdict:
         self.published = published
 
 
+@lru_cache(maxsize=64)
+def _book_of(pointer: bytes) -> Playbook:
+    """Return the playbook that a pointer points at."""
+    wanted = msgspec.json.decode(pointer)["hash"]
+    return next(book for book in books() if book.hash == wanted)
+
+
+@lru_cache(maxsize=1024)
+def _shape_of(newest_pass: bytes | None) -> str:
+    return msgspec.json.decode(newest_pass)["shape"] if newest_pass is not None else ""
+
+
+@lru_cache(maxsize=1024)
+def _ticked(mark: bytes) -> datetime:
+    return msgspec.json.decode(mark, type=dict[str, datetime])["until"]
+
+
+def _minute_up(moment: datetime) -> datetime:
+    return T0 + timedelta(minutes=-(-(moment - T0) // timedelta(minutes=1)))
+
+
 @cache
 def _validated(name: bytes) -> _Verdict:
     return _Verdict(_Published(next(book for book in books() if book.hash.encode() == name)))
@@ -1105,6 +1235,11 @@ _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (journey_module, "advance", RememberedAdvance()),
     (library_module, "_playbook", _Remembering(library_module._playbook)),
     (library_module, "_flow", _Remembering(library_module._flow)),
+    # Few people are here, and still there is to be more than one page, slice and chunk of them.
+    (memory, "_PAGE", 1),
+    (fanout_module, "SLICE", 1),
+    (fanout_module, "_CHUNK", 1),
+    (fanout_module, "BACKLOG", 1),
     (publish_module, "validate", lambda files: _validated(files["book"])),
 ]
 
