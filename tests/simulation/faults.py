@@ -97,6 +97,8 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "vault.messages": _READ,
     "vault.forget_messages": _UPDATE,
     "vault.forget_files": _UPDATE,
+    "vault.coupons": _READ,
+    "vault.forget_coupons": _UPDATE,
 }
 
 #: Port calls of those functions that no simulated story leads to, and why.

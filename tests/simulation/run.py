@@ -29,7 +29,9 @@ from tests.simulation.world import Simulation, shortcuts
 _VARIANTS = 8
 #: Worlds are undone when they are over; what is left of so many (a cycle in an exception's traceback) is collected.
 _COLLECTED = 2_000
-_loggers = [logging.getLogger(f"rekindle.service.{name}") for name in ("journey", "deliver", "feedback", "guard")]
+_loggers = [
+    logging.getLogger(f"rekindle.service.{name}") for name in ("journey", "deliver", "feedback", "guard", "catalogue")
+]
 
 
 class Plan(Struct, frozen=True, array_like=True):
