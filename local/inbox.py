@@ -286,7 +286,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def rendered(self, number: str, query: dict[str, list[str]]) -> None:
         page = self.inbox.rendered(int(number), query.get("scheme", ["light"])[0])
-        self._send(200, "text/html; charset=utf-8", page.encode(), _mail_policy(self.inbox.url))
+        policy = _mail_policy(self.inbox.url, self.inbox.world.stack.api_url)
+        self._send(200, "text/html; charset=utf-8", page.encode(), policy)
 
     def eml(self, number: str, _: dict[str, list[str]]) -> None:
         self._send(200, "message/rfc822", self.inbox.mail(int(number)).eml())
@@ -349,9 +350,12 @@ _PAGE_POLICY = (
 )
 
 
-def _mail_policy(url: str) -> str:
-    """Return what a mail may do: look as it wants, show the demo's pictures, open links in a new tab."""
+def _mail_policy(url: str, api_url: str) -> str:
+    """Return what a mail may do: look as it wants, show the demo's pictures and its own, open links in a new tab.
+
+    What counts an opening is no picture of its own: to look at a mail here is not to get it.
+    """
     return (
         f"sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
-        f"img-src {url} data:; font-src 'none'; frame-ancestors {url} http://localhost:{urlsplit(url).port}"
+        f"img-src {url} {api_url}/a/ data:; font-src 'none'; frame-ancestors {url} http://localhost:{urlsplit(url).port}"
     )

@@ -110,6 +110,7 @@ def test_a_listing_knows_when_its_newest_was_written(ports: Ports) -> None:
     ports.blobs.put("reports/c", b"1")
     two = ports.blobs.listing("content/")
     assert set(two.tags) == {"content/a", "content/b"}
+    assert two.sizes == {"content/a": 1, "content/b": 1}
     assert two.newest is not None
     assert two.newest >= one.newest
 

@@ -61,5 +61,11 @@ def statements(role: str) -> Iterator[dict[str, Any]]:
             yield {**statement, "Action": _listed(statement["Action"]), "Resource": _listed(statement["Resource"])}
 
 
+def policy_statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every statement of a resource's policy, also those that a condition puts there."""
+    found = properties["PolicyDocument"]["Statement"]
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in found]
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

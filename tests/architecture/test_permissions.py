@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.architecture.template import resources, statements
+from tests.architecture.template import policy_statements, resources, statements
 
 ROLES = resources("AWS::IAM::Role")
 
@@ -122,6 +122,12 @@ RIGHTS: dict[str, set[str]] = {
         "sqs:SendMessage TransactionalQueue",
         "sqs:SendMessage WakeDeadQueue",
         "sqs:SendMessage WakeQueue",
+    },
+    "AssetsRole": {
+        "logs:CreateLogStream AssetsLog",
+        "logs:PutLogEvents AssetsLog",
+        "s3:GetObject ContentBucket/public/a/*",
+        "s3:ListBucket ContentBucket",
     },
     "LinksRole": {
         "dynamodb:PutItem DeliveriesTable",
@@ -248,6 +254,7 @@ RIGHTS: dict[str, set[str]] = {
         "s3:PutObject ContentBucket/passes/*",
         "s3:PutObject ContentBucket/playbooks/*",
         "s3:PutObject ContentBucket/pools/*",
+        "s3:PutObject ContentBucket/public/a/*",
         "s3:PutObject ContentBucket/reports/*",
         "ses:SendEmail configuration-set/${ConfigurationSet}",
         "ses:SendEmail identity/*",
@@ -385,6 +392,7 @@ def test_only_the_service_that_it_is_for_may_take_a_role(role: str) -> None:
 
 #: Who else may put something in: resource policies, each with the one sender that it names.
 SENDERS = {
+    "ContentBucketPolicy": {"cloudfront.amazonaws.com"},
     "FeedbackDeadQueuePolicy": {"events.amazonaws.com"},
     "FeedbackTopicPolicy": {"ses.amazonaws.com", "sms-voice.amazonaws.com"},
     "PublishQueuePolicy": {"events.amazonaws.com"},
@@ -394,7 +402,7 @@ SENDERS = {
 def test_nobody_else_is_let_in_by_a_resource_and_none_without_naming_its_source() -> None:
     """Every allowing statement names a service and the source of ours that it may speak for; the rest only refuse."""
     policies = {
-        name: properties["PolicyDocument"]["Statement"]
+        name: policy_statements(properties)
         for kind in (
             "AWS::SQS::QueuePolicy",
             "AWS::SNS::TopicPolicy",

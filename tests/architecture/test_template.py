@@ -9,12 +9,23 @@ from typing import Any
 import pytest
 
 from rekindle import ports, settings
+from rekindle.content import media
 from rekindle.service import campaigns, fanout, library, passes, tracks
-from tests.architecture.template import ROOT, functions, named, queue_sources, resources, statements, template
+from tests.architecture.template import (
+    ROOT,
+    functions,
+    named,
+    policy_statements,
+    queue_sources,
+    resources,
+    statements,
+    template,
+)
 
 TABLES = resources("AWS::DynamoDB::Table")
 QUEUES = resources("AWS::SQS::Queue")
 BUCKETS = resources("AWS::S3::Bucket")
+BUCKET_POLICY = resources("AWS::S3::BucketPolicy")["ContentBucketPolicy"]
 ALARMS = resources("AWS::CloudWatch::Alarm")
 ROLES = resources("AWS::IAM::Role")
 FUNCTIONS = functions()
@@ -113,7 +124,7 @@ def test_a_published_set_never_expires() -> None:
     """Runs are pinned to its flows, and going back needs it."""
     for rule in BUCKETS["ContentBucket"]["LifecycleConfiguration"]["Rules"]:
         if "ExpirationInDays" in rule:
-            assert not any(kept.startswith(rule["Prefix"]) for kept in ("playbooks/", "flows/", "content/"))
+            assert not any(kept.startswith(rule["Prefix"]) for kept in ("playbooks/", "flows/", "content/", "public/"))
             assert rule["Prefix"]
 
 
@@ -383,6 +394,53 @@ def test_ses_puts_no_links_of_its_own_around_ours() -> None:
 
 def test_a_reaction_waits_for_as_long_as_the_code_says() -> None:
     assert int(FUNCTIONS["track"]["Environment"]["Variables"]["HOLD_SECONDS"]) == tracks.HOLD
+
+
+# --- CloudFront ------------------------------------------------------------------------------------------------------
+
+
+def test_cloudfront_is_there_only_where_it_has_a_domain_and_a_certificate() -> None:
+    parts = [one for one in template()["Resources"].values() if one["Type"].startswith("AWS::CloudFront::")]
+    assert {one["Type"].rpartition(":")[2] for one in parts} == {
+        "Distribution",
+        "OriginAccessControl",
+        "ResponseHeadersPolicy",
+    }
+    assert {one["Condition"] for one in parts} == {"HasCdn"}
+
+
+def test_cloudfront_reads_the_published_pictures_and_nothing_else_of_the_bucket() -> None:
+    (statement,) = [one for one in policy_statements(BUCKET_POLICY) if one["Effect"] == "Allow"]
+    assert statement["Action"] == "s3:GetObject"
+    assert statement["Resource"] == {"Fn::Sub": "${ContentBucket.Arn}/" + media.PUBLIC + "*"}
+    assert statement["Condition"]["StringEquals"]["aws:SourceArn"]["Fn::Sub"].endswith("distribution/${Cdn}")
+    config = resources("AWS::CloudFront::Distribution")["Cdn"]["DistributionConfig"]
+    (behavior,) = config["CacheBehaviors"]
+    (bucket,) = [one for one in config["Origins"] if one["Id"] == behavior["TargetOriginId"]]
+    # A path under which nothing but they can be asked for: /a/… below /public.
+    assert f"{bucket['OriginPath']}{behavior['PathPattern']}" == f"/{media.PUBLIC}*"
+    assert behavior["AllowedMethods"] == ["GET", "HEAD"]
+    assert behavior["Compress"] is True
+
+
+def test_cloudfront_answers_for_pictures_as_the_function_does() -> None:
+    headers = media.answer("a" * 32, "logo.png", b"")["headers"]
+    policy = resources("AWS::CloudFront::ResponseHeadersPolicy")["CdnHeaders"]["ResponseHeadersPolicyConfig"]
+    told = {one["Header"]: one["Value"] for one in policy["CustomHeadersConfig"]["Items"]}
+    told["Content-Security-Policy"] = policy["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    told["Access-Control-Allow-Origin"] = policy["CorsConfig"]["AccessControlAllowOrigins"]["Items"][0]
+    assert "ContentTypeOptions" in policy["SecurityHeadersConfig"]
+    assert told.items() <= headers.items()
+    assert headers.keys() - told.keys() == {"X-Content-Type-Options", "Content-Type", "ETag"}
+
+
+def test_what_is_no_picture_goes_through_cloudfront_as_it_is_and_is_never_kept() -> None:
+    """Unsubscribes post, and clicks differ for everybody."""
+    config = resources("AWS::CloudFront::Distribution")["Cdn"]["DistributionConfig"]
+    behavior = config["DefaultCacheBehavior"]
+    assert {"GET", "POST"} <= set(behavior["AllowedMethods"])
+    assert behavior["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "CachingDisabled"
+    assert "Logging" not in config, "its log would hold paths, and links carry tokens"
 
 
 # --- alarms ----------------------------------------------------------------------------------------------------------

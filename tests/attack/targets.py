@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from rekindle.cli.buckets import EventsError, Wanted
 from rekindle.cli.buckets import read as read_events
 from rekindle.content import sandbox
+from rekindle.content.assets import look
 from rekindle.content.catalogues import read_catalogue
 from rekindle.content.links import (
     BadLinkError,
@@ -41,6 +42,7 @@ from rekindle.content.links import (
     sign_unsubscribe,
     sign_visit,
 )
+from rekindle.content.media import key_of
 from rekindle.content.offers import parse_codes, parse_offer
 from rekindle.content.pages.forms import MAX_VALUE, FormError, read_form
 from rekindle.content.pages.settings import decode_settings
@@ -76,6 +78,7 @@ from rekindle.shops import intake, onsite
 from rekindle.shops.onsite.batch import MAX_EVENTS
 from tests.attack import hostile
 from tests.support.build import CART, CONFIRMATION, ROOT, T0, checkout, consent, order, playbook
+from tests.support.pictures import gif, jpeg, png, svg, webp
 from tests.support.plant import Plant
 
 Platform = intake.Platform
@@ -508,6 +511,37 @@ def _decoder(decode: Callable[[bytes], Any]) -> Callable[[bytes], None]:
     return attack
 
 
+_PICTURES: Mapping[str, bytes] = {
+    "a.png": png(9, 9),
+    "a.jpg": jpeg(9, 9),
+    "a.gif": gif(9, 9),
+    "a.webp": webp("VP8X", 9, 9),
+    "a.svg": svg('<g fill="url(#a)"/><style>.a{fill:#123}</style>'),
+    "a.ico": b"\x00\x00\x01\x00\x01\x00",
+}
+
+
+@st.composite
+def _pictures(draw: st.DrawFn) -> bytes:
+    """Draw a picture of any kind, with a stretch of it overwritten, cut out or doubled."""
+    raw = draw(st.sampled_from(sorted(_PICTURES.values())))
+    start, length = draw(st.integers(0, len(raw))), draw(st.integers(0, 12))
+    return raw[:start] + draw(st.binary(max_size=12) | st.just(raw[start:] * 2)) + raw[start + length :]
+
+
+def _picture(given: tuple[str, bytes]) -> None:
+    path = f"assets/{given[0]}"
+    found = look(path, given[1])
+    problem = found.problem(path)
+    assert (problem is None) == (found.asset is not None)
+    assert problem is None or (problem.file == path and problem.hint)
+    for doubt in found.doubts(path):
+        str(doubt)
+    if found.asset is not None:
+        assert 0 <= found.asset.width < 2**32
+        assert key_of(found.asset.hash, found.asset.name) == found.asset.key
+
+
 def _lines(raw: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.jsonl"
@@ -929,6 +963,15 @@ TARGETS: Mapping[str, Target] = {
     "conditions": Target(("flow.conditions.parse",), hostile.edited(_CONDITIONS, _EXPRESSIONS), _condition, 300),
     "templates": Target(("content.sandbox.parse",), hostile.edited(_TEMPLATES, _HTML), _template, 150),
     "content as a whole": Target(("content.markup.from_mjml",), _contents(), _content, 40),
+    "pictures": Target(
+        (),
+        st.tuples(
+            st.sampled_from([*_PICTURES, "a.js", "a.css", "a.woff2", "a.exe", "../a.png", "a b.png"]),
+            st.binary(max_size=80) | _pictures(),
+        ),
+        _picture,
+        200,
+    ),
     "stored profiles": _stored(decode_profile, "domain.profile.decode_profile", _PROFILE),
     "stored events": _stored(decode_events, "domain.events.decode_events", _EVENTS),
     "stored mails": _stored(
@@ -983,12 +1026,14 @@ ROUTES = frozenset({
     "GET /c/{token}/{index}",
     "HEAD /c/{token}/{index}",
     "GET /o/{image}",
+    "GET /a/{hash}/{name}",
 })  # fmt: skip
 #: Every function, and who may call it.
 FUNCTIONS: Mapping[str, str] = {
     "webhook": "anybody",
     "links": "anybody",
     "pages": "anybody",
+    "assets": "anybody",
     "collect": "anybody",
     "track": "anybody",
     "feedback": "SES, AWS End User Messaging, our queue",

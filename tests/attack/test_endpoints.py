@@ -182,6 +182,23 @@ def test_a_disordered_visit_gets_a_2xx_or_a_4xx_and_a_foreign_page_none(doors: D
             assert "headers" not in answer or "access-control-allow-origin" not in answer["headers"]
         doors.open()
 
+
+def test_assets_leads_nowhere_but_to_published_files(load: Load, ports: AwsPorts) -> None:
+    """Whatever stands in the path, in either part, raw or decoded."""
+    ports.blobs.put(f"public/a/{'a' * 32}/logo.png", b"a picture")
+    ports.blobs.put("playbooks/current.json", b"{}")
+    app = load("assets")
+    texts = st.sampled_from(["a" * 32, "..", ".", "", "logo.png", "playbooks/current.json", "../logo.png"]) | st.text()
+
+    @settings(max_examples=200, suppress_health_check=list(HealthCheck), database=None, deadline=None)
+    @given(texts, texts, st.none() | st.text())
+    def attack(hash_: str, name: str, known: str | None) -> None:
+        headers = {} if known is None else {"if-none-match": known}
+        answer = app.handler({"pathParameters": {"hash": hash_, "name": name}, "headers": headers}, None)
+        found = (hash_, name) == ("a" * 32, "logo.png")
+        assert answer["statusCode"] in ({200, 304} if found else {404, 304})
+        assert b"{}" not in answer.get("body", "").encode()
+
     attack()
 
 

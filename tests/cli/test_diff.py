@@ -13,6 +13,7 @@ from rekindle.cli.main import main
 from rekindle.content.playbook import Mails
 from tests.service.test_publish import content
 from tests.support.build import flow_of, playbook
+from tests.support.pictures import gif, png
 
 
 @pytest.fixture
@@ -45,6 +46,32 @@ def told(capsys: pytest.CaptureFixture[str], folder: Path, other: Path) -> list[
 def test_equal_content_does_not_differ(folder: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "--against", str(folder), "--content", str(other)]) == 0
     assert capsys.readouterr().out == "Nothing differs.\n"
+
+
+def test_files_that_are_served_differ_by_their_content(
+    folder: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for where, path, raw in (
+        (folder, "gone.png", png()),
+        (other, "new.png", png()),
+        (folder, "logo.png", png(9, 9)),
+        (other, "logo.png", png(40, 9)),
+        (folder, "same.gif", gif()),
+        (other, "same.gif", gif()[:-1] + b"?"),
+        (folder, "kept.png", png()),
+        (other, "kept.png", png()),
+    ):
+        (where / "assets").mkdir(exist_ok=True)
+        (where / "assets" / path).write_bytes(raw)
+    lines = told(capsys, folder, other)
+    assert [line for line in lines if "asset" in line] == [
+        "− asset assets/gone.png",
+        "~ asset assets/logo.png",
+        "+ asset assets/new.png",
+        "~ asset assets/same.gif",
+    ]
+    assert "width: 9 → 40" in lines
+    assert "another file of the same size" in lines
 
 
 FLOW = "flows/cart-abandonment.yaml"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
+import html as htmllib
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from rekindle.cli.main import main
 from tests.content.mailkit import TEMPLATES
+from tests.support.pictures import png
 
 MAILS = len(list(TEMPLATES.glob("emails/*/subject.txt")))
 PICTURES = TEMPLATES.parent / "local" / "pictures"
@@ -156,3 +159,40 @@ def test_it_opens_what_it_wrote(content: Path, monkeypatch: pytest.MonkeyPatch) 
     assert run(content, "cart-reminder-1", "--open") == 0
     assert run(content, "--all", "--open") == 0
     assert [address.rpartition("/")[2] for address in opened] == ["cart-reminder-1.en.html", "index.html"]
+
+
+# --- files of assets/ ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pictured(content: Path) -> Path:
+    """The content with a logo of its own in every mail, and a picture in one."""
+    (content / "assets").mkdir(exist_ok=True)
+    (content / "assets" / "logo.png").write_bytes(png(280, 80))
+    (content / "brand.yaml").write_text("logo:\n  url: assets/logo.png\n", "utf-8")
+    return content
+
+
+def test_files_are_shown_in_the_mail_itself(pictured: Path) -> None:
+    """Nobody serves them yet, and a preview can be sent to somebody as it is."""
+    assert run(pictured, "cart-reminder-1") == 0
+    out = pictured.parent / "out"
+    whole = "data:image/png;base64," + base64.b64encode(png(280, 80)).decode()
+    assert whole in (out / "cart-reminder-1.en.html").read_text("utf-8")
+    mail = email.message_from_bytes((out / "cart-reminder-1.en.eml").read_bytes(), policy=email.policy.default)
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert whole in html.get_content()
+    assert run(pictured, "--all") == 0
+    assert whole in htmllib.unescape((out / "index.html").read_text("utf-8"))
+
+
+def test_a_logo_that_is_not_there_is_said(pictured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pictured / "assets" / "logo.png").unlink()
+    assert run(pictured, "cart-reminder-1") == 2
+    assert "brand.yaml: there is no file assets/logo.png" in capsys.readouterr().err
+
+
+def test_a_file_that_is_wrong_does_not_keep_other_mails_from_being_shown(pictured: Path) -> None:
+    (pictured / "assets" / "menu.pdf").write_bytes(b"%PDF")
+    assert run(pictured, "cart-reminder-1") == 0

@@ -520,6 +520,43 @@ def told(ports: AwsPorts, pending: str) -> tuple[Event, ...]:
     return work.events
 
 
+def asked(hash_: str, name: str, **headers: str) -> dict[str, Any]:
+    """Return the request for a file, as API Gateway hands it over."""
+    return {
+        "version": "2.0",
+        "routeKey": "GET /a/{hash}/{name}",
+        "pathParameters": {"hash": hash_, "name": name},
+        "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+    }
+
+
+def test_assets_hands_out_what_was_published(load: Load, ports: AwsPorts) -> None:
+    app = load("assets")
+    ports.blobs.put(f"public/a/{'a' * 32}/logo.png", b"a picture", "image/png")
+    answer = app.handler(asked("a" * 32, "logo.png"), None)
+    assert base64.b64decode(answer["body"]) == b"a picture"
+    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "image/png")
+    again = app.handler(asked("a" * 32, "logo.png", if_none_match=answer["headers"]["ETag"]), None)
+    assert (again["statusCode"], "body" in again) == (304, False)
+
+
+@pytest.mark.parametrize(
+    ("hash_", "name"),
+    [
+        ("b" * 32, "logo.png"),
+        ("a" * 32, "other.png"),
+        ("a" * 32, "../../../playbooks/current.json"),
+        ("", ""),
+        ("a", "b"),
+    ],
+)
+def test_assets_hands_out_nothing_else(load: Load, ports: AwsPorts, hash_: str, name: str) -> None:
+    ports.blobs.put(f"public/a/{'a' * 32}/logo.png", b"a picture", "image/png")
+    answer = load("assets").handler(asked(hash_, name, if_none_match='"x"'), None)
+    assert answer["statusCode"] == 404
+    assert "no such file" in answer["body"]
+
+
 def test_sweep_counts_what_it_finds(load: Load) -> None:
     counts = load("sweep").handler({}, None)
     assert set(counts) == {"OverdueWoken", "PendingRedriven", "PendingStuck", "UnknownMessages", "MarketingPaused"}

@@ -9,6 +9,7 @@ import pytest
 from rekindle.memory import World
 from rekindle.service.library import POINTER
 from rekindle.service.publish import CONTENT, publish
+from tests.support.pictures import jpeg, png, svg
 
 FLOW, BODY, SHOP = "flows/hello.yaml", "emails/reminder/body.html", "shops/acme.yaml"
 FOOT = "emails/_layout/foot.html"
@@ -392,7 +393,72 @@ BROKEN: dict[str, tuple[Files, str]] = {
         "push/hi.yaml:3: url: this is no address on the web",
     ),
     "a file in the wrong folder": ({"flow/hello.yaml": GOOD[FLOW]}, "flow/hello.yaml: nothing reads this file"),
-    "a picture": ({"emails/reminder/logo.png": b"\x89PNG"}, "emails/reminder/logo.png:1: the file is not UTF-8 text"),
+    "a picture beside a mail": (
+        {"emails/reminder/logo.png": png()},
+        'emails/reminder/logo.png: a picture does not belong here\n    → move it, and write src="assets/logo.png"',
+    ),
+    "a file that is not there": (
+        edit("emails/reminder/body.html", "<p>Hello", '<img src="assets/lego.png" alt="Acme">\n<p>Hello'),
+        "emails/reminder/body.html:1: there is no file assets/lego.png\n    → did you mean assets/logo.png?",
+    ),
+    "a file that is not there, in CSS": (
+        {
+            "emails/reminder/body.html": "<style>\np { background: url('assets/none.gif') }\n</style>\n"
+            + GOOD["emails/reminder/body.html"]
+        },
+        "emails/reminder/body.html:2: there is no file assets/none.gif",
+    ),
+    "a file that is no picture, in a mail": (
+        {
+            "assets/site.js": "let x = 1;\n",
+            **edit("emails/reminder/body.html", "<p>Hello", '<img src="assets/site.js" alt="Acme">\n<p>Hello'),
+        },
+        "emails/reminder/body.html:1: assets/site.js is no picture",
+    ),
+    "a file whose name a value gives": (
+        edit("emails/reminder/body.html", "<p>Hello", '<img src="assets/{{ shop.id }}.png" alt="Acme">\n<p>Hello'),
+        "emails/reminder/body.html:1: the name of a file in assets/ must be written out",
+    ),
+    "a link to a file": (
+        edit("emails/reminder/body.html", "<p>Hello", '<p><a href="assets/logo.png">Look</a></p>\n<p>Hello'),
+        "emails/reminder/body.html:1: “assets/logo.png” leads nowhere from a mail",
+    ),
+    "a logo that is not there": (
+        {"brand.yaml": "logo:\n  url: assets/lego.png\n"},
+        "brand.yaml:2: there is no file assets/lego.png",
+    ),
+    "a shop's logo that is not there": (
+        edit("shops/acme.yaml", "currency: GBP", "logo: assets/x/y.png\ncurrency: GBP"),
+        "shops/acme.yaml:8: there is no file assets/x/y.png",
+    ),
+    "a file of a kind that is not served": (
+        {"assets/menu.pdf": b"%PDF-1.7"},
+        "assets/menu.pdf: a file of this kind is not served\n    → there may be png, jpg,",
+    ),
+    "a picture that is none": ({"assets/logo.png": b"<html>"}, "assets/logo.png: this is no .png file"),
+    "a picture under another ending": (
+        {"assets/logo.png": jpeg()},
+        "assets/logo.png: this is no .png file, it is a .jpg\n    → save it as .jpg, or export it again",
+    ),
+    "half a picture": ({"assets/logo.png": png()[:20]}, "assets/logo.png: the picture is broken"),
+    "a picture that is too large": (
+        {"assets/logo.png": png() + bytes(4_500_000)},
+        "assets/logo.png: the file is too large: 4.5 MB",
+    ),
+    "a film": ({"assets/spring.mp4": bytes(9_000_000)}, "assets/spring.mp4: a file of this kind is not served"),
+    "a file with a space in its name": (
+        {"assets/my logo.png": png()},
+        "assets/my logo.png: this name cannot be part of an address\n    → rename it:",
+    ),
+    "an SVG with a script": (
+        {"assets/logo.svg": svg("\n<script>alert(1)</script>")},
+        "assets/logo.svg:2: the SVG holds <script>\n    → export it as plain SVG, or better as PNG",
+    ),
+    "an SVG that loads something": (
+        {"assets/logo.svg": svg('\n\n<image href="https://evil.example/x.png"/>')},
+        "assets/logo.svg:3: the SVG loads something from elsewhere",
+    ),
+    "a style sheet that is no text": ({"assets/page.css": b"p {}\n\xff"}, "assets/page.css:2: the file is not UTF-8"),
     "a folder with a space": (
         {"emails/Reminder 2/body.html": "x"},
         "emails/Reminder 2/body.html: nothing reads this file",
@@ -457,6 +523,14 @@ WITHOUT_LINE = {
     "a file in the wrong folder",
     "a file with another ending",
     "a folder with a space",
+    "a picture beside a mail",
+    "a file of a kind that is not served",
+    "a picture that is none",
+    "a picture under another ending",
+    "half a picture",
+    "a picture that is too large",
+    "a film",
+    "a file with a space in its name",
 }
 
 
@@ -465,6 +539,7 @@ def published() -> dict[str, bytes]:
     """A bucket in which the good content is live."""
     world = World()
     world.files.update({CONTENT + path: text.encode() for path, text in GOOD.items()})
+    world.files[CONTENT + "assets/logo.png"] = png(20, 20)
     report = publish(world.blobs, world.clock)
     assert (report.outcome, report.warnings) == ("published", ())
     return world.files

@@ -12,10 +12,11 @@ import pytest
 
 from rekindle.content.playbook import decode_mails
 from rekindle.flow.program import Flow, Playbook
-from rekindle.memory import World
+from rekindle.memory import Crash, World
 from rekindle.service.library import POINTER
 from rekindle.service.publish import MAX_ROUNDS, BusyError, Report, publish
 from tests.content.mailkit import shipped
+from tests.support.pictures import png
 
 SHOP = b"""\
 name: Acme
@@ -45,9 +46,13 @@ steps:
 """
 
 
+#: Of the content that ships: two mails with what they need, and one flow beside the small one.
+_KEPT = re.compile(r"emails/(_[^/]*|cart-reminder-1|order-confirmation)/|flows/order-confirmation|[^/]*\Z|offers/")
+
+
 def content() -> dict[str, bytes]:
     """Return the shipped content, with two of its mails, a small flow and a shop: quicker to look at than all of it."""
-    kept = {path: raw for path, raw in shipped().items() if not re.match(r"emails/cart-reminder-[23]/", path)}
+    kept = {path: raw for path, raw in shipped().items() if _KEPT.match(path)}
     return kept | {"flows/cart-abandonment.yaml": FLOW, "shops/acme.yaml": SHOP}
 
 
@@ -245,7 +250,7 @@ NEWER = SHOP.replace(b"Acme Ltd", b"Acme Newer")
     ("call", "moment"),
     [
         ("blobs.tagged", "after"),
-        ("blobs.list", "after"),
+        ("blobs.listing", "after"),
         ("blobs.get", "after"),
         ("blobs.put", "before"),
         ("blobs.swap", "before"),
@@ -270,7 +275,7 @@ def test_an_upload_and_a_publish_at_any_point_end_in_the_newest_content(world: W
     assert publish(world.blobs, world.clock).outcome == "unchanged"
 
 
-@pytest.mark.parametrize("call", ["blobs.list", "blobs.get"])
+@pytest.mark.parametrize("call", ["blobs.listing", "blobs.get"])
 def test_an_upload_while_it_reads_is_taken_whole(world: World, call: str) -> None:
     """No playbook is made of half the old and half the new content."""
     _once(
@@ -287,7 +292,7 @@ def test_an_upload_while_it_reads_is_taken_whole(world: World, call: str) -> Non
 
 def test_a_file_that_goes_while_it_reads_starts_it_over(world: World) -> None:
     """And the mail that needs it is then missed."""
-    _once(world, "blobs.list", "after", lambda: upload(world, {"emails/_layout/help.html": b""}))
+    _once(world, "blobs.listing", "after", lambda: upload(world, {"emails/_layout/help.html": b""}))
     assert publish(world.blobs, world.clock).outcome == "refused"
 
 
@@ -297,7 +302,7 @@ def test_uploads_that_never_pause_end_in_an_error_and_no_change(world: World) ->
     count = iter(range(100))
 
     def hook(call: str, moment: str) -> None:
-        if (call, moment) == ("blobs.list", "after"):
+        if (call, moment) == ("blobs.listing", "after"):
             upload(world, {"shops/acme.yaml": SHOP.replace(b"Acme Ltd", f"Acme {next(count)}".encode())})
 
     world.hook = hook
@@ -305,3 +310,122 @@ def test_uploads_that_never_pause_end_in_an_error_and_no_change(world: World) ->
         publish(world.blobs, world.clock)
     assert pointer(world) == before
     assert next(count) == 2 * MAX_ROUNDS
+
+
+# --- files that are served -------------------------------------------------------------------------------------------
+
+LOGO = "assets/logo.png"
+SHOWN = content()["emails/cart-reminder-1/body.html"].replace(
+    b"{% block content %}", b'{% block content %}<img src="assets/logo.png" alt="Acme">'
+)
+
+
+def with_logo(raw: bytes) -> dict[str, bytes]:
+    return {LOGO: raw, "emails/cart-reminder-1/body.html": SHOWN}
+
+
+def public(world: World) -> dict[str, bytes]:
+    return {key: raw for key, raw in world.files.items() if key.startswith("public/")}
+
+
+def shown_in(world: World) -> str:
+    """Return where the live mail's picture stands, as a key of the bucket."""
+    mails = decode_mails(world.files[f"playbooks/{pointer(world)}/mails.json"])
+    found = re.search(r"\{\{ _assets \}\}/(a/[0-9a-f]{32}/logo\.png)", mails.templates["cart-reminder-1"].html)
+    assert found is not None
+    return f"public/{found.group(1)}"
+
+
+def test_a_picture_is_served_under_the_hash_of_its_content(world: World) -> None:
+    upload(world, with_logo(png(9, 9)))
+    assert publish(world.blobs, world.clock).outcome == "published"
+    assert public(world) == {shown_in(world): png(9, 9)}
+
+
+def test_another_picture_of_the_same_name_leaves_the_old_one_where_old_mails_find_it(world: World) -> None:
+    upload(world, with_logo(png(9, 9)))
+    publish(world.blobs, world.clock)
+    before = shown_in(world)
+    upload(world, with_logo(png(8, 8)))
+    assert publish(world.blobs, world.clock).outcome == "published"
+    assert public(world) == {before: png(9, 9), shown_in(world): png(8, 8)}
+    upload(world, {LOGO: b"", "emails/cart-reminder-1/body.html": content()["emails/cart-reminder-1/body.html"]})
+    assert publish(world.blobs, world.clock).outcome == "published"
+    assert len(public(world)) == 2, "nothing that was published goes away"
+
+
+def test_only_what_is_new_is_read_and_copied(world: World) -> None:
+    upload(world, with_logo(png(9, 9)) | {f"assets/{number}.png": png(number, 1) for number in range(1, 20)})
+    publish(world.blobs, world.clock)
+    touched: list[str] = []
+    get, put = world.blobs.get, world.blobs.put
+
+    def noted_get(key: str) -> bytes | None:
+        touched.append(f"get {key}")
+        return get(key)
+
+    def noted_put(key: str, content: bytes, content_type: str = "") -> None:
+        touched.append(f"put {key}")
+        put(key, content, content_type)
+
+    world.blobs.get, world.blobs.put = noted_get, noted_put  # type: ignore[method-assign]
+    upload(world, {"assets/20.png": png(20, 1)})
+    assert publish(world.blobs, world.clock).outcome == "published"
+    pictures = [one for one in touched if "assets/" in one or "public/" in one]
+    assert [one for one in pictures if one.startswith("get")] == ["get content/assets/20.png"] * 2
+    assert len([one for one in pictures if one.startswith("put")]) == 1
+
+
+def test_nothing_is_public_before_it_is_published(world: World) -> None:
+    upload(world, {"assets/secret.png": png(), "flows/cart-abandonment.yaml": b"nonsense"})
+    assert publish(world.blobs, world.clock).outcome == "refused"
+    assert public(world) == {}
+
+
+def test_a_copy_that_somebody_removed_comes_back(world: World) -> None:
+    upload(world, with_logo(png(9, 9)))
+    publish(world.blobs, world.clock)
+    key = shown_in(world)
+    del world.files[key]
+    upload(world, {"assets/other.png": png(3, 3)})
+    assert publish(world.blobs, world.clock).outcome == "published"
+    assert world.files[key] == png(9, 9)
+
+
+def test_a_picture_that_changes_while_it_is_copied_starts_it_over(world: World) -> None:
+    """What stands under a hash is always what has that hash."""
+    upload(world, with_logo(png(9, 9)))
+    _once(world, "blobs.list", "after", lambda: upload(world, {LOGO: png(7, 7)}))
+    assert publish(world.blobs, world.clock).outcome == "published"
+    assert public(world) == {shown_in(world): png(7, 7)}
+
+
+def test_killed_while_it_copies_it_ends_well_the_next_time(world: World) -> None:
+    upload(world, with_logo(png(9, 9)) | {"assets/a.png": png(1, 1)})
+    _once(world, "blobs.put", "after", lambda: (_ for _ in ()).throw(Crash))
+    with pytest.raises(Crash):
+        publish(world.blobs, world.clock)
+    assert publish(world.blobs, world.clock).outcome == "published"
+    assert len(public(world)) == 2
+
+
+def test_a_file_that_is_too_large_is_not_even_read(world: World) -> None:
+    """A film of gigabytes would end the function, and nobody would know why nothing is published."""
+    upload(
+        world, {"assets/film.mp4": bytes(10), "assets/large.png": bytes(4_600_000), "sms/long.txt": b"x" * 1_000_001}
+    )
+    read: list[str] = []
+    get = world.blobs.get
+
+    def noted(key: str) -> bytes | None:
+        read.append(key)
+        return get(key)
+
+    world.blobs.get = noted  # type: ignore[method-assign]
+    report = publish(world.blobs, world.clock)
+    assert [(one.file, one.message) for one in report.problems] == [
+        ("assets/film.mp4", "a file of this kind is not served"),
+        ("assets/large.png", "the file is too large: 4.6 MB"),
+        ("sms/long.txt", "the file is too large"),
+    ]
+    assert not {"content/assets/film.mp4", "content/assets/large.png", "content/sms/long.txt"} & set(read)

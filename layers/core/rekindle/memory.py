@@ -1171,7 +1171,7 @@ class MemoryBlobs(_Port):
         """Return the tags; when something was written is known of what was put, not of what a test set by hand."""
         tags = self._tags(prefix)
         written = [when for key in tags if (when := self._written.get(key)) is not None]
-        return Listing(tags, max(written, default=None))
+        return Listing(tags, max(written, default=None), {key: len(self._files[key]) for key in tags})
 
     @_call
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:

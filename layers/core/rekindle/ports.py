@@ -892,10 +892,11 @@ class DeadLetters(Protocol):
 
 
 class Listing(Struct, frozen=True):
-    """What lies under a prefix: key → version tag, and when the newest of it was written (`None`: not known)."""
+    """What lies under a prefix: key → version tag, when the newest was written (`None`: not known), key → bytes."""
 
     tags: dict[str, str]
     newest: datetime | None = None
+    sizes: dict[str, int] = {}
 
 
 class Blobs(Protocol):
@@ -914,7 +915,7 @@ class Blobs(Protocol):
         ...
 
     def listing(self, prefix: str) -> Listing:
-        """Return the same, and when the newest of it was written: to the second, by the store's own clock."""
+        """Return the same with sizes, and when the newest was written: to the second, by the store's own clock."""
         ...
 
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:

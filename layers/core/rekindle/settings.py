@@ -174,6 +174,12 @@ class Track(Settings, frozen=True, kw_only=True, rename="upper"):
     secrets_prefix: str
 
 
+class Assets(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/assets."""
+
+    content_bucket: str
+
+
 class Publish(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/publish."""
 

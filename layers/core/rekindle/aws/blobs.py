@@ -44,17 +44,19 @@ class S3Blobs:
     def listing(self, prefix: str) -> Listing:
         """Return the tags and the newest `LastModified`, a thousand a call."""
         tags: dict[str, str] = {}
+        sizes: dict[str, int] = {}
         newest: datetime | None = None
         request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
         while True:
             answer = self._clients.s3.list_objects_v2(**request)
             for found in answer.get("Contents", ()):
                 tags[found["Key"]] = found["ETag"]
+                sizes[found["Key"]] = found.get("Size", 0)
                 written = found.get("LastModified")
                 if written is not None and (newest is None or written > newest):
                     newest = written
             if not answer.get("IsTruncated"):
-                return Listing(tags, newest.astimezone(UTC) if newest is not None else None)
+                return Listing(tags, newest.astimezone(UTC) if newest is not None else None, sizes)
             request["ContinuationToken"] = answer["NextContinuationToken"]
 
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:

@@ -13,12 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.cli.report import words
+from rekindle.content.media import Asset
 from rekindle.content.playbook import Mails
 from rekindle.flow.durations import spoken
 from rekindle.flow.graph import ways
 from rekindle.flow.program import Branch, Flow, OnDate, OnSchedule, Playbook, Rule, Send, Split, Step
 
-Kind = Literal["flow", "segment", "mail", "sms", "push", "offer", "shop", "manners", "brand"]
+Kind = Literal["flow", "segment", "mail", "sms", "push", "offer", "shop", "manners", "brand", "asset"]
 How = Literal["added", "removed", "changed"]
 
 _LINKS = frozenset({"id", "next", "then", "otherwise", "body"})
@@ -50,6 +51,7 @@ def changes(before: tuple[Playbook, Mails], after: tuple[Playbook, Mails]) -> li
         *_compared("offer", old.offers, new.offers),
         *_compared("shop", old.shops, new.shops),
         *_compared("manners", {"manners": old.manners}, {"manners": new.manners}),
+        *_compared("asset", old_mails.assets, new_mails.assets),
         *_compared("brand", {"brand": old_mails.brand}, {"brand": new_mails.brand}),
     ]
     return [one for one in found if one.how != "changed" or one.details]
@@ -87,6 +89,8 @@ def _outline(part: Struct) -> Iterator[str]:
 def _differences(one: Struct, other: Struct) -> Iterator[str]:
     told = list(_fields(_plain(one), _plain(other)))
     yield from told
+    if isinstance(one, Asset) and not told:
+        yield "another file of the same size"
     if isinstance(one, Flow) and isinstance(other, Flow):
         steps = list(_steps(in_order(one), in_order(other)))
         yield from steps

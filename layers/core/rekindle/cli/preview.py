@@ -9,17 +9,18 @@ from pathlib import Path
 import click
 import msgspec
 
+from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import SystemClock
 from rekindle.aws.mailer import SesMailer
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.secrets import CachedSecrets
-from rekindle.aws.stack import explained, read_stack
+from rekindle.aws.stack import Stack, explained, read_stack
 from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.contact_sheet import contact_sheet
 from rekindle.cli.drafts import folder_files
-from rekindle.content import languages, previews
+from rekindle.content import languages, media, previews
 from rekindle.content.context import product_ids
 from rekindle.content.previews import Drafts, Preview, drafts, names_in
 from rekindle.content.samples import Sample, parse_sample
@@ -249,7 +250,7 @@ def _written(mail: Preview, asked: _Asked) -> Path:
     asked.out.mkdir(parents=True, exist_ok=True)
     base = asked.out / f"{mail.name}.{mail.locale}"
     page = Path(f"{base}.html")
-    shown = previews.with_pictures(mail.rendered.html, _pictures(asked.pictures), everywhere=False)
+    shown = previews.with_pictures(mail.page, _pictures(asked.pictures), everywhere=False)
     written = {page: shown.encode(), Path(f"{base}.txt"): mail.rendered.text.encode(), Path(f"{base}.eml"): mail.eml()}
     for path, raw in written.items():
         path.write_bytes(raw)
@@ -302,7 +303,7 @@ def _everything(found: Drafts, asked: _Asked) -> Iterator[Preview]:
 
 
 def _offline(mail: Preview, asked: _Asked) -> str:
-    return previews.with_pictures(mail.rendered.html, _pictures(asked.pictures), everywhere=True)
+    return previews.with_pictures(mail.page, _pictures(asked.pictures), everywhere=True)
 
 
 def _pictures(folder: Path | None) -> dict[str, bytes]:
@@ -323,14 +324,13 @@ def _send(mail: Preview, to: str, stack: str) -> None:
         raise click.ClickException(f"--send-to {problem or 'is empty'}")
     with explained():
         clients = Clients()
-        # It is there, in this account and region: nothing else of it is needed.
-        read_stack(clients, stack)
+        deployed = read_stack(clients, stack)
         test = Mail(
             message_id=digest("test", mail.name, SystemClock().now().isoformat()),
             sender=sender_of("", mail.shop),
             to=address,
             subject=f"[Test] {mail.rendered.subject}",
-            html=mail.rendered.html,
+            html=_served(mail, deployed, clients),
             text=mail.rendered.text,
             headers={_TEST_HEADER: re.sub(r"[^a-z0-9-]", "", mail.name)},
             tags={},
@@ -345,6 +345,19 @@ def _send(mail: Preview, to: str, stack: str) -> None:
         except MailUncertainError as uncertain:
             raise click.ClickException(f"it may have been sent or not: {uncertain}") from uncertain
     click.echo(f"  sent to {address}, as a test")
+
+
+def _served(mail: Preview, deployed: Stack, clients: Clients) -> str:
+    """Return the HTML with the addresses at which its files are served, and say which of them are not there yet."""
+    if not mail.assets:
+        return mail.rendered.html
+    blobs = S3Blobs(clients, deployed.output("ContentBucketName"))
+    for address in mail.assets:
+        hash_, name = address.split("/")[-2:]
+        if blobs.get(f"{media.PUBLIC}{hash_}/{name}") is None:
+            click.echo(f"  {name} is not published yet: the mail will show a gap in its place", err=True)
+    domain = mail.shop.link_domain
+    return mail.rendered.html.replace(media.HOST, f"https://{domain}" if domain else deployed.output("LinkBase"))
 
 
 def _show(page: Path, *, opened: bool) -> None:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from jinja2 import nodes
 
 from rekindle.content import languages, markup, numbering, plaintext, sandbox
+from rekindle.content.assets import NO_ASSETS, Shelf
 from rekindle.content.brand import Brand
 from rekindle.content.catalogues import (
     END_ISOLATE,
@@ -27,6 +28,7 @@ from rekindle.content.catalogues import (
 )
 from rekindle.content.compose import Composer, check_tags, join, located, tags_alone
 from rekindle.content.mails import MailTemplate
+from rekindle.content.media import FOLDER, HOST
 from rekindle.content.names import Names
 from rekindle.content.pieces import Piece
 from rekindle.domain.errors import ContentError
@@ -71,12 +73,19 @@ class CompiledMail:
 
 
 def compile_mail(
-    name: str, files: Mapping[str, str], brand: Brand, root: str = "emails/", wanted: Collection[str] = ()
+    name: str,
+    files: Mapping[str, str],
+    brand: Brand,
+    root: str = "emails/",
+    *,
+    wanted: Collection[str] = (),
+    shelf: Shelf = NO_ASSETS,
 ) -> tuple[CompiledMail | None, tuple[ContentError, ...]]:
     """Return the mail `name` and everything that is wrong with it; `None` when anything is.
 
     `files` are all files below `root` by their path (`cart-reminder-1/subject.txt`, `_layout/marketing.html`). `wanted`
     are the locales that shops write in: a mail that names no language of its own is taken to be in each of them.
+    `shelf` has the files under `assets/`.
     """
     problems: dict[str, ContentError] = {}
     own, shared, more = _catalogues(name, files, root)
@@ -85,9 +94,10 @@ def compile_mail(
     written_in = spoken or tuple(sorted({tag for one in wanted if (tag := languages.base(one))})) or (FALLBACK,)
     compiled: dict[str, CompiledMail] = {}
     voices = []
+    doubts: dict[str, ContentError] = {}
     for locale in written_in:
         voice = Voice(locale, name, own, shared, root)
-        work = _Work(name, files, brand, root, voice)
+        work = _Work(name, files, brand, root, voice, shelf)
         try:
             found = work.compile()
         except ContentError as error:
@@ -95,6 +105,7 @@ def compile_mail(
             found = None
         # A mistake in what the languages share is found in each of them.
         problems.update((str(one), one) for one in work.problems)
+        doubts.update((str(one), one) for one in work.doubts)
         voices.append(voice)
         if found is not None:
             compiled[locale] = found
@@ -113,7 +124,7 @@ def compile_mail(
         *(gap for voice in voices for gap in voice.gaps.values()),
         *(Gap(tag, None, f"{root}{name}/texts/{tag}.yaml", f"{root}{name}", None) for tag in lacking),
     )
-    first.doubts = tuple(unused(own, {key for voice in voices for key in voice.used}))
+    first.doubts = (*unused(own, {key for voice in voices for key in voice.used}), *doubts.values())
     return first, ()
 
 
@@ -153,7 +164,9 @@ def _languages(name: str, files: Mapping[str, str], own: Mapping[str, Catalogue]
 class _Work:
     """One mail in one language."""
 
-    def __init__(self, name: str, files: Mapping[str, str], brand: Brand, root: str, voice: Voice) -> None:
+    def __init__(  # noqa: PLR0917 - as `compile_mail`
+        self, name: str, files: Mapping[str, str], brand: Brand, root: str, voice: Voice, shelf: Shelf
+    ) -> None:
         self._name = name
         self._root = root
         self._files = files
@@ -161,7 +174,9 @@ class _Work:
         self._own = _own_files(name, files, voice.locale)
         self._brand = brand
         self._composer = Composer(files, root)
+        self._shelf = shelf
         self.problems: list[ContentError] = []
+        self.doubts: list[ContentError] = []
         self._event_fields: dict[str, tuple[str, int]] = {}
         self._recommended: dict[str, None] = {}
         self._coupon_fields: dict[str, tuple[str, int]] = {}
@@ -177,12 +192,16 @@ class _Work:
         own_text = self._checked("body.txt", html=False) if "body.txt" in self._own else None
         if self.problems:
             return None
+        for found, wrong in self._shelf.check(pieces):
+            (self.problems if wrong else self.doubts).append(found)
         masked = markup.Masker(self._constant, isolate=self._voice.rtl).mask(pieces)
         self._look_at(masked.tags)
+        masked.html = self._shelf.place(masked.html)
         if body == "body.mjml":
             masked = markup.from_mjml(masked, self._path(body))
         masked = numbering.number(masked)
         html = _with_pixel(masked.restore(markup.inline(masked, self._path(body))))
+        html = html.replace(HOST, f"{{{{ {sandbox.ASSETS} }}}}")
         text = plaintext.derive(masked.html, masked.originals)
         if own_text is not None:
             text = tags_alone(self._isolated(numbering.number_text(own_text)))
@@ -292,7 +311,7 @@ class _Work:
 
     def _look_at(self, tags: list[markup.Tag]) -> None:
         for tag in tags:
-            for message, hint in _faults(tag):
+            for message, hint in _faults(tag, self._shelf):
                 self.problems.append(ContentError(message, file=tag.file, line=tag.line, hint=hint))
 
 
@@ -328,7 +347,7 @@ def _own_files(name: str, files: Mapping[str, str], locale: str) -> dict[str, st
     return found
 
 
-def _faults(tag: markup.Tag) -> list[tuple[str, str]]:
+def _faults(tag: markup.Tag, shelf: Shelf) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     given: dict[str, Any] = tag.attributes
     if tag.name in _FORBIDDEN:
@@ -348,6 +367,19 @@ def _faults(tag: markup.Tag) -> list[tuple[str, str]]:
             continue
         if not target.strip():
             found.append((f"{attribute} is empty", "give it an address, or remove the link"))
+        elif attribute == "src" and target.startswith(FOLDER):
+            continue  # the shelf has been asked
+        elif FOLDER in target and _HAS_VALUE.search(target) and not target.lower().startswith(_SCHEMES):
+            found.append((f"{FOLDER}… must be the whole address of a picture", "put {% if %} around whole tags"))
         elif not _HAS_VALUE.match(target) and not target.lower().startswith(_SCHEMES):
-            found.append((f"“{target[:60]}” leads nowhere from a mail", "write the whole address, with https://"))
+            found.append((f"“{target[:60]}” leads nowhere from a mail", _nowhere(attribute, target, shelf)))
     return found
+
+
+def _nowhere(attribute: str, target: str, shelf: Shelf) -> str:
+    """Return what to do about an address that is none."""
+    if attribute == "src" and (near := shelf.near(target)):
+        return f'write src="{near}"'
+    if attribute == "src":
+        return f'upload it to {FOLDER}, and write src="{FOLDER}…"'
+    return "write the whole address, with https://"

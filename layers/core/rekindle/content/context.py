@@ -18,7 +18,8 @@ from rekindle.content.addresses import is_of
 from rekindle.content.brand import Brand
 from rekindle.content.coupons import coupon_names
 from rekindle.content.formats import Format, country
-from rekindle.content.sandbox import FORMATS
+from rekindle.content.media import HOST, placed
+from rekindle.content.sandbox import ASSETS, FORMATS
 from rekindle.domain import facts
 from rekindle.domain.facts import Address, Basket, Item, Order, Product, ProductChange, Review, Shipment, View
 from rekindle.domain.history import History, history
@@ -64,16 +65,17 @@ def context(
 ) -> dict[str, Any]:
     """Return the names for one mail.
 
-    `products` is what the catalogue knows of the products in `run.trigger`, by id; `links` has `unsubscribe` and
-    `page`; `formats` is how each locale of the playbook writes, `form` how the reader's does: the shop's if not given.
-    `recommend` is what there is to recommend to this profile, by the name of its list.
-    `coupon` is what the message gives, if anything; `language` what it is written in.
+    `products` is what the catalogue knows of the products in `run.trigger`, by id; `links` has `unsubscribe`, `page`
+    and `assets`, which is where the shop's files live (`https://host`); `formats` is how each locale of the playbook
+    writes, `form` how the reader's does: the shop's if not given. `recommend` is what there is to recommend to this
+    profile, by the name of its list. `coupon` is what the message gives, if anything; `language` what it is written in.
     """
     of_shop = formats.get(shop.locale) or Format(locale=shop.locale, language=shop.locale.partition("-")[0])
     form = form or of_shop
+    base = links.get("assets", HOST)
     return {
-        "shop": _shop(shop, of_shop),
-        "brand": brand.plain(),
+        "shop": _shop(shop, of_shop, base),
+        "brand": _brand(brand, base),
         "profile": _profile(profile, shop),
         "run": {
             "flow": run.flow,
@@ -93,6 +95,7 @@ def context(
         ),
         "links": {name: links.get(name) for name in ("unsubscribe", "preferences", "page")},
         FORMATS: {**formats, "": form},
+        ASSETS: base,
     }
 
 
@@ -133,13 +136,18 @@ def web(value: Any) -> str | None:
     return address if len(address) <= _URL and _WEB.match(address) else None
 
 
-def _shop(shop: Shop, form: Format) -> dict[str, Any]:
+def _brand(brand: Brand, base: str) -> dict[str, Any]:
+    found = brand.plain()
+    return found if placed(brand.logo, base) == brand.logo else found | {"logo": placed(brand.logo, base)}
+
+
+def _shop(shop: Shop, form: Format, base: str) -> dict[str, Any]:
     return {
         "id": shop.id,
         "name": clean(shop.name),
         "platform": shop.platform,
         "url": web(shop.url),
-        "logo": web(shop.logo),
+        "logo": web(placed(shop.logo, base)),
         "email": shop.reply_to or shop.sender_email,
         "postal_address": clean(shop.postal_address, 500),
         "currency": shop.currency,

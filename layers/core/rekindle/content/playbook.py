@@ -15,6 +15,7 @@ from rekindle.content.coupons import OF_CODES
 from rekindle.content.formats import Format, form_for
 from rekindle.content.languages import pick
 from rekindle.content.mails import MailTemplate, Rendered, render
+from rekindle.content.media import Asset
 from rekindle.content.pages.settings import PageSettings, Topic
 from rekindle.content.sandbox import FORMATS, PIXEL
 from rekindle.content.sites import Popup, Site, site_of
@@ -76,6 +77,8 @@ class Mails(Struct, frozen=True, kw_only=True, omit_defaults=True):
     push: dict[str, PushTemplate] = {}
     sms_translations: dict[str, dict[str, SmsTemplate]] = {}
     push_translations: dict[str, dict[str, PushTemplate]] = {}
+    assets: dict[str, Asset] = {}
+    """path → the file that stands there, as it was then: `assets/logo.png`"""
 
     def spoken(self, name: str, *readers: str | None) -> MailTemplate | None:
         """Return the mail in the language of the first of these locales that it is written in, with their fallbacks."""
@@ -228,6 +231,7 @@ def published_set(
     offers: Mapping[str, Offer] | None = None,
     pools: Mapping[str, tuple[str, ...]] | None = None,
     popups: Mapping[str, Popup] | None = None,
+    assets: Mapping[str, Asset] | None = None,
 ) -> PublishedSet:
     """Return the set under the hash of all that it holds: equal content, equal hash, in any order.
 
@@ -254,7 +258,10 @@ def published_set(
         all_offers,
         all_popups,
     )
-    whole = digest("playbook", *(_encoder.encode(part) for part in parts))
+    all_assets = _sorted(assets or {})
+    # Without files it has the hash that it had before there were any.
+    more = (all_assets,) if all_assets else ()
+    whole = digest("playbook", *(_encoder.encode(part) for part in (*parts, *more)))
     return PublishedSet(
         hash=whole,
         playbook=Playbook(
@@ -276,6 +283,7 @@ def published_set(
             formats=dict(formats),
             sms=all_sms,
             push=all_push,
+            assets=all_assets,
         ),
         pages=PageSettings(hash=whole, brand=brand, shops=all_shops, topics=all_topics, languages=names),
         sites={name: site_of(shop, all_popups.values(), brand) for name, shop in all_shops.items()},

@@ -18,14 +18,16 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.content import languages
+from rekindle.content.assets import Shelf, look
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
 from rekindle.content.mails import MailTemplate, Rendered
+from rekindle.content.media import FOLDER, HOST, TYPES, ending
 from rekindle.content.offers import parse_offer
 from rekindle.content.playbook import Mails
 from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, sample_of, sample_of_mail
 from rekindle.content.sources import parse_brand, parse_shop
-from rekindle.content.validate import formats_for
+from rekindle.content.validate import formats_for, is_asset
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
 from rekindle.domain.offers import Coupon, Offer
@@ -35,6 +37,7 @@ from rekindle.flow.program import Shop
 
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/")
 _SHOP = re.compile(r"shops/([^/]+)\.yaml\Z")
+_FILE = re.compile(rf"{re.escape(HOST)}/a/[0-9a-f]{{32}}/[\w.-]+")
 _PICTURE = re.compile(r'(<img\b[^>]*?\ssrc=")(https?://[^"]+)(")')
 _DARK = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
 _LIGHT = re.compile(r"\(\s*prefers-color-scheme\s*:\s*light\s*\)")
@@ -52,6 +55,8 @@ class Drafts(Struct, frozen=True, kw_only=True):
 
     mails: Mails
     files: dict[str, str]
+    assets: dict[str, bytes] = {}
+    """address (`media.HOST`) → the file that will stand there"""
     problems: tuple[ContentError, ...] = ()
     offers: dict[str, Offer] = {}
     """mail → what a flow gives with it, of those that show a coupon at all: a made-up one where no flow gives any"""
@@ -96,6 +101,13 @@ class Preview(Struct, frozen=True, kw_only=True):
     to: str
     rendered: Rendered
     preheader: str = ""
+    assets: dict[str, bytes] = {}
+    """address in the mail → the file that will stand there"""
+
+    @property
+    def page(self) -> str:
+        """The HTML with the files of `assets/` in it: nobody serves them yet."""
+        return _FILE.sub(lambda found: _inline(found.group(), self.assets), self.rendered.html)
 
     def eml(self, headers: Mapping[str, str] = {}) -> bytes:
         """Return it as a file that mail programs open."""
@@ -108,7 +120,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         for name, value in headers.items():
             mail[name] = value
         mail.set_content(self.rendered.text)
-        mail.add_alternative(self.rendered.html, subtype="html")
+        mail.add_alternative(self.page, subtype="html")
         return mail.as_bytes()
 
 
@@ -128,22 +140,27 @@ def drafts(files: Mapping[str, bytes], names: Iterable[str]) -> Drafts:
             except UnicodeDecodeError:
                 # A picture that lies about; of text that is none, `compile_mail` will miss the file.
                 continue
+    shelf = Shelf({path: look(path, raw) for path, raw in files.items() if is_asset(path)})
     brand = Brand()
     if "brand.yaml" in texts:
         found, wrong = parse_brand(texts["brand.yaml"], file="brand.yaml")
         problems += wrong
         brand = found or brand
+    problems += _missing(shelf, brand.logo, "brand.yaml")
+    brand = msgspec.structs.replace(brand, logo=shelf.placed(brand.logo))
     shops: dict[str, Shop] = {}
     for path in sorted(texts):
         if named := _SHOP.match(path):
             shop, wrong = parse_shop(texts[path], file=path)
             problems += wrong
-            shops |= {named.group(1): shop} if shop is not None else {}
+            if shop is not None:
+                problems += _missing(shelf, shop.logo, path)
+                shops[named.group(1)] = msgspec.structs.replace(shop, logo=shelf.placed(shop.logo))
     below = {path.removeprefix("emails/"): text for path, text in texts.items() if path.startswith("emails/")}
     wanted = {locale for shop in (list(shops.values()) or [SAMPLE_SHOP]) for locale in shop.languages}
     compiled: dict[str, CompiledMail] = {}
     for name in names:
-        mail, wrong = compile_mail(name, below, brand, wanted=wanted)
+        mail, wrong = compile_mail(name, below, brand, wanted=wanted, shelf=shelf)
         problems += [one for one in wrong if str(one) not in {str(known) for known in problems}]
         compiled |= {name: mail} if mail is not None else {}
     mails = Mails(
@@ -159,6 +176,7 @@ def drafts(files: Mapping[str, bytes], names: Iterable[str]) -> Drafts:
     return Drafts(
         mails=mails,
         files=texts,
+        assets={asset.address: files[path] for path, asset in shelf.published.items()},
         problems=tuple(problems),
         offers={name: offers.get(name, Offer(name="", kind="unique")) for name in showing},
     )
@@ -178,6 +196,18 @@ def _offers(texts: Mapping[str, str]) -> dict[str, Offer]:
                 if use.what == "email" and use.gives in known:
                     found.setdefault(use.name, known[use.gives])
     return found
+
+
+def _missing(shelf: Shelf, logo: str | None, file: str) -> list[ContentError]:
+    lacking = shelf.lacks(logo) if logo is not None and logo.startswith(FOLDER) else None
+    return [ContentError(lacking[0], file=file, hint=lacking[1])] if lacking is not None else []
+
+
+def _inline(address: str, files: Mapping[str, bytes]) -> str:
+    """Return a file as an address that holds it whole; the address itself where it is not known."""
+    raw = files.get(address)
+    kind = TYPES[ending(address)].partition(";")[0]
+    return address if raw is None else f"data:{kind};base64,{base64.b64encode(raw).decode()}"
 
 
 def preview(
@@ -213,13 +243,15 @@ def preview(
 
     # An inbox shows what stands behind the subject as it shows that: on one line.
     peek = msgspec.structs.replace(template, subject=template.preheader, html="", text="")
+    rendered = built(template)
     return Preview(
         name=name,
         locale=template.locale,
         shop=shop,
         to=profile.email or "customer@example.com",
-        rendered=built(template),
+        rendered=rendered,
         preheader=built(peek).subject if template.preheader else "",
+        assets={one: found.assets[one] for one in _FILE.findall(rendered.html) if one in found.assets},
     )
 
 

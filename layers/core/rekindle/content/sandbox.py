@@ -301,9 +301,10 @@ def _link(context: Context, value: Any) -> Any:
 _INNER: dict[str, Callable[..., Any]] = {
     "_each": _each, "_ordered": _ordered, "_within": _within, "_concat": _concat, "_link": _link
 }  # fmt: skip
-#: What publish itself writes into a template, and nobody else may: the counted links, and the picture that counts.
-PIXEL = "_pixel"
-_OWN = frozenset({"_link", PIXEL})
+#: What publish itself writes into a template, and nobody else may: the counted links, the picture that counts, and
+#: where the shop's pictures live.
+PIXEL, ASSETS = "_pixel", "_assets"
+_OWN = frozenset({"_link", PIXEL, ASSETS})
 _ORDER = ("gt", "gteq", "lt", "lteq")
 
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from rekindle.content import languages, locales, sandbox
 from rekindle.content.brand import DARK, LIGHT, Brand, Colors, Social, contrast
 from rekindle.content.context import web
+from rekindle.content.media import FOLDER
 from rekindle.content.names import Names
 from rekindle.content.pages.settings import Topic
 from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE, MAX_SMS, PushTemplate, SmsTemplate
@@ -53,6 +54,10 @@ def _address(value: str) -> str:
     if address is None or "{" in address:
         raise ValueError("this is no address on the web: write it whole, with https://")
     return address
+
+
+def _picture(value: str) -> str:
+    return value if value.startswith(FOLDER) else _address(value)
 
 
 def _email(value: str) -> str:
@@ -126,6 +131,7 @@ def _switch(value: Any) -> Any:
 Line = Annotated[str, AfterValidator(_line), Field(max_length=500)]
 Web = Annotated[str, AfterValidator(_address)]
 Locale = Annotated[str, AfterValidator(_locale)]
+Picture = Annotated[str, AfterValidator(_picture)]
 Email = Annotated[str, AfterValidator(_email)]
 Color = Annotated[str, AfterValidator(_color)]
 Font = Annotated[str, AfterValidator(_font)]
@@ -191,7 +197,7 @@ class ShopFile(Model):
         examples=[["en", "ar", "zh-Hant"]],
     )
     zone: Annotated[str, AfterValidator(_zone)] = Field(description="IANA time zone.", examples=["Europe/London"])
-    logo: Web | None = Field(None, description="Overrides the brand's.")
+    logo: Picture | None = Field(None, description="Overrides the brand's: an address, or a file, as in assets/a.png.")
     link_domain: Annotated[str, AfterValidator(_host)] | None = Field(
         None, description="Links in mails live on this domain of the shop.", examples=["links.acme.example"]
     )
@@ -278,7 +284,7 @@ class _Button(Model):
 
 
 class _Logo(Model):
-    url: Web
+    url: Picture
     width: Annotated[int, Field(ge=40, le=400)] = 140
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from rekindle.content import languages, locales
+from rekindle.content import languages, locales, media
+from rekindle.content.assets import Look, Shelf, look
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
 from rekindle.content.context import ALWAYS, EVENT_FIELDS, clean
@@ -65,9 +66,10 @@ _SINGLE = frozenset({"brand.yaml", "manners.yaml", "topics.yaml", "traits.yaml"}
 _READ = (
     "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/<name>/texts/<language>.yaml, "
     "emails/_<shared>/….html, emails/_samples/<name>.json, offers/<name>.yaml, offers/<name>.csv, offers/<name>.txt, "
-    "sms/<name>.txt, push/<name>.yaml, popups/<name>.yaml, manners.yaml, topics.yaml, traits.yaml and brand.yaml are "
-    "read"
+    "sms/<name>.txt, push/<name>.yaml, assets/…, popups/<name>.yaml, manners.yaml, topics.yaml, traits.yaml and "
+    "brand.yaml are read"
 )
+_ASSET = re.compile(r"assets/.+\Z", re.DOTALL)
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
 T = TypeVar("T")
 
@@ -80,27 +82,48 @@ class Verdict(Struct, frozen=True, kw_only=True):
     warnings: tuple[ContentError, ...] = ()
 
 
-def validate(files: Mapping[str, bytes]) -> Verdict:
-    """Return the verdict on these files, by their path below the content folder. Nothing is raised for bad content."""
-    return _Look(files).verdict()
+def validate(
+    files: Mapping[str, bytes], looked_at: Mapping[str, Look] | None = None, too_large: Collection[str] = ()
+) -> Verdict:
+    """Return the verdict on these files, by their path below the content folder. Nothing is raised for bad content.
+
+    Not among `files` need be: `looked_at`, files under `assets/` that were looked at before; and `too_large`, others of
+    more than `MAX_FILE` bytes, which nobody needs to read.
+    """
+    return _Look(files, looked_at or {}, too_large).verdict()
+
+
+def is_asset(path: str) -> bool:
+    """Whether this is one of the files under `assets/`, which are published as they are."""
+    return _ASSET.match(path) is not None and not _IGNORED.match(path)
 
 
 class _Look:
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], looked_at: Mapping[str, Look], too_large: Collection[str]) -> None:
         self._problems: list[ContentError] = []
         self._warnings: list[ContentError] = []
         # Written, and said to be unreadable: nothing else is said of them, nor that they are missing.
         self._unread: set[str] = set()
-        self._texts = {path: text for path in sorted(files) if (text := self._text(path, files[path])) is not None}
+        self._looks = {path: look(path, raw) for path, raw in files.items() if is_asset(path)} | dict(looked_at)
+        self._shelf = Shelf(self._looks)
+        found = ((path, self._text(path, files[path])) for path in sorted(files) if path not in self._looks)
+        self._texts = {path: text for path, text in found if text is not None}
+        for path in too_large:
+            self._too_large(path)
 
     def verdict(self) -> Verdict:
+        self._assets()
         brand = self._single("brand.yaml", parse_brand) or Brand()
+        brand = msgspec.structs.replace(brand, logo=self._logo(brand.logo, "brand.yaml"))
         manners = self._single("manners.yaml", parse_manners) or Manners()
         traits = self._single("traits.yaml", parse_traits) or {}
         topics = self._single("topics.yaml", parse_topics)
         flows, flow_uses = self._programs(_FLOW, read_flow)
         segments, segment_uses = self._programs(_SEGMENT, read_segment)
-        shops = self._each(_SHOP, parse_shop)
+        shops = {
+            name: msgspec.structs.replace(shop, logo=self._logo(shop.logo, f"shops/{name}.yaml"))
+            for name, shop in self._each(_SHOP, parse_shop).items()
+        }
         offers, pools = self._offers(shops)
         mails = self._mails(brand, shops)
         sms, push = self._each(_SMS, parse_sms), self._each(_PUSH, parse_push)
@@ -130,6 +153,7 @@ class _Look:
             popups=popups,
             offers=offers,
             pools=pools,
+            assets=self._shelf.published,
         )
         gives: dict[str, set[str]] = {}
         for use in (one for uses in flow_uses.values() for one in uses if one.what == "email"):
@@ -143,6 +167,26 @@ class _Look:
             warnings=_in_order(self._warnings),
         )
 
+    def _assets(self) -> None:
+        for path, seen in self._looks.items():
+            problem = seen.problem(path)
+            if problem is not None:
+                self._problems.append(problem)
+            self._warnings.extend(seen.doubts(path))
+
+    def _logo(self, named: str | None, file: str) -> str | None:
+        """Return a logo's address; what a setting names under `assets/` must be there."""
+        if named is None or not named.startswith(media.FOLDER):
+            return named
+        line = self._line_of(file, named)
+        lacking = self._shelf.lacks(named)
+        asset = self._shelf.asset(named)
+        if lacking is not None:
+            self._problem(lacking[0], file, line, lacking[1])
+        elif asset is not None and asset.kind not in media.PICTURES:
+            self._problem(f"{named} is no picture", file, line, "a logo is a .png, .jpg or .gif file")
+        return self._shelf.placed(named)
+
     def _text(self, path: str, raw: bytes) -> str | None:
         if _IGNORED.match(path):
             return None
@@ -150,11 +194,13 @@ class _Look:
         if path not in _SINGLE and not any(one.match(path) for one in known):
             self._problem("nothing reads this file", path, None, _READ)
             return None
-        if len(raw) > MAX_FILE:
+        if media.ending(path) in media.PICTURES - {"svg"}:
             self._unread.add(path)
-            self._problem(
-                "the file is too large", path, None, "keep it under 1 MB; pictures live on the shop's own server"
-            )
+            moved = f"assets/{path.rpartition('/')[2]}"
+            self._problem("a picture does not belong here", path, None, f'move it, and write src="{moved}"')
+            return None
+        if len(raw) > MAX_FILE:
+            self._too_large(path)
             return None
         try:
             return raw.decode("utf-8-sig").replace("\r\n", "\n")
@@ -163,6 +209,10 @@ class _Look:
             line = raw.count(b"\n", 0, error.start) + 1
             self._problem("the file is not UTF-8 text", path, line, "save it again with the encoding UTF-8")
             return None
+
+    def _too_large(self, path: str) -> None:
+        self._unread.add(path)
+        self._problem("the file is too large", path, None, "keep it under 1 MB; pictures belong into assets/")
 
     def _problem(self, message: str, file: str, line: int | None, hint: str | None) -> None:
         self._problems.append(ContentError(message, file=file, line=line, hint=hint))
@@ -212,7 +262,7 @@ class _Look:
         wanted = {locale for shop in shops.values() for locale in shop.languages}
         result: dict[str, CompiledMail] = {}
         for name in names:
-            compiled, problems = compile_mail(name, below, brand, wanted=wanted)
+            compiled, problems = compile_mail(name, below, brand, wanted=wanted, shelf=self._shelf)
             self._problems.extend(problem for problem in problems if not self._known(problem))
             if compiled is not None:
                 result[name] = compiled

@@ -117,8 +117,8 @@ class Composer:
         to_shop = planned.to == "shop"
         spoken = mails.spoken(planned.template, *mails.readers(profile, to_shop=to_shop))
         language = spoken.locale if spoken is not None else ""
-        links = {} if to_shop else self._pages(message_id, profile, to, shop, language)
-        page = links.get("unsubscribe")
+        pages = {} if to_shop else self._pages(message_id, profile, to, shop, language)
+        page, links = pages.get("unsubscribe"), {"assets": self._base(shop)} | pages
         # What the shop's own people do says nothing about a customer: nobody counts it.
         tracker = None if to_shop else self.tracker(message_id, shop, links.values())
         rendered = mails.build(

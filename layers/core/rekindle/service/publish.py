@@ -14,10 +14,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from rekindle.content.validate import Verdict, validate
+from rekindle.content import media
+from rekindle.content.assets import Look as AssetLook
+from rekindle.content.assets import look, look_from_afar
+from rekindle.content.validate import MAX_FILE, Verdict, is_asset, validate
 from rekindle.domain import ids
 from rekindle.domain.errors import ContentError, RekindleError
-from rekindle.ports import Blobs, Clock, Look, PublishQueue
+from rekindle.ports import Blobs, Clock, Listing, Look, PublishQueue
 from rekindle.service.sets import (
     Counts,
     Line,
@@ -33,6 +36,8 @@ from rekindle.service.sets import (
 
 CONTENT = "content/"
 REPORT = "reports/latest"
+#: What is known of the files under `assets/`, so that each is read once: path → version tag, and what was seen.
+SEEN = "reports/assets.json"
 #: How often it starts over because somebody uploads or publishes meanwhile, before it waits until it is quiet again.
 MAX_ROUNDS = 5
 
@@ -103,6 +108,7 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [*lines, f"… and {left} more"] if left else lines
 
 
+_seen_decoder = msgspec.json.Decoder(dict[str, tuple[str, AssetLook]])
 _report_decoder = msgspec.json.Decoder(Report)
 
 
@@ -198,16 +204,14 @@ def take_back(blobs: Blobs, clock: Clock, *, to: str = "", by: str = "") -> Roll
 def _round(blobs: Blobs, clock: Clock, by: str) -> Report | None:
     """Return the report of one try; `None` when the content or the pointer changed under it."""
     current, tag = pointer(blobs)
-    listed = blobs.list(CONTENT)
-    files: dict[str, bytes] = {}
-    for key in sorted(listed):
-        content = blobs.get(key)
-        if content is None:
-            return None
-        files[key.removeprefix(CONTENT)] = content
-    if blobs.list(CONTENT) != listed:
+    listing = blobs.listing(CONTENT)
+    listed = listing.tags
+    read = _read(blobs, listing)
+    if read is None or blobs.listing(CONTENT).tags != listed:
         return None
-    verdict = validate(files)
+    # Only now it is known that what was seen is of these tags.
+    _remember_assets(blobs, listed, read.looked_at)
+    verdict = validate(read.files, read.looked_at, read.too_large)
     found = verdict.published
     if found is None:
         return _report("refused", verdict, clock.now(), current, listed=listed, by=by)
@@ -215,6 +219,8 @@ def _round(blobs: Blobs, clock: Clock, by: str) -> Report | None:
     if current is not None and current.hash == found.hash:
         put_sources(blobs, found.hash, sources)
         return _report("unchanged", verdict, clock.now(), current, listed=listed, by=by)
+    if not _copied(blobs, found.mails.assets):
+        return None
     for key, content in found.files().items():
         blobs.put(key, content, "application/json")
     put_sources(blobs, found.hash, sources)
@@ -226,6 +232,79 @@ def _round(blobs: Blobs, clock: Clock, by: str) -> Report | None:
         remember(blobs, before[-1])
     remember(blobs, Line(hash=found.hash, at=now, by=by, counts=Counts.of(found.playbook, found.mails)))
     return _report("published", verdict, now, Pointer(hash=found.hash, published_at=now), listed=listed, by=by)
+
+
+class _Content(Struct, frozen=True):
+    """What was read: texts, what files under `assets/` are, and what is too large for a text."""
+
+    files: dict[str, bytes]
+    looked_at: dict[str, AssetLook]
+    too_large: list[str]
+
+
+def _read(blobs: Blobs, listing: Listing) -> _Content | None:
+    """Return the content; `None` when a file was deleted meanwhile."""
+    looked_at = _assets(blobs, listing)
+    if looked_at is None:
+        return None
+    found = _Content({}, looked_at, [])
+    for key in sorted(listing.tags):
+        path = key.removeprefix(CONTENT)
+        if path in looked_at:
+            continue
+        if listing.sizes.get(key, 0) > MAX_FILE:
+            found.too_large.append(path)
+            continue
+        content = blobs.get(key)
+        if content is None:
+            return None
+        found.files[path] = content
+    return found
+
+
+def _assets(blobs: Blobs, listing: Listing) -> dict[str, AssetLook] | None:
+    """Return path → what the files under `assets/` are; only what is new is read. `None`: one was deleted meanwhile."""
+    wanted = {path: tag for key, tag in listing.tags.items() if is_asset(path := key.removeprefix(CONTENT))}
+    if not wanted:
+        return {}
+    raw = blobs.get(SEEN)
+    seen = _seen_decoder.decode(raw) if raw is not None else {}
+    found: dict[str, AssetLook] = {}
+    for path, tag in sorted(wanted.items()):
+        known = seen[path][1] if path in seen and seen[path][0] == tag else None
+        if known is None:
+            known = look_from_afar(path, listing.sizes.get(CONTENT + path, 0))
+        if known is None:
+            content = blobs.get(CONTENT + path)
+            if content is None:
+                return None
+            known = look(path, content)
+        found[path] = known
+    return found
+
+
+def _copied(blobs: Blobs, assets: Mapping[str, media.Asset]) -> bool:
+    """Copy files to where they are served from, those that are not there yet; return whether all are there now.
+
+    A copy stands under the hash of its content and stays for ever: mails that went out show it.
+    """
+    there = blobs.list(media.PUBLIC) if assets else {}
+    for path, asset in assets.items():
+        if asset.key in there:
+            continue
+        content = blobs.get(CONTENT + path)
+        if content is None or look(path, content).asset != asset:
+            return False
+        blobs.put(asset.key, content, media.TYPES[asset.kind])
+    return True
+
+
+def _remember_assets(blobs: Blobs, tags: Mapping[str, str], looked_at: Mapping[str, AssetLook]) -> None:
+    """Write down what was seen of which version, if it is not written already."""
+    known = {path: (tags[CONTENT + path], found) for path, found in looked_at.items()}
+    seen = msgspec.json.encode(known, order="sorted")
+    if looked_at and blobs.get(SEEN) != seen:
+        blobs.put(SEEN, seen, "application/json")
 
 
 def _report(

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from rekindle.content.brand import DARK, LIGHT, Brand, Colors, legible
+from rekindle.content.media import placed
 from rekindle.content.pages.texts import RTL, plain, say
 from rekindle.flow.program import Shop
 
@@ -51,7 +52,8 @@ def look_of(brand: Brand, shop: Shop | None) -> Look:
     return Look(
         name=shop.name if shop is not None else None,
         url=shop.url if shop is not None else None,
-        logo=(shop.logo or brand.logo) if shop is not None else None,
+        # A file of ours is served beside the page (/u/…, /a/…), on whatever domain that is.
+        logo=placed(shop.logo or brand.logo, "..") if shop is not None else None,
         light=brand.colors,
         dark=brand.dark,
         font=fonts[0],
@@ -135,6 +137,8 @@ def _source_of(address: str | None) -> str | None:
 
     A query is no part of such an expression, and what separates expressions is written otherwise (CSP 3, 2.3.1).
     """
+    if address is not None and address.startswith("../"):
+        return "'self'"
     try:
         parts = urlsplit(address or "")
         host = (parts.hostname or "").encode("idna").decode()
