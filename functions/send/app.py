@@ -67,6 +67,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         if isinstance(verdict, Done):
             logger.info(verdict.how, extra={"message_id": parcel.message_id})
             metrics.add_metric(f"Mail{verdict.how.title()}", MetricUnit.Count, 1)
+            if verdict.why == "not_allowed":
+                metrics.add_metric("SendNotAllowed", MetricUnit.Count, 1)
             continue
         metrics.add_metric("MailLookedAgain", MetricUnit.Count, 1)
         if isinstance(verdict, LookAgain):

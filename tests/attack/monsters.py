@@ -154,8 +154,12 @@ def content() -> None:
 
 def settings() -> None:
     """Read every file of settings that was made to hurt, as whatever file it may be."""
-    from rekindle.content.sources import parse_brand, parse_push, parse_shop
+    from rekindle.content.shorts import compile_push
+    from rekindle.content.sources import parse_brand, parse_shop
     from rekindle.flow.definition import parse_flow, parse_segment, parse_traits
+
+    def parse_push(text: str, file: str) -> object:
+        return compile_push("x", {file.removeprefix("x/"): text})
 
     for name, text in FILES.items():
         parse = (parse_flow, parse_segment, parse_traits, parse_brand, parse_push, parse_shop)[len(name) % 6]

@@ -49,8 +49,9 @@ from rekindle.content.pages.settings import decode_settings
 from rekindle.content.playbook import decode_mails
 from rekindle.content.popups import parse_popup
 from rekindle.content.samples import parse_sample
+from rekindle.content.shorts import compile_push, compile_sms
 from rekindle.content.sites import decode_sites
-from rekindle.content.sources import parse_brand, parse_push, parse_shop, parse_sms, parse_topics
+from rekindle.content.sources import parse_brand, parse_shop, parse_topics
 from rekindle.content.validate import validate
 from rekindle.domain.errors import (
     ConditionError,
@@ -949,9 +950,19 @@ TARGETS: Mapping[str, Target] = {
     ),
     "brand": _yaml(parse_brand, "brand.yaml", *_shipped("brand.yaml")),
     "popups": _yaml(parse_popup, "popups/a.yaml", *_shipped("popups/*.yaml")),
-    "SMS": _yaml(parse_sms, "sms/a.txt", "Hello {{ profile.first_name }}, your parcel is there.\n"),
-    "push": _yaml(
-        parse_push, "push/a.yaml", "title: Back\nbody: It is back, {{ profile.first_name }}\nurl: '{{ shop.url }}'\n"
+    "SMS": Target(
+        (),
+        hostile.edited(("{{ shop.name }}: hi {{ profile.first_name }}, {{ texts.x }} https://tea.example \n",), _YAML),
+        _refused_or_read(lambda text, file: compile_sms("a", {file.removeprefix("sms/"): text}), "sms/a.txt"),
+        60,
+    ),
+    "push": Target(
+        (),
+        hostile.edited(
+            ("title: Back\nbody: Hi {{ profile.first_name }}\nurl: '{{ shop.url }}/{{ event.id }}'\n",), _YAML
+        ),
+        _refused_or_read(lambda text, file: compile_push("a", {file.removeprefix("push/"): text}), "push/a.yaml"),
+        60,
     ),
     "samples of mails": Target(
         ("content.samples.parse_sample",),

@@ -12,7 +12,7 @@ from rekindle.content import context as names
 from rekindle.content.brand import Brand
 from rekindle.content.mails import render
 from rekindle.content.samples import SAMPLE_SHOP, bare, parse_sample
-from rekindle.content.sources import parse_sms
+from rekindle.content.shorts import compile_sms
 from rekindle.content.validate import Verdict, validate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Item, Product
@@ -115,7 +115,7 @@ def test_a_list_that_does_not_exist_is_named() -> None:
 
 def test_short_messages_recommend_nothing() -> None:
     """`send` reads nothing for them."""
-    _, (problem,) = parse_sms("Hi\n{% if recommend.best %}look{% endif %}", file="sms/x.txt")
+    _, (problem,) = compile_sms("x", {"x.txt": "Hi\n{% if recommend.best %}look{% endif %}"})
     assert str(problem).startswith("sms/x.txt:2: recommend.best is for mails alone")
 
 

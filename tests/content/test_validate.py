@@ -53,7 +53,7 @@ def test_everything_is_published_in_its_place() -> None:
         segments_rest="when: not in_segment('vip')",
         manners="otherwise: wait",
         traits="tea: text",
-        sms_hello="Hi {{ profile.first_name | default('there') }}\n",
+        sms_hello="{{ shop.name }}: hi {{ profile.first_name | default('there') }}. STOP ends it\n",
         push_hello="title: Hi\nbody: '{{ event.item_count }} things'\nurl: https://acme.example",
         shops_acme=SHOP + "flows: {hello: on}\nnotify: team@acme.example\nvalues: {line: 500, words: [a, b]}\n"
         "shipping_days: 3\nchannels: [push, sms]\nsms: {sender: '+447700900000'}\n",
@@ -64,12 +64,15 @@ def test_everything_is_published_in_its_place() -> None:
     assert set(found.playbook.segments) == {"vip", "rest"}
     assert [segment.name for segment in found.playbook.ordered_segments] == ["vip", "rest"]
     assert found.playbook.manners == Manners(otherwise="wait")
-    assert found.mails.sms == {
-        "hello": SmsTemplate(name="hello", text="Hi {{ profile.first_name | default('there') }}")
-    }
+    text = "{{ shop.name | _link }}: hi {{ (profile.first_name | default('there')) | _link }}. STOP ends it"
+    assert found.mails.sms == {"hello": SmsTemplate(name="hello", text=text, locale="en")}
     assert found.mails.push == {
         "hello": PushTemplate(
-            name="hello", title="Hi", body="{{ event.item_count }} things", url="https://acme.example"
+            name="hello",
+            title="Hi",
+            body="{{ event.item_count }} things",
+            url='{{ "https://acme.example" | _link }}',
+            locale="en",
         )
     }
     shop = found.playbook.shops["acme"]

@@ -11,7 +11,8 @@ import pytest
 
 from rekindle.cli.schema import schema_of
 from rekindle.content.offers import parse_offer
-from rekindle.content.sources import parse_push, parse_shop, parse_topics
+from rekindle.content.shorts import compile_push
+from rekindle.content.sources import parse_shop, parse_topics
 from rekindle.domain import facts
 from rekindle.domain.events import EVENT_TYPES, FLOW_EVENTS
 from rekindle.flow import language
@@ -26,7 +27,7 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE + OFFERS, re.DOTALL | re.MULT
 PARSERS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "flow": parse_flow,
     "segment": parse_segment,
-    "push": parse_push,
+    "push": lambda text, file: compile_push(file[5:-5], {file[5:]: text}),
     "manners": parse_manners,
     "topics": parse_topics,
     "traits": parse_traits,

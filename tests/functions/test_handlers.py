@@ -29,6 +29,7 @@ from rekindle.domain.facts import Campaign, PreferencesTold, Product
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
 from rekindle.ports import Bought, Commit, Lease, Look, Message, Reaction, Tally, Wake, read_hit
+from rekindle.service.deliver import Done
 from rekindle.service.library import POINTER
 from rekindle.service.people import address_hash
 from tests.functions.conftest import Load
@@ -252,6 +253,20 @@ def test_send_lets_a_parcel_come_back_whose_commit_is_not_there_yet(load: Load, 
         "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:marketing",
     }
     assert app.handler({"Records": [record]}, None) == {"batchItemFailures": [{"itemIdentifier": "one"}]}
+
+
+@pytest.mark.parametrize(("why", "rings"), [("not_allowed", True), ("throttled", False)])
+def test_send_rings_when_a_vendor_does_not_let_it(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], why: str, *, rings: bool
+) -> None:
+    app = load("send")
+    monkeypatch.setattr(app.deliver, "batch", lambda items: [Done("reopened", why) for _ in items])
+    body = json.dumps({"message_id": "m", "profile_id": "p", "version": 1, "since": app.clock.now().isoformat()})
+    arn = "arn:aws:sqs:us-east-1:000000000000:marketing"
+    record: dict[str, Any] = {"messageId": "one", "receiptHandle": "r", "body": body, "eventSourceARN": arn}
+    record["attributes"] = {"ApproximateReceiveCount": "1"}
+    assert app.handler({"Records": [record]}, None) == {"batchItemFailures": []}
+    assert ("SendNotAllowed" in capsys.readouterr().out) is rings
 
 
 def test_feedback_takes_events_by_both_roads_and_logs_no_address(

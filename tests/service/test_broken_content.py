@@ -58,8 +58,8 @@ colors:
 """,
     "emails/reminder/sample.json": "{}\n",
     "sms/hi.txt": """\
-Hi {{ profile.first_name | default('there') }}
-It is still there.
+{{ shop.name }}: hi {{ profile.first_name | default('there') }}
+It is still there. Reply STOP to opt out
 """,
     "push/hi.yaml": """\
 title: Hi
@@ -384,6 +384,22 @@ BROKEN: dict[str, tuple[Files, str]] = {
         edit("sms/hi.txt", "profile.first_name", "profile.frist_name"),
         "sms/hi.txt:1: 'profile' has no 'frist_name'",
     ),
+    "a marketing text that does not say who writes": (
+        edit("sms/hi.txt", "{{ shop.name }}: h", "H"),
+        "sms/hi.txt:1: a marketing text must say who writes",
+    ),
+    "a marketing text without a way out": (
+        edit("sms/hi.txt", "Reply STOP to opt out", "See you"),
+        "sms/hi.txt:1: a marketing text must say how to get no more",
+    ),
+    "a way out that nobody can answer": (
+        edit("shops/acme.yaml", "'+447700900000'", "ACME"),
+        "sms/hi.txt:1: nobody can answer “ACME”",
+    ),
+    "a text message in one language too few": (
+        {"sms/hi/texts/de.yaml": "hello: Hallo\n", "sms/hi.txt": "{{ shop.name }}: {{ texts.hello }}. STOP?\n"},
+        "sms/hi.txt: the text is not written in English",
+    ),
     "a push message without body": (
         edit("push/hi.yaml", "body: It is still there\n", ""),
         "push/hi.yaml:1: body is missing",
@@ -516,6 +532,7 @@ BROKEN: dict[str, tuple[Files, str]] = {
 WITHOUT_LINE = {
     "a mail without subject",
     "a mail without sample",
+    "a text message in one language too few",
     "a mail without body",
     "escape: a string bomb",
     "escape: nested loops",

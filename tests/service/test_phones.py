@@ -13,12 +13,13 @@ from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import Event
 from rekindle.domain.facts import TextReceived
 from rekindle.domain.profile import Profile
+from rekindle.domain.replies import wish_of
 from rekindle.memory import World
 from rekindle.ports import Message, MessageState
 from rekindle.service.feedback import take_any
 from rekindle.service.notices import Notice
 from rekindle.service.people import address_hash
-from rekindle.service.phones import Incoming, heard, wish_of
+from rekindle.service.phones import Incoming, heard
 from tests.service.test_texting import ADA_WITH_PHONE, AWAKE, FLOW, PHONE, allowed
 from tests.support.build import ROOT, at, checkout, flow_of, playbook
 from tests.support.plant import Plant

@@ -25,6 +25,7 @@ FALLBACK = "en"
 ISOLATE, END_ISOLATE = "\u2068", "\u2069"
 
 _FORMS = ("zero", "one", "two", "few", "many", "other")
+_FILE = re.compile(r"texts/([^/]+)\.yaml\Z")
 _KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
 _COUNT = re.compile(r"[a-z]\w*(?:\.\w+)*(?:\s*\|\s*length)?\Z")
 _WHOLE = re.compile(r"\{\{[-+]?\s*(texts|mail)\.(\w+)\s*[-+]?\}\}\Z")
@@ -64,12 +65,13 @@ class Gap(NamedTuple):
     user: str
     """the file that uses it, and its line"""
     line: int | None
+    what: str = "mail"
 
     def error(self) -> ContentError:
         """Return it as what somebody can mend."""
         language = locales.name(self.locale)
         if self.key is None:
-            said = f"the mail is not written in {language}"
+            said = f"the {self.what} is not written in {language}"
             hint = f"add {self.file}, or list in the shop's file the languages that it writes in: locales: [en]"
             return ContentError(said, file=self.user, line=self.line, hint=hint)
         where = f"{self.user}:{self.line}" if self.line else self.user
@@ -94,6 +96,29 @@ def read_catalogue(text: str, file: str) -> tuple[Catalogue, tuple[ContentError,
     reader = _Reader(file, tag, positions)
     found = {key: one for key, value in data.items() if (one := reader.text(key, value)) is not None}
     return Catalogue(file, found), tuple(reader.problems)
+
+
+def catalogues_of(
+    name: str, files: Mapping[str, str], root: str
+) -> tuple[dict[str, Catalogue], dict[str, Catalogue], list[ContentError]]:
+    """Return the catalogues of a message, and of what messages share, by locale, and what is wrong with them."""
+    own: dict[str, Catalogue] = {}
+    shared: dict[str, Catalogue] = {}
+    problems: list[ContentError] = []
+    for path in sorted(files):
+        folder, _, rest = path.partition("/")
+        found = _FILE.match(rest)
+        if found is None or not (folder == name or folder.startswith("_")):
+            continue
+        read, wrong = read_catalogue(files[path], root + path)
+        problems += wrong
+        into, locale = (own if folder == name else shared), languages.canonical(found.group(1))
+        known = into.get(locale)
+        if known is not None and folder == name:
+            hint = "keep one of them"
+            problems.append(ContentError(f"{known.file} is the same language", file=read.file, line=1, hint=hint))
+        into[locale] = read if known is None else Catalogue(known.file, {**known.texts, **read.texts})
+    return own, shared, problems
 
 
 class _Reader:

@@ -23,7 +23,7 @@ from rekindle.content.catalogues import (
     Catalogue,
     Gap,
     Voice,
-    read_catalogue,
+    catalogues_of,
     unused,
 )
 from rekindle.content.compose import Composer, check_tags, join, located, tags_alone
@@ -38,7 +38,6 @@ from rekindle.flow.yaml_source import load
 #: What a mail's folder may hold.
 FILES = frozenset({"subject.txt", "preheader.txt", "body.html", "body.mjml", "body.txt", "sample.json", "mail.yaml"})
 
-_CATALOGUE = re.compile(r"texts/([^/]+)\.yaml\Z")
 _LOCAL = re.compile(r"[^/]+/((?!texts/)[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)/([^/]+)\Z")
 #: What a folder of a language may hold without the mail's words being in it.
 _NOT_WORDS = frozenset({"sample.json"})
@@ -88,7 +87,7 @@ def compile_mail(
     `shelf` has the files under `assets/`.
     """
     problems: dict[str, ContentError] = {}
-    own, shared, more = _catalogues(name, files, root)
+    own, shared, more = catalogues_of(name, files, root)
     problems.update((str(one), one) for one in more)
     spoken = _languages(name, files, own)
     written_in = spoken or tuple(sorted({tag for one in wanted if (tag := languages.base(one))})) or (FALLBACK,)
@@ -126,29 +125,6 @@ def compile_mail(
     )
     first.doubts = (*unused(own, {key for voice in voices for key in voice.used}), *doubts.values())
     return first, ()
-
-
-def _catalogues(
-    name: str, files: Mapping[str, str], root: str
-) -> tuple[dict[str, Catalogue], dict[str, Catalogue], list[ContentError]]:
-    """Return the catalogues of the mail and of what mails share, by locale, and what is wrong with them."""
-    own: dict[str, Catalogue] = {}
-    shared: dict[str, Catalogue] = {}
-    problems: list[ContentError] = []
-    for path in sorted(files):
-        folder, _, rest = path.partition("/")
-        found = _CATALOGUE.match(rest)
-        if found is None or not (folder == name or folder.startswith("_")):
-            continue
-        read, wrong = read_catalogue(files[path], root + path)
-        problems += wrong
-        into, locale = (own if folder == name else shared), languages.canonical(found.group(1))
-        known = into.get(locale)
-        if known is not None and folder == name:
-            hint = "keep one of them"
-            problems.append(ContentError(f"{known.file} is the same language", file=read.file, line=1, hint=hint))
-        into[locale] = read if known is None else Catalogue(known.file, {**known.texts, **read.texts})
-    return own, shared, problems
 
 
 def _languages(name: str, files: Mapping[str, str], own: Mapping[str, Catalogue]) -> tuple[str, ...]:

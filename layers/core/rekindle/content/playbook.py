@@ -232,6 +232,8 @@ def published_set(
     pools: Mapping[str, tuple[str, ...]] | None = None,
     popups: Mapping[str, Popup] | None = None,
     assets: Mapping[str, Asset] | None = None,
+    sms_translations: Mapping[str, Mapping[str, SmsTemplate]] | None = None,
+    push_translations: Mapping[str, Mapping[str, PushTemplate]] | None = None,
 ) -> PublishedSet:
     """Return the set under the hash of all that it holds: equal content, equal hash, in any order.
 
@@ -241,6 +243,8 @@ def published_set(
     all_segments, all_sms, all_push = _sorted(segments or {}), _sorted(sms or {}), _sorted(push or {})
     all_offers, all_popups = _sorted(offers or {}), _sorted(popups or {})
     spoken = {name: _sorted(others) for name, others in _sorted(translations or {}).items() if others}
+    texts = {name: _sorted(others) for name, others in _sorted(sms_translations or {}).items() if others}
+    pushed = {name: _sorted(others) for name, others in _sorted(push_translations or {}).items() if others}
     all_topics, names = tuple(topics), _sorted(spoken_names or {})
     parts = (
         all_flows,
@@ -257,6 +261,8 @@ def published_set(
         names,
         all_offers,
         all_popups,
+        texts,
+        pushed,
     )
     all_assets = _sorted(assets or {})
     # Without files it has the hash that it had before there were any.
@@ -284,6 +290,8 @@ def published_set(
             sms=all_sms,
             push=all_push,
             assets=all_assets,
+            sms_translations=texts,
+            push_translations=pushed,
         ),
         pages=PageSettings(hash=whole, brand=brand, shops=all_shops, topics=all_topics, languages=names),
         sites={name: site_of(shop, all_popups.values(), brand) for name, shop in all_shops.items()},

@@ -169,7 +169,7 @@ def drafts(files: Mapping[str, bytes], names: Iterable[str]) -> Drafts:
         translations={name: mail.translations for name, mail in compiled.items() if mail.translations},
         brand=brand,
         shops=shops,
-        formats=formats_for(compiled, shops or {SAMPLE_SHOP.id: SAMPLE_SHOP}),
+        formats=formats_for(compiled.values(), shops or {SAMPLE_SHOP.id: SAMPLE_SHOP}),
     )
     showing = [name for name, mail in compiled.items() if mail.coupon]
     offers = _offers(texts) if showing else {}

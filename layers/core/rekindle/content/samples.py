@@ -193,13 +193,13 @@ def _coupon(terms: Offer, shop: Shop, code: str, expires_at: datetime | None) ->
     )
 
 
-def sample_of_mail(files: Mapping[str, str], mail: str, locale: str) -> tuple[Sample, str] | None:
+def sample_of_mail(files: Mapping[str, str], mail: str, locale: str, root: str = "emails") -> tuple[Sample, str] | None:
     """Return the sample of a mail in this language, and its file: the language's own, else the one beside the body.
 
     What it is `like` is looked for in the language too. `None` where the mail has none. Raises `ContentError`.
     """
     tags = languages.chain(locale)
-    file = _first(files, f"emails/{mail}", tags, "sample.json")
+    file = _first(files, f"{root}/{mail}", tags, "sample.json")
     if file is None:
         return None
     sample = parse_sample(files[file], file)

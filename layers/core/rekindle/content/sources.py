@@ -6,20 +6,19 @@ Publish only: imports pydantic, and Babel through `rekindle.content.locales`.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
 
-from rekindle.content import languages, locales, sandbox
+from rekindle.content import languages, locales
 from rekindle.content.brand import DARK, LIGHT, Brand, Colors, Social, contrast
 from rekindle.content.context import web
 from rekindle.content.media import FOLDER
-from rekindle.content.names import Names
 from rekindle.content.pages.settings import Topic
-from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE, MAX_SMS, PushTemplate, SmsTemplate
+from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE
 from rekindle.domain.errors import ContentError
 from rekindle.flow.language import Utm
 from rekindle.flow.program import Shop
@@ -371,33 +370,6 @@ def _unconnected(found: ShopFile, positions: Positions, file: str) -> tuple[Cont
     return tuple(problems)
 
 
-class Text(NamedTuple, Generic[T]):
-    """A short text as it is published, and what it uses → file and line of the first use.
-
-    That is the parts of `event`, and the parts of `coupon` that it shows whether there is one or not.
-    """
-
-    template: T
-    event_fields: dict[str, tuple[str, int]]
-    coupon_fields: dict[str, tuple[str, int]]
-
-
-def parse_sms(text: str, *, file: str) -> tuple[Text[SmsTemplate] | None, tuple[ContentError, ...]]:
-    """Return the text message of `sms/<name>.txt`, or what is wrong with it."""
-    said = text.strip()
-    checked = _Checked(file)
-    if not said:
-        checked.problem("the text is empty", 1, "write what the message says")
-    elif len(said) > MAX_SMS:
-        checked.problem(f"the text is longer than {MAX_SMS} characters", 1, "no phone network takes more")
-    else:
-        checked.look(text, 0)
-    if checked.problems:
-        return None, tuple(checked.problems)
-    template = SmsTemplate(name=_stem(file), text=said, coupon=tuple(sorted(checked.coupon_fields)))
-    return Text(template, checked.event_fields, checked.coupon_fields), ()
-
-
 class PushFile(Model):
     """A push message. Its name is the file's."""
 
@@ -407,66 +379,6 @@ class PushFile(Model):
     body: Annotated[str, Field(min_length=1, max_length=MAX_PUSH_BODY, description="A sentence or two.")]
     url: Annotated[str, Field(max_length=500)] = Field("", description="Where a tap leads; the shop's page if empty.")
     image: Annotated[str, Field(max_length=500)] = Field("", description="The address of a picture.")
-
-
-def parse_push(text: str, *, file: str) -> tuple[Text[PushTemplate] | None, tuple[ContentError, ...]]:
-    """Return the push message of `push/<name>.yaml`, or what is wrong with it."""
-    found, problems, positions = shaped(PushFile, text, file)
-    if found is None:
-        return None, problems
-    checked = _Checked(file)
-    for part in ("title", "body", "url", "image"):
-        source = getattr(found, part)
-        checked.look(source, positions.line((part,)))
-        if part in {"url", "image"} and source and "{" not in source and web(source) is None:
-            checked.problem(f"{part}: this is no address on the web", positions.line((part,)), "write it with https://")
-    if checked.problems:
-        return None, tuple(checked.problems)
-    template = PushTemplate(
-        name=_stem(file),
-        title=found.title,
-        body=found.body,
-        url=found.url,
-        image=found.image,
-        coupon=tuple(sorted(checked.coupon_fields)),
-    )
-    return Text(template, checked.event_fields, checked.coupon_fields), ()
-
-
-class _Checked:
-    """A short text against the language of mails. `line` is where it stands in a file of several, else 0."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self.problems: list[ContentError] = []
-        self.event_fields: dict[str, tuple[str, int]] = {}
-        self.coupon_fields: dict[str, tuple[str, int]] = {}
-
-    def problem(self, message: str, line: int, hint: str) -> None:
-        self.problems.append(ContentError(message, file=self._file, line=line, hint=hint))
-
-    def look(self, source: str, line: int) -> None:
-        try:
-            tree = sandbox.parse(source, self._file, html=False)
-        except ContentError as error:
-            error.line = line or error.line
-            self.problems.append(error)
-            return
-        names = Names(self._file)
-        names.walk(tree)
-        for problem in names.problems:
-            problem.line = line or problem.line
-            self.problems.append(problem)
-        for used, at in names.event_fields.items():
-            self.event_fields.setdefault(used, (self._file, line or at))
-        for used, at in names.recommended.items():
-            self.problem(f"recommend.{used} is for mails alone", line or at, "leave it out of short messages")
-        for used, at in names.coupon_fields.items():
-            self.coupon_fields.setdefault(used, (self._file, line or at))
-
-
-def _stem(file: str) -> str:
-    return file.rpartition("/")[2].rpartition(".")[0]
 
 
 def parse_topics(text: str, *, file: str) -> tuple[tuple[Topic, ...] | None, tuple[ContentError, ...]]:

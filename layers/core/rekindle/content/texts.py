@@ -180,4 +180,4 @@ def _clean(text: str) -> str:
 
 @lru_cache(maxsize=_CACHED)
 def _compiled(source: str, file: str) -> Template:
-    return sandbox.compiled(source, file, html=False)
+    return sandbox.compiled(source, file, html=False, own=True)

@@ -37,8 +37,11 @@ from rekindle.content.samples import (
     sample_of,
     sample_of_mail,
 )
+from rekindle.content.shorts import CompiledShort, compile_push, compile_sms
 from rekindle.content.sites import Popup
-from rekindle.content.sources import Text, parse_brand, parse_push, parse_shop, parse_sms, parse_topics
+from rekindle.content.sources import parse_brand, parse_shop, parse_topics
+from rekindle.content.texts import PushTemplate, SmsTemplate
+from rekindle.content.trial import Trial
 from rekindle.domain.errors import ContentError
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.traits import STANDARD_TRAITS
@@ -55,8 +58,10 @@ _SEGMENT = re.compile(r"segments/([^/]+)\.yaml\Z")
 _SHOP = re.compile(r"shops/([^/]+)\.yaml\Z")
 _OFFER = re.compile(r"offers/([^/]+)\.yaml\Z")
 _CODES = re.compile(r"offers/([^/]+)\.(?:csv|txt)\Z")
-_SMS = re.compile(r"sms/([a-z0-9][a-z0-9-]*)\.txt\Z")
-_PUSH = re.compile(r"push/([a-z0-9][a-z0-9-]*)\.yaml\Z")
+#: A message of the short channels, in all its files: the message itself, one language's, its texts, a sample.
+_SMS = re.compile(r"sms/([a-z0-9][a-z0-9-]*)(?:\.txt|/(?:[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\.txt|sample\.json))\Z")
+_PUSH = re.compile(r"push/([a-z0-9][a-z0-9-]*)(?:\.yaml|/(?:[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\.yaml|sample\.json))\Z")
+_SHORT_WORDS = re.compile(r"(?:sms|push)/([a-z0-9][a-z0-9-]*|_[^/]*)/texts/([^/]+)\.yaml\Z")
 _POPUP = re.compile(r"popups/([a-z0-9][a-z0-9-]*)\.yaml\Z")
 _MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/([^/]+)\Z")
 _LOCAL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/(?!texts/)([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)/([^/]+)\Z")
@@ -66,12 +71,13 @@ _SINGLE = frozenset({"brand.yaml", "manners.yaml", "topics.yaml", "traits.yaml"}
 _READ = (
     "flows/<name>.yaml, segments/<name>.yaml, shops/<id>.yaml, emails/<name>/…, emails/<name>/texts/<language>.yaml, "
     "emails/_<shared>/….html, emails/_samples/<name>.json, offers/<name>.yaml, offers/<name>.csv, offers/<name>.txt, "
-    "sms/<name>.txt, push/<name>.yaml, assets/…, popups/<name>.yaml, manners.yaml, topics.yaml, traits.yaml and "
-    "brand.yaml are read"
+    "sms/<name>.txt, sms/<name>/<language>.txt, push/<name>.yaml, push/<name>/<language>.yaml, of both texts/ and "
+    "sample.json, assets/…, popups/<name>.yaml, manners.yaml, topics.yaml, traits.yaml and brand.yaml are read"
 )
 _ASSET = re.compile(r"assets/.+\Z", re.DOTALL)
 _IGNORED = re.compile(r"(?:.*/)?(?:README\.md|\.[^/]*|Thumbs\.db)\Z|.*/\Z")
 T = TypeVar("T")
+S = TypeVar("S", bound=SmsTemplate | PushTemplate)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -126,7 +132,8 @@ class _Look:
         }
         offers, pools = self._offers(shops)
         mails = self._mails(brand, shops)
-        sms, push = self._each(_SMS, parse_sms), self._each(_PUSH, parse_push)
+        sms = self._shorts(_SMS, "sms/", compile_sms, shops)
+        push = self._shorts(_PUSH, "push/", compile_push, shops)
         popups = self._each(_POPUP, parse_popup)
         self._popups_fit(popups, shops)
         self._flows_fit(flows, flow_uses, mails, {"sms": sms, "push": push})
@@ -134,9 +141,10 @@ class _Look:
         self._circles(segments)
         self._shops_fit(shops, flows, flow_uses, segment_uses)
         self._coupons_fit(flows, flow_uses, shops, offers, {"email": mails, "sms": sms, "push": push})
-        self._languages_fit(mails, shops, flows, flow_uses)
+        written: dict[str, Mapping[str, CompiledMail | CompiledShort[Any]]] = {"email": mails, "sms": sms, "push": push}
+        self._languages_fit(written, shops, flows, flow_uses)
         self._topics_fit(topics, flow_uses, shops.values())
-        formats = formats_for(mails, shops)
+        formats = formats_for([*mails.values(), *sms.values(), *push.values()], shops)
         found = published_set(
             flows=flows,
             segments=segments,
@@ -150,6 +158,8 @@ class _Look:
             translations={name: mail.translations for name, mail in mails.items()},
             topics=topics or (),
             spoken_names=names_of_languages(shops),
+            sms_translations={name: text.translations for name, text in sms.items()},
+            push_translations={name: text.translations for name, text in push.items()},
             popups=popups,
             offers=offers,
             pools=pools,
@@ -161,6 +171,13 @@ class _Look:
         for name, mail in mails.items():
             for template in (mail.template, *mail.translations.values()):
                 self._try_out(template, found, gives.get(name, set()) if mail.coupon else {""})
+        trial = Trial(self._texts, found, flows, flow_uses)
+        for text in sms.values():
+            trial.sms(text)
+        for pushed in push.values():
+            trial.push(pushed)
+        self._problems += trial.problems
+        self._warnings += trial.warnings
         return Verdict(
             published=None if self._problems else found,
             problems=_in_order(self._problems),
@@ -190,7 +207,8 @@ class _Look:
     def _text(self, path: str, raw: bytes) -> str | None:
         if _IGNORED.match(path):
             return None
-        known = (_FLOW, _SEGMENT, _SHOP, _OFFER, _CODES, _MAIL, _LOCAL, _WORDS, _SHARED, _SMS, _PUSH, _POPUP)
+        of_messages = (_MAIL, _LOCAL, _WORDS, _SHARED, _SMS, _PUSH, _SHORT_WORDS)
+        known = (_FLOW, _SEGMENT, _SHOP, _OFFER, _CODES, *of_messages, _POPUP)
         if path not in _SINGLE and not any(one.match(path) for one in known):
             self._problem("nothing reads this file", path, None, _READ)
             return None
@@ -253,6 +271,24 @@ class _Look:
                     result[named.group(1)] = found
         return result
 
+    def _shorts(
+        self,
+        kind: re.Pattern[str],
+        root: str,
+        compile_: Callable[..., tuple[CompiledShort[S] | None, tuple[ContentError, ...]]],
+        shops: Mapping[str, Shop],
+    ) -> dict[str, CompiledShort[S]]:
+        below = {path.removeprefix(root): text for path, text in self._texts.items() if path.startswith(root)}
+        wanted = {locale for shop in shops.values() for locale in shop.languages}
+        unread = {found.group(1) for path in self._unread if (found := kind.match(path))}
+        result: dict[str, CompiledShort[S]] = {}
+        for name in sorted(self._written(kind) - unread):
+            compiled, problems = compile_(name, below, wanted)
+            self._problems.extend(problem for problem in problems if not self._known(problem))
+            if compiled is not None:
+                result[name] = compiled
+        return result
+
     def _mails(self, brand: Brand, shops: Mapping[str, Shop]) -> dict[str, CompiledMail]:
         below = {path.removeprefix("emails/"): text for path, text in self._texts.items() if path.startswith("emails/")}
         of_mails = (_MAIL, _LOCAL, _WORDS)
@@ -280,7 +316,7 @@ class _Look:
         flows: Mapping[str, Flow],
         uses: Mapping[str, tuple[Use, ...]],
         mails: Mapping[str, CompiledMail],
-        short: Mapping[str, Mapping[str, Text[Any]]],
+        short: Mapping[str, Mapping[str, CompiledShort[Any]]],
     ) -> None:
         written = {"email": self._written(_MAIL), "sms": self._written(_SMS), "push": self._written(_PUSH)}
         for name, flow in flows.items():
@@ -302,22 +338,23 @@ class _Look:
 
     def _languages_fit(
         self,
-        mails: Mapping[str, CompiledMail],
+        written: Mapping[str, Mapping[str, CompiledMail | CompiledShort[Any]]],
         shops: Mapping[str, Shop],
         flows: Mapping[str, Flow],
         uses: Mapping[str, tuple[Use, ...]],
     ) -> None:
-        """A shop's customers must not find another language in the middle of a mail; elsewhere it is a doubt."""
-        needed: set[tuple[str, str]] = set()
+        """A shop's customers must not find another language in the middle of a message; elsewhere it is a doubt."""
+        needed: set[tuple[str, str, str]] = set()
         for shop in shops.values():
             on = [f"flows/{name}.yaml" for name, flow in flows.items() if shop.flows.get(name, flow.enabled)]
-            sent = {use.name for file in on for use in uses[file] if use.what == "email"}
-            needed |= {(name, languages.base(locale)) for name in sent for locale in shop.languages}
-        for name, mail in mails.items():
-            for gap in mail.gaps:
-                here = self._problems if (name, languages.base(gap.locale)) in needed else self._warnings
-                here.append(gap.error())
-            self._warnings.extend(mail.doubts)
+            sent = {(use.what, use.name) for file in on for use in uses[file] if use.what in shop.channels}
+            needed |= {(*one, languages.base(locale)) for one in sent for locale in shop.languages}
+        for channel, messages in written.items():
+            for name, message in messages.items():
+                for gap in message.gaps:
+                    wanted = (channel, name, languages.base(gap.locale)) in needed
+                    (self._problems if wanted else self._warnings).append(gap.error())
+                self._warnings.extend(message.doubts)
 
     def _popups_fit(self, popups: Mapping[str, Popup], shops: Mapping[str, Shop]) -> None:
         """A popup is shown in shops that there are, and in the languages that those are written in."""
@@ -538,7 +575,7 @@ class _Look:
                 elif use.what == "offer" and use.name in offers:
                     for shop in on:
                         self._worth_fits(offers[use.name], shop)
-                said: CompiledMail | Text[Any] | None = shown.get(
+                said: CompiledMail | CompiledShort[Any] | None = shown.get(
                     "email" if use.what == "notify" else use.what, {}
                 ).get(use.name)
                 if said is not None and said.coupon_fields:
@@ -706,10 +743,10 @@ def _given(
     return coupons or [sample.given(shop), *([] if template.coupon else [None])]
 
 
-def formats_for(mails: Mapping[str, CompiledMail], shops: Mapping[str, Shop]) -> dict[str, Format]:
-    """Return how every locale writes in which somebody could get one of these mails."""
+def formats_for(messages: Iterable[CompiledMail | CompiledShort[Any]], shops: Mapping[str, Shop]) -> dict[str, Format]:
+    """Return how every locale writes in which somebody could get one of these messages."""
     found = {code: locales.freeze(code) for code in sorted({"en", *(shop.locale for shop in shops.values())})}
-    spoken = {one.locale for mail in mails.values() for one in (mail.template, *mail.translations.values())}
+    spoken = {one.locale for message in messages for one in (message.template, *message.translations.values())}
     return found | {code: locales.freeze_language(code) for code in sorted({languages.base(tag) for tag in spoken})}
 
 

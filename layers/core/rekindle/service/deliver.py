@@ -80,6 +80,8 @@ class Done(Struct, frozen=True):
     """
 
     how: str
+    why: str | None = None
+    """of `reopened`: the reason, as `MailRefusedError` gives it"""
 
 
 class LookAgain(Struct, frozen=True):
@@ -499,7 +501,7 @@ class Deliver:
             # A word to a shop comes again by itself, with the next `announce`.
             if self._outbox.record(reopened, token=taken.token) and not parcel.paused:
                 self._queues.enqueue([parcel], min(outcome.after or REST[outcome.reason], MAX_DELAY))
-            return Done("reopened")
+            return Done("reopened", outcome.reason)
         if isinstance(outcome, MailRejectedError):
             return self._close(taken, "failed", str(outcome))
         if isinstance(outcome, RekindleError):

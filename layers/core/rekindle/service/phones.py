@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.domain.errors import MalformedBodyError
+from rekindle.domain.replies import wish_of
 from rekindle.service.notices import Notice, NoticeKind, ours, read_notice
 
 #: The entry of a text's `Context` by which a notice finds its message.
@@ -41,23 +42,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_TEXT, _MAX_WORD = 1_600, 64
 _NUMBER = re.compile(r"\+?[1-9]\d{2,14}")
 
-#: Whole messages by which somebody wants no more texts: those that carriers ask for (CONTRACTS, SMS), and their like in
-#: the languages that shops write in. AWS answers the English ones by itself.
-STOP_WORDS = frozenset(
-    {
-        "stop", "stopall", "cancel", "end", "quit", "remove", "revoke", "unsubscribe", "optout", "opt-out", "opt out",
-        "arret", "arrêt", "td", "stopp", "alto", "baja", "parar", "sair",
-        "إيقاف", "ايقاف", "توقف", "إلغاء", "الغاء", "إلغاء الاشتراك", "الغاء الاشتراك",
-        "停止", "取消", "退訂", "退订", "取消訂閱", "取消订阅",
-    }
-)  # fmt: skip
-#: … and by which somebody wants them again.
-START_WORDS = frozenset({"start", "unstop", "ابدأ", "اشتراك", "開始", "开始", "訂閱", "订阅"})
-#: What people add to such a word without meaning anything else.
-_POLITE = frozenset(
-    {"please", "pls", "plz", "thanks", "thank", "you", "now", "me", "sending", "texting", "texts", "messages"}
-)
-
 
 class Incoming(Struct, frozen=True, kw_only=True):
     """A text from somebody's phone."""
@@ -74,15 +58,6 @@ class Incoming(Struct, frozen=True, kw_only=True):
     def wish(self) -> Literal["stop", "start", "other"]:
         """What the text as a whole asks for."""
         return wish_of(self.text)
-
-
-def wish_of(text: str) -> Literal["stop", "start", "other"]:
-    """Return what a text asks for, when that is all that it says: `Stop, please!` does, `stop by tomorrow` does not."""
-    words = [word for word in re.findall(r"[\w-]+", text.casefold()) if word not in _POLITE]
-    said = " ".join(words)
-    if said in STOP_WORDS:
-        return "stop"
-    return "start" if said in START_WORDS else "other"
 
 
 def read_phone(said: Mapping[str, Any], told_at: object) -> Notice | Incoming:
