@@ -13,9 +13,10 @@ import pytest
 from rekindle.aws.clients import Clients
 from rekindle.cli import preview as command
 from rekindle.cli.main import main
-from rekindle.domain.facts import Basket, Item, Person
+from rekindle.domain.facts import Basket, Item, Person, Product
 from rekindle.domain.profile import Profile, Run
 from rekindle.ports import Alias, Commit, Mail
+from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.people import alias_key
 from tests.adapters.test_replay_command import Deployed, deployed
 from tests.content.mailkit import TEMPLATES
@@ -85,6 +86,30 @@ def test_a_customer_gets_their_own_basket_in_their_own_language(
     assert "\u2068Laila\u2069، سلّتك كما تركتها" in text
     assert "Tea 2" in text
     assert "Tea 1" not in text
+
+
+def test_a_customer_is_recommended_what_the_shop_would_recommend_now(known: Deployed, content: Path) -> None:
+    """And not what the sample has."""
+    ports = known.ports
+    goods = [
+        Product(
+            id=key,
+            updated_at=T0,
+            created_at=T0,
+            title=key.title(),
+            url=f"https://northwind.example/{key}",
+            in_stock=True,
+        )
+        for key in ("pot", "strainer")
+    ]
+    ports.state.commit(Commit(shop=SHOP, products=tuple(goods)))
+    catalogue = Catalogue(shelves=ports.shelves, queue=ports.catalogue_tasks)
+    catalogue.heard([Change(SHOP, None, product) for product in goods])
+    who = ("--stack", known.stack, "--shop", SHOP, "--email", "laila@example.com")
+    assert run(content, "cart-reminder-2", *who) == 0
+    text = (content.parent / "out" / "cart-reminder-2.ar.txt").read_text("utf-8")
+    assert "Strainer" in text
+    assert "shop.example/products/honey" not in text
 
 
 def test_who_has_no_such_event_gets_the_samples(

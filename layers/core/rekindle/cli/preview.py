@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from rekindle.aws.clock import SystemClock
 from rekindle.aws.mailer import SesMailer
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.secrets import CachedSecrets
+from rekindle.aws.shelves import DynamoShelves
 from rekindle.aws.stack import Stack, explained, read_stack
 from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
@@ -22,6 +23,7 @@ from rekindle.cli.contact_sheet import contact_sheet
 from rekindle.cli.drafts import folder_files
 from rekindle.content import languages, media, previews
 from rekindle.content.context import product_ids
+from rekindle.content.mails import MailTemplate
 from rekindle.content.previews import Drafts, Preview, drafts, names_in
 from rekindle.content.samples import Sample, parse_sample
 from rekindle.content.validate import CLIPPED
@@ -33,6 +35,7 @@ from rekindle.flow.program import Shop
 from rekindle.ports import Mail
 from rekindle.service.compose import sender_of
 from rekindle.service.people import alias_key, follow
+from rekindle.service.recommend import Recommender, wish_of
 from rekindle.shops import contact
 
 #: A subject that is longer is cut off on most phones.
@@ -171,12 +174,10 @@ def _one(found: Drafts, name: str, asked: _Asked) -> Preview:
     given = parse_sample(asked.profile.read_text("utf-8"), str(asked.profile)) if asked.profile is not None else None
     like = given or found.sample(name, chosen or locales[0])
     if asked.email is not None:
-        known = like
-        person, run, products = _customer(known, asked)
+        person, run, products, offers = _customer(like, found.mails.templates[name], asked)
     else:
         known = given or found.sample(name, chosen or _first(locales, shop, None))
-        person, run, products = known.person(shop), known.trip("draft"), known.products
-    offers = known.recommended()
+        person, run, products, offers = known.person(shop), known.trip("draft"), known.products, known.recommended()
     if asked.locale is not None and languages.region(asked.locale):
         person = msgspec.structs.replace(person, person=msgspec.structs.replace(person.person, locale=asked.locale))
     spoken = chosen or _first(locales, shop, person.locale)
@@ -197,9 +198,12 @@ def _first(locales: tuple[str, ...], shop: Shop, reader: str | None) -> str:
     return languages.pick(locales, reader, shop.locale, "en") or locales[0]
 
 
-def _customer(sample: Sample, asked: _Asked) -> tuple[Profile, Run, Mapping[str, Product]]:
+def _customer(
+    sample: Sample, template: MailTemplate, asked: _Asked
+) -> tuple[Profile, Run, Mapping[str, Product], Mapping[str, Sequence[Product]]]:
     """Return the customer with this address, their newest run that is about what the sample is about, and its products.
 
+    Last what the mail would recommend to them now: to who did not agree to marketing, in a transactional mail, nothing.
     Raises `click.ClickException` where nobody has it.
     """
     address, problem = contact.email(asked.email or "")
@@ -222,8 +226,12 @@ def _customer(sample: Sample, asked: _Asked) -> tuple[Profile, Run, Mapping[str,
             click.echo(
                 "They are in no flow that is about what this mail is about: the sample's event is shown.", err=True
             )
-            return profile, sample.trip("draft"), sample.products
-        return profile, run, DynamoOutbox(clients, deployed.tables).products(shop, product_ids(run))
+            return profile, sample.trip("draft"), sample.products, sample.recommended()
+        clock = SystemClock()
+        wish = wish_of(template, profile, run)
+        recommender = Recommender(DynamoShelves(clients, deployed.tables, clock), clock)
+        offers = recommender.picks(wish) if wish is not None else {}
+        return profile, run, DynamoOutbox(clients, deployed.tables).products(shop, product_ids(run)), offers
 
 
 def _newest_about(profile: Profile, sample: Sample) -> Run | None:

@@ -33,7 +33,7 @@ from rekindle.service.coupons import Wallet, code_of
 from rekindle.service.library import Library
 from rekindle.service.notices import MESSAGE_HEADER, MESSAGE_TAG
 from rekindle.service.people import ADDRESS_KINDS, address_hash
-from rekindle.service.recommend import Recommender, Wish
+from rekindle.service.recommend import Recommender, Wish, wish_of
 
 _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _SENDER = re.compile(rf'(?:"?([^"<>@]*?)"?\s*<({_ADDRESS})>|({_ADDRESS}))\Z', re.ASCII)
@@ -90,7 +90,7 @@ class Composer:
             self._read_products(shop, tuple(products))
 
     def _wish(self, profile: Profile, planned: Planned, run: Run) -> Wish | None:
-        """Return what this mail wants to recommend; `None`: nothing, or to nobody who agreed to marketing."""
+        """Return what this message wants to recommend, if it is a mail to a person."""
         if planned.channel != "email" or planned.to == "shop":
             return None
         try:
@@ -99,10 +99,7 @@ class Composer:
             # Building it says so.
             return None
         spoken = mails.spoken(planned.template, *mails.readers(profile))
-        if spoken is None or not spoken.recommend:
-            return None
-        allowed = planned.category == "marketing" or profile.consented("email")
-        return Wish(profile, run, spoken.recommend) if allowed else None
+        return wish_of(spoken, profile, run) if spoken is not None else None
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
         """Return the mail for this planned message. Raises `ContentError` when it cannot be made."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from rekindle.content.context import MAX_RECOMMENDED, product_ids
+from rekindle.content.mails import MailTemplate
 from rekindle.domain.facts import Product
 from rekindle.domain.history import counted, placed
 from rekindle.domain.profile import Profile, Run
@@ -50,6 +51,12 @@ class Wish(Struct, frozen=True):
     profile: Profile
     run: Run
     lists: tuple[str, ...]
+
+
+def wish_of(template: MailTemplate, profile: Profile, run: Run) -> Wish | None:
+    """Return what this mail wants to recommend; `None`: nothing, or to nobody who agreed to marketing."""
+    allowed = template.category == "marketing" or profile.consented("email")
+    return Wish(profile, run, template.recommend) if template.recommend and allowed else None
 
 
 class _Known(Struct, frozen=True):
