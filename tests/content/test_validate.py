@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rekindle.content.texts import PushTemplate, SmsTemplate
-from rekindle.content.validate import Verdict, validate
+from rekindle.content.validate import CLIPPED, Verdict, validate
 from rekindle.flow.program import Manners
 
 SHOP = """\
@@ -229,3 +229,60 @@ def test_doubts_of_a_flow_are_warnings() -> None:
         flows_x=HEAD + "steps:\n  - wait_for: {event: order.paid, limit: 1d}\n  - email: reminder\n"
     ).warnings
     assert "in the same way whether the event comes or not" in str(warning)
+
+
+# --- how large a mail becomes ----------------------------------------------------------------------------------------
+
+
+BASKET = (
+    '{"event": {"type": "basket", "id": "c", "updated_at": "2026-03-02T10:15:00Z", "items": '
+    '[{"title": "Tea", "quantity": 1, "url": "https://acme.example/tea"}, {"title": "Cup", "quantity": 2}]}}'
+)
+
+
+def size_of(each: int, items: str = "event.items", sample: str = BASKET) -> tuple[list[str], list[str]]:
+    """Return problems and warnings about a mail that writes so many letters for each item."""
+    body = f"{{% for item in {items} %}}<p>{{{{ item.title }}}} {'x' * each}</p>{{% endfor %}}"
+    mail = {"emails/note/body.html": body, "emails/note/sample.json": sample}
+    verdict = validate({path: text.encode() for path, text in (MAILS | mail).items()})
+    return [str(one) for one in verdict.problems], [str(one) for one in verdict.warnings]
+
+
+@pytest.mark.parametrize(
+    ("each", "items", "said"),
+    [
+        (3_000, "event.items", ""),
+        (3_600, "event.items", "emails/note/body.html: the mail is 109 KB with 30 items: Gmail shows 102 KB"),
+        (
+            60_000,
+            "event.items | limit(2)",
+            "emails/note/body.html: the mail is 120 KB: Gmail shows 102 KB and hides the rest",
+        ),
+        (10_000, "event.items | limit(8)", ""),
+    ],
+)
+def test_a_mail_that_gmail_would_cut_off_is_worth_a_word_also_when_only_a_large_basket_makes_it_so(
+    each: int, items: str, said: str
+) -> None:
+    problems, warnings = size_of(each, items)
+    assert problems == []
+    assert len(warnings) == bool(said)
+    assert not said or warnings[0].startswith(said)
+
+
+def test_a_mail_that_a_large_basket_would_break_is_refused() -> None:
+    """It would fail at sending, and that customer would get none."""
+    problems, _ = size_of(7_000)
+    assert len(problems) == 1
+    assert "the mail is longer than 200000 characters with 30 items" in problems[0]
+
+
+def test_counted_links_are_part_of_the_size() -> None:
+    """What goes out is longer than what was written: each link of an item leads over the shop's own domain."""
+    link = '<a href="{{ item.url }}">x</a>'
+    each = f"{{% if item.url %}}<p>{link * 1_600}</p>{{% endif %}}"
+    body = f"{{% for item in event.items | limit(1) %}}{each}{{% endfor %}}"
+    mail = {"emails/note/body.html": body, "emails/note/sample.json": BASKET}
+    verdict = validate({path: text.encode() for path, text in (MAILS | mail).items()})
+    assert len(link.replace("{{ item.url }}", "https://acme.example/tea")) * 1_600 < CLIPPED
+    assert ["Gmail shows 102 KB" in one.message for one in verdict.warnings] == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -17,14 +18,19 @@ from rekindle.content import languages
 from rekindle.content.context import RECOMMENDATIONS
 from rekindle.content.mails import Rendered
 from rekindle.content.playbook import Mails
+from rekindle.content.tracker import Tracker
 from rekindle.domain.errors import ContentError
-from rekindle.domain.facts import Fact, Person, Product
+from rekindle.domain.facts import Fact, Item, Person, Product
 from rekindle.domain.offers import Coupon, Gift, Offer, expiry
 from rekindle.domain.profile import Profile, Run, Trait, TraitValue
 from rekindle.flow.program import Shop
 
 UNSUBSCRIBE = "https://links.example/u/sample"
 LINKS = {"unsubscribe": UNSUBSCRIBE, "preferences": "https://links.example/p/sample", "page": UNSUBSCRIBE}
+#: So many lines the largest basket or order has that a shop is likely to see.
+LARGEST = 30
+#: As long as the token in a link (`rekindle.content.links`).
+_TOKEN = "t" * 42
 #: The name of the sample that has nothing but what is always there.
 NAMELESS = "bare"
 
@@ -95,9 +101,19 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str = "sample"
 
     def build(
-        self, template: str, shop: Shop, mails: Mails, locale: str | None = None, coupon: Coupon | None = None
+        self,
+        template: str,
+        shop: Shop,
+        mails: Mails,
+        locale: str | None = None,
+        coupon: Coupon | None = None,
+        *,
+        counted: bool = False,
     ) -> Rendered:
-        """Return the mail for this sample, in the sample's own locale or another one. Raises `ContentError`."""
+        """Return the mail for this sample, in the sample's own locale or another one. Raises `ContentError`.
+
+        `counted`: with links as they go out, which count clicks and are longer.
+        """
         profile, run = self.person(shop, locale), self.trip(mails.hash)
         return mails.build(
             template,
@@ -107,6 +123,7 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             links=LINKS,
             recommend=self.recommended(),
             coupon=coupon,
+            tracker=Tracker("https://links.example", _TOKEN, LINKS.values()) if counted else None,
         )
 
     def recommended(self) -> dict[str, list[Product]]:
@@ -253,6 +270,16 @@ def bare(sample: Sample) -> Sample:
     """Return the sample without all that may be missing in real life: names, pictures, addresses, prices, totals."""
     run = SampleRun(event=sample.run.event)
     return Sample(name=NAMELESS, run=run, event=None if sample.event is None else _bare(sample.event))
+
+
+def large(sample: Sample) -> Sample | None:
+    """Return the sample with the largest basket or order that a shop is likely to see; `None` where it has no lines."""
+    lines: tuple[Item, ...] = getattr(sample.event, "items", ())
+    if sample.event is None or not lines:
+        return None
+    many = tuple(itertools.islice(itertools.cycle(lines), LARGEST))
+    counted = {"item_count": len(many)} if "item_count" in sample.event.__struct_fields__ else {}
+    return replace(sample, event=replace(sample.event, items=many, **counted), name="large")
 
 
 def _bare(fact: Any) -> Any:

@@ -28,11 +28,13 @@ from rekindle.content.pages.settings import Topic
 from rekindle.content.playbook import Mails, PublishedSet, published_set
 from rekindle.content.popups import parse_popup
 from rekindle.content.samples import (
+    LARGEST,
     NAMELESS,
     SAMPLE_SHOP,
     UNSUBSCRIBE,
     Sample,
     bare,
+    large,
     sample_code,
     sample_of,
     sample_of_mail,
@@ -661,6 +663,10 @@ class _Look:
                 if len(self._problems) > before:
                     return
         self._headings_go(template, sample, shops[0], mails)
+        here = msgspec.structs.replace(mails, shops={shops[0].id: shops[0]})
+        self._sized(
+            template, sample, shops[0], here, next(iter(_given(template, sample, shops[0], found, gives)), None)
+        )
 
     def _headings_go(self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails) -> None:
         """Whatever introduces a list of recommendations must go with it, when there is nothing to recommend."""
@@ -704,10 +710,26 @@ class _Look:
             self._problem(f"a link leads nowhere{on}: “{found}”", f"{folder}/{self._body(template)}", 1, hint)
         if template.category == "marketing":
             self._lawful(template, mail, shop, on)
-        size = len(mail.html.encode())
-        if size > CLIPPED:
-            said = f"the mail is {size // 1000} KB: Gmail shows 102 KB and hides the rest"
-            self._warnings.append(ContentError(said, file=f"{folder}/{self._body(template)}", hint="show fewer items"))
+
+    def _sized(self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails, coupon: Coupon | None) -> None:
+        """Whether Gmail shows the mail whole, with the sample and with the largest basket that is likely."""
+        file = f"emails/{template.name}/{self._body(template)}"
+        hint = "show fewer items, as in {% for item in event.items | limit(8) %}, or shorter texts"
+        for one, on in ((sample, ""), (large(sample), f" with {LARGEST} items")):
+            if one is None:
+                continue
+            try:
+                html = one.build(template.name, shop, mails, template.locale, coupon, counted=True).html
+            except ContentError as problem:
+                # With the sample itself it was told a moment ago.
+                if on:
+                    self._problem(f"{problem.message}{on}", file, None, hint)
+                return
+            size = len(html.encode())
+            if size > CLIPPED:
+                said = f"the mail is {size // 1000} KB{on}: Gmail shows 102 KB and hides the rest"
+                self._warnings.append(ContentError(said, file=file, hint=hint))
+                return
 
     def _lawful(self, template: MailTemplate, mail: Rendered, shop: Shop, on: str) -> None:
         body = f"emails/{template.name}/{self._body(template)}"
