@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -18,10 +19,11 @@ from rekindle.aws.clients import Clients
 from rekindle.aws.mailer import SesMailer
 from rekindle.content.brand import Brand
 from rekindle.content.compile import compile_mail
+from rekindle.content.mails import MAX_SUBJECT, Rendered
 from rekindle.content.pages import layout, unsubscribe
 from rekindle.content.playbook import Mails, PublishedSet
-from rekindle.content.samples import SAMPLE_SHOP, parse_sample
-from rekindle.content.validate import validate
+from rekindle.content.samples import SAMPLE_SHOP, Sample, parse_sample, sample_of_mail
+from rekindle.content.validate import CLIPPED, validate
 from rekindle.domain.errors import ContentError, MailRejectedError
 from rekindle.domain.facts import Basket, Item, Person, Product
 from rekindle.domain.profile import Profile, Run
@@ -120,9 +122,8 @@ def mail_of(published: PublishedSet, name: str, text: str, link: str) -> Any:
         trigger=basket, event_type="checkout.updated", key="c1", codes={"step": text},
     )  # fmt: skip
     mails: Mails = msgspec.structs.replace(published.mails, shops={SAMPLE_SHOP.id: SAMPLE_SHOP})
-    return mails.build(
-        name, profile=profile, run=run, products={"p1": product}, links={"unsubscribe": "https://l.example/u/t"}
-    )
+    links = {"unsubscribe": "https://l.example/u/t", "preferences": "https://l.example/p/t"}
+    return mails.build(name, profile=profile, run=run, products={"p1": product}, links=links)
 
 
 @pytest.mark.parametrize("text", [*XSS, *SHORT], ids=range(len(XSS) + len(SHORT)))
@@ -136,6 +137,135 @@ def test_a_hostile_title_or_name_stays_text_in_a_mail(published: PublishedSet, t
 @pytest.mark.parametrize("link", LINKS)
 def test_an_address_from_outside_that_is_not_of_the_web_is_no_link(published: PublishedSet, link: str) -> None:
     harmless(mail_of(published, "cart-reminder-1", "Tea", link).html)
+
+
+# --- every mail that ships, in every language -------------------------------------------------------------------------
+
+#: What people call themselves and what shops call their goods, as an attacker would.
+WORDS: Mapping[str, str] = {
+    "a script": "<script>alert(1)</script>",
+    "a script in an attribute": '" onmouseover="alert(1)" x="',
+    "a template": "{{ 7 * 7 }}{% for a in b %}{# x",
+    "the end of a comment": "--><img src=x onerror=alert(1)><!--",
+    "a mark of ours": "jq0qj<!--jq:1-->",
+    "an override of direction": "abc\u202egnp.exe\u202d",
+    "isolates that do not end": "\u2067\u2066\u2068abc",
+    "an end of isolates": "abc\u2069\u2069\u202c",
+    "ten kilobytes": "Sencha " * 1_500,
+    "ten kilobytes in one word": "x" * 10_000,
+    "line breaks": "a\r\nBcc: everybody@evil.example\r\n\r\n<html>",
+    "other line breaks": "a\u2028b\u2029c\x85d\x0be\x0cf",
+    "nul and the bell": "a\x00b\x07c\x1b[31md",
+    "half a character": "a\ud800b",
+    "a family": "👨‍👩‍👧‍👦🏳️‍🌈",
+    "no width at all": "a\u200bb\u200cc\u200dd\ufeffe\u2060f",
+    "nothing but what nobody sees": "\u200b\u2060\ufeff",
+    "marks upon marks": "Z" + "\u0351\u0313\u0346" * 300,
+    "an entity": "&lt;b&gt;&#x3c;script&#x3e;&amp;nbsp;",
+}
+#: Names that mail programs would make links of, and those that look like such to people.
+LINKED_NAMES = (
+    "https://evil.example",
+    "www.evil.example",
+    "evil.example",
+    "Anna, win at evil.example/now",
+    "anna@evil.example",
+    "//evil.example",
+    "рaypal.com",
+    "evil。example",
+    "evil．example",
+    "evil｡example",
+)
+_FREE = frozenset({
+    "first_name", "last_name", "city", "title", "variant", "sku", "kind", "vendor", "image_alt", "text", "reason",
+    "number", "carrier", "tracking_number", "name", "query", "company", "line1", "line2", "status_text", "source",
+})  # fmt: skip
+_WHATEVER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066\u2067\ufeff\ud800-\udfff]")
+
+
+def spoken(published: PublishedSet) -> Iterator[tuple[str, str, Sample]]:
+    """Yield each shipped mail with each of its languages and its sample in that."""
+    texts = {path: raw.decode() for path, raw in shipped().items() if path.endswith(".json")}
+    for name, first in published.mails.templates.items():
+        for locale in sorted({first.locale, *published.mails.translations.get(name, {})}):
+            found = sample_of_mail(texts, name, locale)
+            assert found is not None
+            yield name, locale, found[0]
+
+
+def reworded(given: Any, word: str, key: str = "") -> Any:
+    """Return a sample, as plain values, in which every free text is this one."""
+    if isinstance(given, dict):
+        return {name: reworded(value, word, name) for name, value in given.items()}
+    if isinstance(given, list):
+        return [reworded(one, word, key) for one in given]
+    return word if isinstance(given, str) and key in _FREE else given
+
+
+def attacked(sample: Sample, word: str) -> Sample:
+    """Return the sample in which everything that people or shops write says this."""
+    changed = msgspec.convert(reworded(msgspec.to_builtins(sample), word), Sample)
+    person = msgspec.structs.replace(changed.profile, first_name=word, last_name=word, city=word)
+    return msgspec.structs.replace(changed, profile=person)
+
+
+def as_sent(published: PublishedSet, name: str, locale: str, sample: Sample) -> Rendered:
+    shop = SAMPLE_SHOP
+    mails = msgspec.structs.replace(published.mails, shops={shop.id: shop})
+    return sample.build(name, shop, mails, locale, sample.given(shop), counted=True)
+
+
+def isolated(text: str) -> bool:
+    """Whether whatever turns direction in a text ends where it should."""
+    depth = 0
+    for char in text:
+        depth += (char == "\u2068") - (char == "\u2069")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+def test_no_name_and_no_title_does_harm_in_any_mail_in_any_language(published: PublishedSet, word: str) -> None:
+    """In HTML, text, subject and on the wire: one table over all that ships."""
+    mailer = SesMailer(Clients(session()), configuration_set="c")
+    plain = {
+        (name, locale): as_sent(published, name, locale, attacked(sample, "Ann")).html
+        for name, locale, sample in spoken(published)
+    }
+    for name, locale, sample in spoken(published):
+        mail = as_sent(published, name, locale, attacked(sample, word))
+        where = f"{name} in {locale}"
+        harmless(mail.html)
+        assert not _WHATEVER.search(mail.html), where
+        assert not _WHATEVER.search(mail.text), where
+        assert "<!--jq" not in mail.html, where
+        assert ("49" in mail.html) <= ("49" in plain[name, locale]), where
+        assert mail.subject.strip(), where
+        assert mail.subject.splitlines() == [mail.subject], where
+        assert len(mail.subject) <= MAX_SUBJECT, where
+        assert "\r" not in mail.text, where
+        assert isolated(mail.subject), where
+        assert isolated(mail.text), where
+        assert len(mail.html) < CLIPPED, where
+        request = mailer._request(
+            Mail(
+                message_id="m", sender="Tea <hello@tea.example>", to="ada@example.com", subject=mail.subject,
+                html=mail.html, text=mail.text, headers={"X-Rekindle-Message": "m"}, tags={},
+            )
+        )  # fmt: skip
+        json.dumps(request).encode("utf-8")
+        mail.html.encode("utf-8")
+    assert len(plain) >= 12
+
+
+@pytest.mark.parametrize("word", LINKED_NAMES)
+def test_a_name_that_is_a_link_is_nobodys_name_in_any_mail(published: PublishedSet, word: str) -> None:
+    for name, locale, sample in spoken(published):
+        person = msgspec.structs.replace(sample.profile, first_name=word, last_name=word)
+        mail = as_sent(published, name, locale, msgspec.structs.replace(sample, profile=person))
+        for part in (mail.subject, mail.text, html.unescape(mail.html)):
+            assert word not in part, f"{name} in {locale}"
 
 
 # --- headers ---------------------------------------------------------------------------------------------------------
@@ -308,7 +438,10 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 def test_nothing_writes_csv_or_a_spreadsheet() -> None:
     """So no formula can be planted in one. Whoever adds a writer escapes `= + - @`, tab and CR at a cell's start."""
     for path in (*(ROOT / "functions").glob("*/app.py"), *(ROOT / "layers/core/rekindle").rglob("*.py")):
-        assert not {"csv", "openpyxl", "xlsxwriter"} & set(_imports(ast.parse(path.read_text("utf-8")))), path
+        source = path.read_text("utf-8")
+        assert not {"openpyxl", "xlsxwriter"} & set(_imports(ast.parse(source))), path
+        # Reading one plants nothing.
+        assert not re.search(r"csv\.(?:writer|DictWriter)|from csv import", source), path
 
 
 def test_nothing_that_is_deployed_unpickles_evaluates_or_starts_a_shell() -> None:

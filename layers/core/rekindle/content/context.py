@@ -41,9 +41,11 @@ _NO_HISTORY = History()
 _NO_TRAITS: dict[str, Any] = dict.fromkeys(STANDARD_TRAITS)
 
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]+")
-_LINKISH = re.compile(r"[@<>\\]|//|\w\.\w\w|\bwww\b", re.IGNORECASE)
+# Beside the dot, what browsers take for one in a domain (IDNA, RFC 3490, 3.1).
+_DOT = ".\u3002\uff0e\uff61"
+_LINKISH = re.compile(rf"[@<>\\]|//|\w[{_DOT}]\w\w|\bwww\b", re.IGNORECASE)
 # Mail programs make links of what looks like a domain: a dot between two words.
-_BARE_LINK = re.compile(r"(?<=\w)\.(?=[^\W\d_])")
+_BARE_LINK = re.compile(rf"(?<=\w)[{_DOT}](?=[^\W\d_])")
 _WEB = re.compile(r"https?://[^\s<>\"'`\\{}|^]+\Z", re.IGNORECASE)
 # Where the postcode follows the town. Elsewhere it stands before it.
 _POSTCODE_LAST = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "TW", "US", "ZA"})
