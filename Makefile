@@ -34,9 +34,10 @@ demo: .venv/ready ## play the demo day, write every mail to out/demo/ and check 
 test: .venv/ready ## everything that gates: unit, adapters, end to end (TESTS=tests/flow for a part)
 	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
 
-test-long: .venv/ready ## simulate failures for SECONDS (600) from seed SEEDS (0), hunt planted bugs, fuzz, STORM (20000) webhooks
+test-long: .venv/ready ## simulate failures for SECONDS (600) from seed SEEDS (0), hunt planted bugs, look at all mails, fuzz, STORM (20000) webhooks
 	PYTHONPATH=layers/core:. $(BIN)/python -m tests.simulation --seconds $(SECONDS) --seed $(SEEDS)
 	REKINDLE_LONG=1 $(BIN)/pytest -q -rP -n 2 tests/simulation/test_bugs.py
+	REKINDLE_LONG=1 $(BIN)/pytest -q tests/browser
 	PYTHONPATH=layers/core:. $(BIN)/python -m tests.attack --seconds 300
 	STORM=$(STORM) $(BIN)/pytest -q tests/e2e/test_storm.py && cat out/storm.json
 

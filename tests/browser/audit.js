@@ -64,7 +64,9 @@
     if (element.scrollWidth > element.clientWidth + 1 && style.overflow !== "visible" && element.clientWidth) {
       found.push(`cut off: ${short(element)}`);
     }
-    if (document.dir === "rtl" && style.letterSpacing !== "normal" && style.letterSpacing !== "0px") {
+    // Joined letters come apart; a code in Latin letters beside them may be spaced.
+    const joined = [...element.childNodes].some((node) => node.nodeType === 3 && /\p{Script=Arabic}/u.test(node.data));
+    if (joined && style.letterSpacing !== "normal" && style.letterSpacing !== "0px") {
       found.push(`letters: set apart in ${short(element)}`);
     }
   }

@@ -3,101 +3,46 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from rekindle.content.previews import Drafts, drafts, names_in, preview
-from rekindle.content.samples import SAMPLE_SHOP, Sample, SamplePerson, bare
-from rekindle.domain.facts import Basket, Item, Order
+from rekindle.content.previews import Drafts, drafts
 from tests.browser.chromium import Page
 from tests.browser.conftest import Site
-from tests.content.mailkit import shipped
-from tests.support.build import T0
-
-AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
-WIDTHS, SCHEMES = (360, 640), ("light", "dark")
-FILES = shipped()
-BRAND = b"""
-social: [{name: Instagram, url: https://instagram.com/acme}, {name: Pinterest, url: https://pinterest.com/acme}]
-contact: {phone: "+44 20 7946 0000", url: https://acme.example/help}
-logo: {url: https://shop.example/pictures/cup.png, width: 120}
-"""
-LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2
-TITLES = (
-    LONG,
-    "حقيبة جلدية مصنوعة يدوياً",
-    "a \u202e\u2066backwards",
-    "石器茶壺（竹提把，0.9 公升）" * 4,
-    "<b>x</b>" * 30,
-)
+from tests.browser.looks import FILES, NAMES, Look, audited, html, is_due, looks, taken, wrong_with
 
 
 @pytest.fixture(scope="module")
 def found() -> Drafts:
-    made = drafts(FILES, names_in(FILES))
-    assert made.problems == ()
-    return made
+    return drafts(FILES, ("cart-reminder-1",))
 
 
-def written() -> list[tuple[str, str]]:
-    """Return each shipped mail with each of its languages."""
-    made = drafts(FILES, names_in(FILES))
-    return [(name, locale) for name in made.mails.templates for locale in made.locales_of(name)]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_mail_can_be_read_everywhere(page: Page, site: Site, name: str) -> None:
+    """In each of its languages: with its own sample, when nothing is known but the event itself, and with too much.
+
+    A look that was taken and is the same to a letter is not taken again, except in `make test-long`.
+    """
+    known, wrong = taken(), {}
+    for look in looks(name):
+        if is_due(look, known) and (told := wrong_with(look, page, site)):
+            wrong[str(look)] = told
+    assert wrong == {}
 
 
-def html(found: Drafts, name: str, locale: str, sample: Sample, shop: Any = SAMPLE_SHOP) -> str:
-    return preview(
-        found,
-        name,
-        locale=locale,
-        shop=shop,
-        profile=sample.person(shop),
-        run=sample.trip("draft"),
-        products=sample.products,
-        recommend=sample.recommended(),
-    ).rendered.html
+def test_a_look_is_due_when_it_is_new_when_the_mail_has_changed_and_when_all_are_wanted() -> None:
+    look, other = Look("a", "en", {"full": "<p>x</p>"}), Look("a", "en", {"full": "<p>y</p>"})
+    known = {"a.en": look.hash}
+    assert [is_due(one, known, {}) for one in (look, other)] == [False, True]
+    assert is_due(look, {}, {})
+    assert is_due(look, known, {"REKINDLE_LONG": "1"})
+    assert look.hash != Look("a", "en", {"bare": "<p>x</p>"}).hash
 
 
-def audited(page: Page, url: str) -> dict[tuple[int, str], list[str]]:
-    """Return what is wrong with the page, by width and scheme."""
-    page.look(width=WIDTHS[0], scheme=SCHEMES[0])
-    page.open(url)
-    wrong = {}
-    for width in WIDTHS:
-        for scheme in SCHEMES:
-            page.look(width=width, scheme=scheme)
-            wrong[width, scheme] = page.ask(AUDIT)
-    return {where: told for where, told in wrong.items() if told}
-
-
-@pytest.mark.parametrize(("name", "locale"), written())
-def test_a_shipped_mail_can_be_read_everywhere(page: Page, site: Site, found: Drafts, name: str, locale: str) -> None:
-    """With its own sample, and when nothing is known but the event itself."""
-    sample = found.sample(name, locale)
-    for kind, one in (("full", sample), ("bare", bare(sample))):
-        url = site.put(f"/{name}.{locale}.{kind}", html(found, name, locale, one))
-        assert audited(page, url) == {}
-
-
-@pytest.mark.parametrize(("name", "locale"), written())
-def test_it_takes_whatever_a_shop_sells_and_a_brand_has(page: Page, site: Site, name: str, locale: str) -> None:
-    """Titles of a mile, of the other direction and of another script; a logo, networks, and a phone number."""
-    found = drafts(FILES | {"brand.yaml": BRAND}, (name,))
-    items = tuple(
-        Item(title=title, variant=title, quantity=n + 1, price=Decimal("1234567.5"), total=Decimal("12345678.9"))
-        for n, title in enumerate(TITLES)
-    )
-    fact = Order if isinstance(found.sample(name, locale).event, Order) else Basket
-    event = fact(
-        id="1", updated_at=T0, items=items, currency="EUR", subtotal=Decimal("12345678.9"), total=Decimal("12345678.9")
-    )
-    sample = Sample(profile=SamplePerson(first_name="Wolfeschlegelsteinhausenbergerdorff-Ωμέγα"), event=event)
-    shop = msgspec.structs.replace(SAMPLE_SHOP, name="Kettle & Leaf of the Northern Harbour, since 1887")
-    assert audited(page, site.put(f"/{name}.{locale}.long", html(found, name, locale, sample, shop))) == {}
+def test_pages_are_the_same_whenever_they_are_made() -> None:
+    """Or every look would be due for ever."""
+    assert [look.hash for look in looks(NAMES[0])] == [look.hash for look in looks(NAMES[0])]
 
 
 def test_a_mail_from_right_to_left_is_the_mirror_of_one_from_left_to_right(

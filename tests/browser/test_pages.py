@@ -14,7 +14,7 @@ from rekindle.content.pages.layout import Look, look_of
 from rekindle.content.samples import SAMPLE_SHOP
 from tests.browser.chromium import Page
 from tests.browser.conftest import Site
-from tests.browser.test_mails import AUDIT
+from tests.browser.looks import AUDIT
 from tests.content.pagekit import PAGES, SPOKEN
 from tests.support.build import ROOT
 
