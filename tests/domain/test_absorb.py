@@ -176,7 +176,6 @@ def test_items_survive_exactly() -> None:
 
 def test_what_merely_happened_is_told_as_it_comes_and_changes_nothing() -> None:
     facts: list[tuple[str, Fact]] = [
-        ("product.viewed", View(id="p1", at=T0)),
         ("category.viewed", View(id="tea", at=T0)),
         ("search.submitted", Search(query="sencha", at=T0)),
         ("product.price_dropped", ProductChange(product_id="p1", at=T0)),

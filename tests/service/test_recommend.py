@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from rekindle.content.mails import MailTemplate
 from rekindle.content.playbook import Mails
 from rekindle.domain.facts import Basket, Consent, Fact, Item, Order, Person
-from rekindle.domain.profile import Category, OrderMark, Planned, Profile, Run
+from rekindle.domain.profile import Category, Interest, OrderMark, Planned, Profile, Run
 from rekindle.memory import World
 from rekindle.service.compose import Composer
 from rekindle.service.library import POINTER, Library
@@ -123,6 +123,25 @@ def test_without_an_event_it_starts_from_what_was_bought_last(shop: Teashop) -> 
     owner = replace(ADA, orders=bought("cup", days=1) | bought("pot", days=2))
     assert seeds_of(owner, run_about(None)) == ("pot", "cup")
     assert picks(shop, "together", profile=owner)["together"][0] == "tea"
+
+
+def looked_at(*products: str) -> dict[str, Interest]:
+    """Return that somebody looked at these, one after the other."""
+    return {product: Interest(at(hours=number)) for number, product in enumerate(products)}
+
+
+def test_what_was_looked_at_last_comes_first(shop: Teashop) -> None:
+    """But for what was bought since, what the mail is about, and what nobody knows to be there."""
+    shop.tell(goods("lamp", 30, in_stock=None), replace(MUG, in_stock=None, updated_at=at(hours=1)))
+    curious = replace(ADA, interests=looked_at("pot", "lamp", "cup", "mug", "tea", "book"), orders=bought("tea"))
+    assert picks(shop, "viewed", fact=basket("book"), profile=curious) == {"viewed": ["mug", "cup", "pot"]}
+    assert picks(shop, "viewed") == {}
+
+
+def test_who_has_bought_nothing_is_known_by_what_they_looked_at(shop: Teashop) -> None:
+    curious = replace(ADA, interests=looked_at("cup", "pot"))
+    assert seeds_of(curious, run_about(None)) == ("pot", "cup")
+    assert picks(shop, "together", profile=curious)["together"][0] == "tea"
 
 
 def test_an_order_that_was_just_placed_gets_its_complements(shop: Teashop) -> None:

@@ -227,6 +227,13 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """… until then"""
 
 
+class Interest(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """That somebody looked at a product (or put it into a basket): when last, and how."""
+
+    at: datetime
+    how: Literal["viewed", "carted"] = "viewed"
+
+
 class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at": "t", "void": "v"}):
     """That a flow was entered: how often under this key, and when last.
 
@@ -283,6 +290,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the codes that messages gave, the newest ones, oldest first: by these an order shows what brought it"""
     looks: dict[str, int] = {}
     """the latest looks at pages (`View.look`) → how many seconds of each were told; the newest last"""
+    interests: dict[str, Interest] = {}
+    """product → that this person looked at it, the latest ones"""
     recent: dict[str, tuple[datetime, ...]] = {}
     """key of an ask (`rekindle.flow.program.Ask`) → when such events were, newest first"""
     segments: dict[str, datetime] = {}

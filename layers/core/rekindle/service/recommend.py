@@ -93,15 +93,13 @@ class Recommender:
         shown: set[str] = set()
         found: dict[str, list[Product]] = {}
         for name, candidates in _candidates(wish, known).items():
-            # Of a list that was filled from others all have been sold, or are known to be there.
-            sold = name != "viewed"
             most = _BETTER if name == "better" else MAX_RECOMMENDED
             chosen = [
                 product
                 for key in candidates
                 if key not in shown
                 and (product := known.products.get(key)) is not None
-                and available(product, sold=sold)
+                and available(product, sold=name != "viewed" or _was_sold(known, key))
             ][:most]
             shown.update(product.id for product in chosen)
             if chosen:
@@ -118,6 +116,9 @@ class Recommender:
         about = {product for wish in wishes for product in product_ids(wish.run)}
         wanted = {name for wish in wishes for name in wish.lists}
         near = seeds if "together" in wanted else set[str]()
+        if "viewed" in wanted:
+            # Of these nobody knows yet whether they can be had: that they were sold may tell.
+            near = near | {product for wish in wishes for product in _viewed(wish.profile)}
         names = [name for name in (BEST, NEW) if any(name in _THEN.get(one, (one,)) for one in wanted)]
         held, missing = self._on_hand(shop, names)
         first = self._shelves.shelved(
@@ -160,10 +161,15 @@ class Recommender:
 
 
 def seeds_of(profile: Profile, run: Run) -> tuple[str, ...]:
-    """Return the products that recommendations start from: what the mail is about, else what was bought last."""
+    """Return the products that recommendations start from: what the mail is about, else what was bought last.
+
+    Of who has bought nothing, what they looked at last.
+    """
     about = product_ids(run)
     if about:
         return about[:_SEEDS]
+    if not counted(profile):
+        return _viewed(profile)[:_SEEDS]
     marks = sorted(counted(profile), key=placed, reverse=True)
     return tuple(dict.fromkeys(product for mark in marks for product in mark.products))[:_SEEDS]
 
@@ -192,13 +198,12 @@ def _candidates(wish: Wish, known: _Known) -> dict[str, list[str]]:
         "better": lambda: on_kinds(better),
         "best": lambda: ranked(BEST, known.shelves.get(BEST, Shelf())),
         "new": lambda: ranked(NEW, known.shelves.get(NEW, Shelf())),
+        "viewed": lambda: list(_viewed(wish.profile)),
     }
     found = {}
     for name in wish.lists:
         parts = [
-            [key for key in sources[source]() if key not in nobody][:_CANDIDATES]
-            for source in _THEN.get(name, (name,))
-            if source in sources
+            [key for key in sources[source]() if key not in nobody][:_CANDIDATES] for source in _THEN.get(name, (name,))
         ]
         found[name] = list(dict.fromkeys(key for part in parts for key in part))
     return found
@@ -208,3 +213,14 @@ def _in_turn(lists: Sequence[Sequence[str]]) -> list[str]:
     """Return the first of each list, then the second of each, and so on, each once."""
     longest = max(map(len, lists), default=0)
     return list(dict.fromkeys(one[place] for place in range(longest) for one in lists if place < len(one)))
+
+
+def _viewed(profile: Profile) -> tuple[str, ...]:
+    """Return what this person looked at, the latest first."""
+    latest = sorted(profile.interests.items(), key=lambda pair: (pair[1].at, pair[0]), reverse=True)
+    return tuple(product for product, _ in latest[: 2 * _CANDIDATES])
+
+
+def _was_sold(known: _Known, product: str) -> bool:
+    near = known.near.get(product)
+    return near is not None and near.sold is not None

@@ -18,8 +18,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.absorb.baskets import BASKET_LIFE, MAX_BASKETS, basket_age, few_baskets, fill, take_basket
+from rekindle.domain.absorb.interests import MAX_INTERESTS, few_interests, with_interests
 from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement
 from rekindle.domain.absorb.orders import (
     MAX_SHIPMENTS,
@@ -62,6 +65,7 @@ __all__ = [
     "BASKET_LIFE",
     "MAX_BASKETS",
     "MAX_COUPONS",
+    "MAX_INTERESTS",
     "MAX_SHIPMENTS",
     "Absorbed",
     "absorb",
@@ -69,6 +73,7 @@ __all__ = [
     "few_baskets",
     "few_browsers",
     "few_coupons",
+    "few_interests",
     "few_shipments",
     "fill",
     "later_act",
@@ -100,7 +105,12 @@ def absorb(profile: Profile, event: Event, now: datetime) -> Absorbed:
     """Take the event's facts into the profile. `now` only decides what is old enough to be forgotten."""
     if not event.signed and not isinstance(event.data, _UNSIGNED):
         return Absorbed(profile, ignored="nobody signed it")
-    profile = with_person(with_contacts(profile, event), event)
+    absorbed = _taken(with_person(with_contacts(profile, event), event), event, now)
+    # What is older than what is known, or known already, shows no interest of today.
+    return replace(absorbed, profile=with_interests(absorbed.profile, event)) if absorbed.told else absorbed
+
+
+def _taken(profile: Profile, event: Event, now: datetime) -> Absorbed:
     match event.data:
         case Basket() as basket:
             return take_basket(profile, event, basket, now)

@@ -1,0 +1,43 @@
+"""Which products somebody looked at lately: what mails show again, and whom a price that drops concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from rekindle.domain.events import Event
+from rekindle.domain.facts import Basket, View
+from rekindle.domain.profile import Interest, Profile
+
+#: So many products are remembered of one person.
+MAX_INTERESTS = 30
+#: Of one basket no more than these, its first lines.
+_OF_A_BASKET = 10
+
+
+def with_interests(profile: Profile, event: Event) -> Profile:
+    """Return the profile with the products that this event shows it to be interested in."""
+    match event.data:
+        case View(id=product, at=at) if event.type == "product.viewed":
+            found = {product: Interest(at)}
+        case Basket(items=items, updated_at=at):
+            products = [item.product_id for item in items if item.product_id][:_OF_A_BASKET]
+            found = dict.fromkeys(products, Interest(at, "carted"))
+        case _:
+            return profile
+    return replace(profile, interests=few_interests(profile.interests, found)) if found else profile
+
+
+def few_interests(one: Mapping[str, Interest], two: Mapping[str, Interest]) -> dict[str, Interest]:
+    """Return the latest of both. Who has put a product into a basket has not merely looked at it."""
+    both = dict(one)
+    for product, interest in two.items():
+        known = both.get(product)
+        both[product] = interest if known is None else _later(known, interest)
+    latest = sorted(both.items(), key=lambda pair: (pair[1].at, pair[0]), reverse=True)
+    return dict(sorted(latest[:MAX_INTERESTS]))
+
+
+def _later(one: Interest, two: Interest) -> Interest:
+    return Interest(max(one.at, two.at), "carted" if "carted" in (one.how, two.how) else "viewed")
