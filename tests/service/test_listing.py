@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+from msgspec.structs import replace
 
 from rekindle.domain.errors import MailRefusedError
 from rekindle.domain.events import Event
@@ -150,6 +151,20 @@ def test_wherever_the_worker_dies_the_list_is_right_in_the_end(
     with_basket(plant)
     plant.until(at(hours=1))
     assert (listed(plant), states(plant)) == ({EMAIL}, [("sent", None)])
+
+
+def test_the_sweep_leaves_to_the_queue_what_may_be_asked_again_and_closes_what_nobody_asks(plant: Plant) -> None:
+    """Else a worker's death in the very call that takes somebody off would leave them on the list."""
+    plant.crash_at("audiences.change", "before")
+    with_basket(plant)
+    (message,) = plant.world.messages.values()
+    assert message.state == "leased"
+    plant.world.clock.advance_to(at(minutes=5))
+    assert plant.sweep().unknown == 0
+    plant.until(at(hours=1))
+    assert (listed(plant), states(plant)) == ({EMAIL}, [("sent", None)])
+    plant.world.messages[message.id] = replace(message, leased_at=at(days=-2))
+    assert plant.sweep().unknown == 1
 
 
 def test_an_add_that_is_late_does_not_undo_a_removal(plant: Plant) -> None:

@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from rekindle.domain import ids
 from rekindle.domain.errors import RekindleError
-from rekindle.domain.events import Delivery, Event, Suppression, encode_events
+from rekindle.domain.events import Delivery, Event, Suppression, Who, encode_events
 from rekindle.domain.facts import Campaign, Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile, Signpost, Tombstone
@@ -43,12 +43,13 @@ from rekindle.ports import (
     Parcel,
     Pause,
     Pending,
+    TextMessage,
     Work,
 )
 from rekindle.service.deliver import Done
 from rekindle.service.library import POINTER
 from rekindle.service.notices import Notice
-from tests.simulation.faults import LOSSES, InfrastructureError
+from tests.simulation.faults import ATTEMPTS, LOSSES, InfrastructureError
 from tests.simulation.story import LETTER_AT, SUBSCRIBERS, books
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class Watch:
             "outbox.record": self._record,
             "outbox.progress": self._record,
             "mailer.send": self._mail,
+            "texter.send": self._text,
             "blobs.swap": self._swap,
             "counters.pause": self._pause,
             "counters.resume": self._resume,
@@ -209,11 +211,11 @@ class Watch:
             isinstance(data, Engagement) and event.type == "email.complained"
         ):
             cover = "marketing"
-        elif isinstance(data, Engagement) and event.type == "email.bounced":
+        elif isinstance(data, Engagement) and event.type in ("email.bounced", "sms.bounced"):
             cover = "everything"
         else:
             return
-        address = data.address_key or self._hash(event.who.email)
+        address = data.address_key or self._hash(data.channel, event.who, getattr(data, "address", None))
         key = data.channel, address, cover
         self.refused[key] = max(event.occurred_at, self.refused.get(key, event.occurred_at))
         lifted = self.granted.get(key[:2]) if cover == "marketing" else None
@@ -223,11 +225,12 @@ class Watch:
     def _note_grant(self, event: Event) -> None:
         data = event.data
         if isinstance(data, Consent) and data.state == "subscribed" and event.signed:
-            key = data.channel, self._hash(event.who.email)
+            key = data.channel, self._hash(data.channel, event.who)
             self.granted[key] = max(event.occurred_at, self.granted.get(key, event.occurred_at))
 
-    def _hash(self, email: str | None) -> str:
-        return ids.keyed_hash(self.world.secret_address_key, "email", email or "")
+    def _hash(self, channel: str, known: Who | Profile, named: str | None = None) -> str:
+        kind, address = ("phone", known.phone) if channel == "sms" else ("email", known.email)
+        return ids.keyed_hash(self.world.secret_address_key, kind, named or address or "")
 
     # --- applying
 
@@ -352,7 +355,7 @@ class Watch:
         assert worker is not None
         worker.troubled = True
         lost = place in ("outbox.lease", "outbox.record", "outbox.progress")
-        if lost or kind.startswith(("crash", "slow")) or (place == "mailer.send" and kind in LOSSES):
+        if lost or kind.startswith(("crash", "slow")) or (place in ATTEMPTS and kind in LOSSES):
             self.died()
 
     def died(self) -> None:
@@ -400,16 +403,18 @@ class Watch:
         if planned.not_after <= self.world.clock.now() - _SLACK:
             self.wrong(clause, f"{wanted.id} was worth sending until {planned.not_after}")
         marketing = planned.category == "marketing"
-        if marketing:
+        if marketing and wanted.channel == "email":
             self._may_go(wanted)
-        if marketing and not profile.consented("email"):
+        if marketing and not profile.consented(planned.channel):
             self.wrong("consent is verified again at the lease", f"{wanted.id} has no consent")
-        address = self._hash(profile.email)
+        if wanted.channel != planned.channel:
+            self.wrong(clause, f"{wanted.id} is {wanted.channel}, not {planned.channel}")
+        address = self._hash(planned.channel, profile)
         if wanted.address != address:
             self.wrong(clause, f"{wanted.id} goes to another address than the profile's")
         for cover in ("everything", "marketing") if marketing else ("everything",):
-            since = self.refused.get(("email", address, cover))
-            granted = self.granted.get(("email", address)) if cover == "marketing" else None
+            since = self.refused.get((planned.channel, address, cover))
+            granted = self.granted.get((planned.channel, address)) if cover == "marketing" else None
             if since is not None and (granted is None or granted <= since):
                 self.wrong("no lease after a suppression that covers it", f"{wanted.id}: {cover} since {since}")
 
@@ -427,15 +432,35 @@ class Watch:
         state = before.state if before is not None else None
         if after.state not in FORWARD.get(state, frozenset()):
             self.wrong("a message's state only moves forward", f"{after.id}: {state} → {after.state}")
-        if after.to != "shop":
+        if after.to != "shop" and after.channel == "email":
             self.moved[after.state] += 1
+
+    def _needs_lease(self, message: str) -> None:
+        record = self.world.messages.get(message)
+        forgotten = record is None and message in self.forgotten
+        if not forgotten and (record is None or record.state not in ("leased", "unknown", "delivered")):
+            self.wrong("an attempt needs its lease", f"{message} is {record.state if record else 'absent'}")
+
+    def _text(self, method: Callable[..., str], text: TextMessage) -> str:
+        world = self.world
+        self._needs_lease(text.message_id)
+        fate = world.text_fates[0] if world.text_fates else world.decide_text_fate(text)
+        if fate in ("accept", "answer_lost", "hang"):
+            self.asked("texter.send", (text,))
+        return self.took_text(method, text)
+
+    def took_text(self, method: Callable[..., str], text: TextMessage) -> str:
+        """Let the phone network have the text, and say later what becomes of it."""
+        left = len(self.world.texts)
+        try:
+            return method(text)
+        finally:
+            if len(self.world.texts) > left:
+                self.simulation.hear_of_text(text, self.world.texts[-1].vendor_id)
 
     def _mail(self, method: Callable[..., str], mail: Mail) -> str:
         world = self.world
-        record = world.messages.get(mail.message_id)
-        forgotten = record is None and mail.message_id in self.forgotten
-        if not forgotten and (record is None or record.state not in ("leased", "unknown", "delivered")):
-            self.wrong("an attempt needs its lease", f"{mail.message_id} is {record.state if record else 'absent'}")
+        self._needs_lease(mail.message_id)
         fate = world.fates[0] if world.fates else world.decide_fate(mail)
         if fate in ("accept", "answer_lost", "hang"):
             self.asked("mailer.send", (mail,))
@@ -452,12 +477,12 @@ class Watch:
                 self.simulation.hear_of(mail, self.world.inbox[-1].vendor_id)
 
     def asked(self, place: str, args: tuple[Any, ...]) -> None:
-        """Note a request whose caller will not learn what became of it. SES could have taken a mail, or may yet."""
-        if place == "mailer.send":
-            mail = args[0]
-            self.attempts[mail.message_id] += 1
-            if self.attempts[mail.message_id] > 1:
-                self.wrong("a message is attempted at most once", f"{mail.message_id} ({mail.subject} to {mail.to})")
+        """Note a request whose caller will not learn what became of it. A message could be taken, or may be yet."""
+        if place in ATTEMPTS:
+            message = args[0]
+            self.attempts[message.message_id] += 1
+            if self.attempts[message.message_id] > 1:
+                self.wrong("a message is attempted at most once", f"{message.message_id} to {message.to}")
 
     def noticed(self, notice: Notice, done: str) -> None:
         """Check what a notice that was taken must have left behind."""
@@ -466,7 +491,7 @@ class Watch:
         record = self.world.messages.get(notice.message_id)
         cover = "everything" if done == "bounced" else "marketing"
         # What the shop's own people do with the word to them forbids nothing.
-        if record is not None and record.to != "shop" and ("email", record.address, cover) not in self.refused:
+        if record is not None and record.to != "shop" and (record.channel, record.address, cover) not in self.refused:
             self.wrong("a hard bounce and a complaint suppress", f"{notice.message_id}: {done}")
 
     def _bury(self, method: Callable[..., None], profile_id: str, *args: Any) -> None:
@@ -564,7 +589,9 @@ class Watch:
         written = method(pause)
         if self.world.pauses.get(pause.shop) is not before:
             self.pauses[-1].ended_at = self.world.clock.now()
-            hour = self.world.clock.now().replace(minute=0, second=0)
+            # What `less` was counted in is the hour of the word, which may land in the next one.
+            word = pause.resumed_at or self.world.clock.now()
+            hour = word.replace(minute=0, second=0)
             earlier = (tally for (_, at), tally in self.world.tallies.items() if at < hour)
             self.forgiven = sum(tally.bounced + tally.complained for tally in (*earlier, pause.less))
         return written
@@ -582,7 +609,8 @@ class Watch:
             self.wrong(clause, f"{message.id}: since {latest.begun_at}")
 
     def _word_leased(self, message: Message) -> None:
-        known = next((paused for paused in self.pauses if paused.word == message.id), None)
+        # Of two that began in the same second, which have one word, the later.
+        known = next((paused for paused in reversed(self.pauses) if paused.word == message.id), None)
         clause = "a shop is told of a pause that is in force"
         # It may end in the very moment between the look at it and the lease.
         slack = timedelta(0) if self.calm else _SLACK

@@ -71,6 +71,18 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
         "not_connected",
         "reject",
     ),
+    # Phone networks get one too.
+    "texter.send": (
+        *CRASHES,
+        *LOSSES,
+        "slow_before",
+        "slow_after",
+        "throttled",
+        "quota",
+        "not_connected",
+        "reject",
+        "gone",
+    ),
     "counters.count": _UPDATE,
     "counters.tallies": _READ,
     "counters.pauses": _READ,
@@ -145,6 +157,9 @@ SECONDS: dict[str, tuple[int, ...]] = {
     "delayed": (1, 30, 400, 1200),
     "twice": (0, 1, 100, 1200),
 }
+
+#: What is attempted once: whatever is not heard of may have gone out.
+ATTEMPTS = frozenset({"mailer.send", "texter.send"})
 
 _ANSWERED = ("intake.", "state.", "outbox.", "counters.", "shelves.")
 _READS = {place for place, kinds in CALL_FAULTS.items() if kinds == _READ}

@@ -39,6 +39,10 @@ OWNER = "owner"
 #: So small, because there are so few people here.
 LIMITS = Limits(bounces=0.05, complaints=0.001, least_bounces=1, least_complaints=1, least_mails=1)
 
+#: The shop's own number, and people's.
+NUMBER = "+31970102030"
+PHONES = {"ada": "+31612345601", "bob": "+31612345602", "carol": "+31612345603"}
+
 _HOUR, _DAY = 3_600, 86_400
 _TEA = (Item(title="Sencha", product_id="p1"),)
 
@@ -115,6 +119,12 @@ def _order(kind: str, when: datetime, person: str, number: int, by: Who) -> Even
 def _said(when: datetime, state: str, by: Who) -> Event:
     act = Consent(channel="email", state=state, at=when, source="test", address=by.email)  # type: ignore[arg-type]
     return _event("consent.changed", act, when, by)
+
+
+def _allowed(when: datetime, person: str) -> Event:
+    number = PHONES[person]
+    act = Consent(channel="sms", state="subscribed", at=when, source="test", address=number)
+    return _event("consent.changed", act, when, Who(email=who(person).email, phone=number))
 
 
 @cache
@@ -208,6 +218,7 @@ _TELLINGS: dict[str, Callable[[str, int, datetime], tuple[Event, ...]]] = {
     "parcel": lambda who_, n, at: (_parcel(who_, n, at),),
     "subscribes": lambda who_, _, at: (_said(at, "subscribed", _named(who_)),),
     "unsubscribes": lambda who_, _, at: (_said(at, "unsubscribed", _named(who_)),),
+    "allows": lambda who_, _, at: (_allowed(at, who_),),
     "both_order": _two_orders,
     "product": lambda _, n, at: (
         _event("product.updated", Product(id=f"p{n}", updated_at=at, title="Tea"), at, Who()),
@@ -238,6 +249,29 @@ steps:
         steps:
           - email: cart-2
             valid_for: 2h
+"""
+_TEXTED = """\
+title: Cart
+trigger:
+  - event: checkout.updated
+    when: event.items and profile.email
+entry: {key: event.id, restart: true}
+goal: {event: order.placed, when: "run.key in (event.cart_token, event.checkout_token)"}
+timeout: 3d
+steps:
+  - wait: 1h
+  - branch:
+      - if: profile.sms_subscribed
+        steps:
+          - sms: cart-1
+            valid_for: 2h
+      - else: true
+        steps:
+          - email: cart-1
+            valid_for: 2h
+  - wait: 23h
+  - sms: cart-2
+    valid_for: 2h
 """
 _CONFIRMATION = """\
 title: Confirmation
@@ -305,6 +339,9 @@ def _book(name: str, *flows: Flow, segments: bool = False) -> Playbook:
         locale="en",
         zone="Europe/Amsterdam",
         notify=f"{OWNER}@tea.example",
+        channels=("sms",),
+        sms_sender=NUMBER,
+        sms_numbers=(NUMBER,),
         flows={flow.name: True for flow in flows},
     )
     when = condition("profile.subscribed")
@@ -321,7 +358,8 @@ def _book(name: str, *flows: Flow, segments: bool = False) -> Playbook:
 def books() -> tuple[Playbook, ...]:
     """Return what can be published: everything; the cart flow changed; the cart flow gone; no welcome.
 
-    And with a segment, which everybody must be looked at for when it is new: a flow for it; a campaign to it.
+    And with a segment, which everybody must be looked at for when it is new: a flow for it; a campaign to it. And the
+    cart flow by text to whoever allowed that.
     """
     cart, slower = _flow("cart", _CART.format(wait="1h")), _flow("cart", _CART.format(wait="90m"))
     confirmation, welcome = _flow("confirmation", _CONFIRMATION), _flow("welcome", _WELCOME)
@@ -332,10 +370,11 @@ def books() -> tuple[Playbook, ...]:
         _book("short", cart, confirmation),
         _book("segment", confirmation, _flow("hello", _HELLO), segments=True),
         _book("campaign", confirmation, welcome, _flow("letter", _LETTER), segments=True),
+        _book("texts", _flow("cart", _TEXTED), confirmation, welcome),
     )
 
 
-SEGMENT, CAMPAIGN = 4, 5
+SEGMENT, CAMPAIGN, TEXTS = 4, 5, 6
 
 
 # --- stories ---------------------------------------------------------------------------------------------------------
@@ -390,6 +429,10 @@ REFERENCES: dict[str, Story] = {
         (60, "publish", "", CAMPAIGN),
         book=3,
     ),
+    "text": _story((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
+    "text or mail": _story(
+        (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "allows", "ada"), (_HOUR, "order", "ada"), book=TEXTS
+    ),
 }
 
 _BEGINNINGS = ("subscribes", "checkout", "cart", "account", "guest_order")
@@ -418,9 +461,11 @@ def random_story(dice: random.Random) -> Story:
     """Return a story of one or two people.
 
     Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
-    pauses the shop while somebody else's mails come due, or everybody is reached.
+    pauses the shop while somebody else's mails come due, or everybody is reached, or it goes by text.
     """
-    tell = dice.choice((_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody))
+    tell = dice.choice(
+        (_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody, _texted)
+    )
     story = tell(dice)
     return replace(story, happenings=tuple(dict.fromkeys(sorted(story.happenings, key=lambda one: one.at))))
 
@@ -487,6 +532,19 @@ def _everybody(dice: random.Random) -> Story:
         habits=_habits(dice, people),
         book=book if begins_with_it else dice.choice((2, 3, 3)),
     )
+
+
+def _texted(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = []
+    for person in people:
+        happenings += [
+            Happening(at=0, what=what, who=person) for what in ("allows", "subscribes") if dice.random() < 0.7
+        ]
+        happenings.append(Happening(at=0, what="checkout", who=person, number=1))
+    acts = (*("stops", "starts", "allows") * 2, *_RACES, "unsubscribes", "order", "erasure", "publish")
+    happenings += [_act(dice, people, acts, (60, *_DUE, *_DUE)) for _ in range(dice.choice((1, 2, 2, 3)))]
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=TEXTS)
 
 
 def _act(

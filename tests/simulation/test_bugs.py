@@ -20,6 +20,7 @@ FAST = {
     "stream-failure-swallowed",
     "suppression-later",
     "sweep-blind",
+    "texts-asked-again",
     "told-before-it-is-said",
     "unknown-resent",
 }

@@ -34,12 +34,13 @@ from rekindle.domain.profile import Planned, Profile, Run, decode_profile, encod
 from rekindle.flow.engine import advance
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, Fate, Queue, Received, World
-from rekindle.ports import Mail, Pause, Pending, Wake
+from rekindle.ports import Mail, Pause, Pending, TextMessage, Wake
 from rekindle.service import fanout as fanout_module
 from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
 from rekindle.service import publish as publish_module
 from rekindle.service.accept import accept
+from rekindle.service.answers import hear
 from rekindle.service.campaigns import MARK_EVERY, Campaigns
 from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done, LookAgain
@@ -51,15 +52,17 @@ from rekindle.service.library import POINTER, Library
 from rekindle.service.notices import Notice
 from rekindle.service.passes import Passes
 from rekindle.service.people import address_hash, alias_key
+from rekindle.service.phones import Incoming
 from rekindle.service.privacy import Privacy
 from rekindle.service.publish import publish
 from rekindle.service.sweep import EVERY, MAX_TRIES, OVERDUE, PENDING_FOR, sweep
+from rekindle.service.texting import Texting
 from rekindle.service.unsubscribe import unsubscribe
 from rekindle.settings import LEASE_LIFE_SECONDS
 from tests.simulation.check import Watch
-from tests.simulation.faults import CRASHES, LOSSES, error_of
+from tests.simulation.faults import ATTEMPTS, CRASHES, LOSSES, error_of
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import LETTER_AT, LIMITS, SHOP, T0, Happening, Story, books, events
+from tests.simulation.story import LETTER_AT, LIMITS, NUMBER, PHONES, SHOP, T0, Happening, Story, books, events
 
 LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
 #: As in template.yaml: a function's time-out, a queue's visibility and how often it gives a message out, in seconds.
@@ -435,7 +438,7 @@ class Simulation:
             self._later(worker, choice, call)
         else:
             self.watch.asked(call.place, call.args)
-        if call.place == "mailer.send":
+        if call.place in ATTEMPTS:
             raise MailUncertainError(f"{choice.kind}, as told")
         raise error_of(call.place, choice.kind)
 
@@ -456,8 +459,9 @@ class Simulation:
                 some = call.args[0][: len(call.args[0]) // 2]
                 if some:
                     self._carry_out(Call(call.place, call.method, (some, *call.args[1:]), call.kwargs))
-            case "throttled" | "quota" | "paused" | "not_connected" | "reject" as fate:
-                self.world.fates.append(fate)
+            case "throttled" | "quota" | "paused" | "not_connected" | "reject" | "gone" as fate:
+                fates = self.world.fates if call.place == "mailer.send" else self.world.text_fates
+                fates.append(fate)
                 return self._carry_out(call)
         raise error_of(call.place, choice.kind)
 
@@ -478,6 +482,8 @@ class Simulation:
         if call.place == "mailer.send":
             # That SES could take it has just been noted.
             call = Call("", partial(self.watch.took, call.method), call.args, call.kwargs)
+        elif call.place == "texter.send":
+            call = Call("", partial(self.watch.took_text, call.method), call.args, call.kwargs)
         self.after(choice.amount, lambda: self._unheard(asked, call))
 
     def tell(self, line: str) -> None:
@@ -506,6 +512,12 @@ class Simulation:
                 self._click_unsubscribe(happening.who, 1)
             case "resumes":
                 self._resumes(1)
+            case "stops" | "starts" as what:
+                word = "STOP" if what == "stops" else "start"
+                text = Incoming(
+                    id=str(happening), sender=PHONES[happening.who], to=NUMBER, text=word, at=self.clock.now()
+                )
+                self._answer(text)
             case _:
                 self._deliver(happening)
 
@@ -580,6 +592,26 @@ class Simulation:
 
         self._insist("links", body, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
 
+    def _answer(self, text: Incoming) -> None:
+        """Let what somebody texts come by SNS: late, or twice, it may; it comes until it is taken."""
+        choice = self._road("shop")
+        if choice is not None:
+            self.after(choice.amount, lambda: self._hear(text, 1))
+        if choice is None or choice.kind == "twice":
+            self._hear(text, 1)
+
+    def _hear(self, text: Incoming, tries: int) -> None:
+        def body() -> None:
+            hear(
+                text,
+                books()[0].shops.values(),
+                intake=self.ports["intake"],
+                clock=self.clock,
+                address_key=self.world.secret_address_key,
+            )
+
+        self._insist("feedback", body, lambda: self._hear(text, tries + 1), tries, text.text)
+
     def _resumes(self, tries: int) -> None:
         """Give the shop's word, as an operator does with `rekindle reputation --resume`."""
 
@@ -623,6 +655,23 @@ class Simulation:
                 link="https://tea.example/" if kind == "clicked" else None,
             )
             self.at(notice.at, partial(self._notice, notice))
+
+    def hear_of_text(self, text: TextMessage, vendor_id: str) -> None:
+        """Let the phone network tell what becomes of a text that it took. Many tell nothing."""
+        person = next(one for one, number in PHONES.items() if number == text.to)
+        habit = self.story.habits.get(person)
+        if habit is None:
+            return
+        kind = "bounced" if habit == "bounces" else "delivered"
+        at = self.clock.now() + timedelta(seconds=1)
+        notice = Notice(
+            kind=kind,  # type: ignore[arg-type]
+            message_id=text.message_id,
+            vendor_id=vendor_id,
+            at=at,
+            permanent=True,
+        )
+        self.at(at, partial(self._notice, notice))
 
     def _notice(self, notice: Notice) -> None:
         choice = self._road("notice")
@@ -986,6 +1035,15 @@ class Simulation:
             lease_life=LEASE_LIFE,
             guard=guard,
             herald=Herald(counters=counters, library=Library(self.ports["blobs"], self.clock), clock=self.clock),
+            channels={
+                "sms": Texting(
+                    texter=self.ports["texter"],
+                    builder=PlainTexts(),
+                    intake=self.ports["intake"],
+                    clock=self.clock,
+                    address_key=self.world.secret_address_key,
+                )
+            },
         )
         return SendSandbox(deliver, guard)
 
@@ -1066,12 +1124,29 @@ class PlainMails:
         )
 
 
+class PlainTexts:
+    """A builder whose texts say which template was meant, and nothing else."""
+
+    def text(self, message_id: str, profile: Profile, planned: Planned, run: Run, now: datetime) -> TextMessage:
+        """Return a text that is the template's name."""
+        del run
+        return TextMessage(
+            message_id=message_id,
+            shop=profile.shop,
+            sender=NUMBER,
+            to=profile.phone or "",
+            body=planned.template,
+            marketing=planned.category == "marketing",
+            seconds=int((planned.not_after - now).total_seconds()),
+        )
+
+
 # --- ports -----------------------------------------------------------------------------------------------------------
 
 #: Under what name services ask for a port → the world's attribute.
 _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
 _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
-_PORTS |= {"catalogue": "catalogue_tasks"}
+_PORTS |= {"catalogue": "catalogue_tasks", "texter": "texter"}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:

@@ -469,6 +469,8 @@ MessageState = Literal[
 ]
 
 
+#: Channels on which asking twice is asking once: what nobody knows the outcome of is asked again.
+REPEATABLE = frozenset({"audience"})
 #: What the sweep must look at: a lease that nobody closed, an attempt whose outcome nobody knows.
 OPEN_STATES: frozenset[MessageState] = frozenset({"leased", "unknown"})
 

@@ -29,6 +29,7 @@ from rekindle.domain.profile import Channel, Planned, Profile, Run, Signpost
 from rekindle.flow.wishes import refused
 from rekindle.ports import (
     MAX_DELAY,
+    REPEATABLE,
     Clock,
     Lease,
     LeaseAnswer,
@@ -61,8 +62,6 @@ COMMIT_PATIENCE = timedelta(minutes=15)
 LOOKS = (2, 5, 10, 20, 40, 80, 160, 300)
 #: Seconds that a refused message rests: SES's rate recovers within seconds, a quota or a pause within hours.
 REST = {"throttled": 15, "not_connected": 30, "quota": 900, "paused": 900, "not_allowed": 900, "uncertain": 60}
-#: Channels on which asking twice is asking once: what nobody knows the outcome of is asked again.
-_REPEATABLE = frozenset({"audience"})
 _VERIFICATIONS = 3
 #: What the record of a word to a shop names as its template.
 PAUSED = "paused"
@@ -373,7 +372,7 @@ class Deliver:
         now = self._clock.now()
         if message.leased_at is not None and now - message.leased_at < self._lease_life:
             return LookAgain(max(_step(looks), 5))
-        if message.channel in _REPEATABLE:
+        if message.channel in REPEATABLE:
             self._outbox.record(replace(message, state="reopened", at=now), token=message.token)
             return LookAgain(1)
         return self._close(message, "unknown", "the worker that held the lease never came back")
@@ -510,7 +509,7 @@ class Deliver:
 
     def _give_up(self, taken: Message, looks: int) -> Verdict:
         """Nobody knows whether the lease was taken. No attempt was made: it shows as unknown, or is absent still."""
-        if taken.channel in _REPEATABLE:
+        if taken.channel in REPEATABLE:
             return LookAgain(_step(looks))
         lost = replace(taken, state="unknown", why="the lease's answer was lost; no attempt was made")
         written = self._outbox.record(replace(lost, at=self._clock.now()), token=taken.token)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rekindle.ports import Clock, Outbox, Pending, State, Wake, WakeQueue
+from rekindle.ports import REPEATABLE, Clock, Outbox, Pending, State, Wake, WakeQueue
 
 #: How often the sweep runs (template.yaml); the windows of what is long overdue are this wide.
 EVERY = timedelta(minutes=5)
@@ -20,6 +20,8 @@ OVERDUE = timedelta(minutes=2)
 #: hours heals by itself.
 PENDING_FOR = timedelta(minutes=10)
 MAX_TRIES = 5
+#: So long what may be asked again stays on its queue; after that nobody will.
+_ASKED_AGAIN = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _LIMIT = 5_000
@@ -80,6 +82,8 @@ def _close_leases(outbox: Outbox, now: datetime, lease_life: timedelta) -> int:
     """Call leases unknown whose holder must be dead; return how many messages are unknown now."""
     unknown = 0
     for message in outbox.open_messages(now - lease_life, _LIMIT):
+        if message.channel in REPEATABLE and message.leased_at is not None and now - message.leased_at < _ASKED_AGAIN:
+            continue
         if message.state == "leased":
             lost = replace(message, state="unknown", why="the worker that held the lease never came back", at=now)
             unknown += outbox.progress(lost, ("leased",))
