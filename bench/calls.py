@@ -16,17 +16,21 @@ from bench.figures import Figure, measure
 from rekindle.aws.clients import Clients
 from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.counting import CallCounter
+from rekindle.content.links import Track, sign_track
+from rekindle.domain import ids
 from rekindle.domain.events import Delivery, Event
 from rekindle.domain.facts import Basket, Customer, Item, Product
 from rekindle.domain.profile import Profile, Run
-from rekindle.ports import Bought, Commit
+from rekindle.ports import Bought, Commit, Lease, Message
 from rekindle.service.accept import accept
 from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done
 from rekindle.service.guard import Guard
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
+from rekindle.service.reactions import take
 from rekindle.service.recommend import Recommender, Wish
+from rekindle.service.tracks import Request, Tracks
 from tests.support.build import CART, CONFIRMATION, event, playbook
 from tests.support.build import checkout as checkout_at
 from tests.support.build import consent as consent_at
@@ -189,6 +193,42 @@ def _wish(number: int) -> Wish:
         id="r", flow="f", version="v", playbook="b", entered_at=START, expires_at=START, trigger=trigger
     )  # fmt: skip
     return Wish(Profile(id=f"p{number}", shop="tea"), run, ("together", "best"))
+
+
+@measure
+def calls_per_click() -> Iterator[Figure]:
+    """AWS calls until a click leads on, and to tell of it afterwards, by a worker that has read the playbook."""
+    with _road() as road:
+        ports, message = road.ports, ids.digest("message")
+        sent = Message(
+            id=message, profile_id="p", shop="tea", state="leased", token="t", leased_at=START, targets=("https://tea.example/",)
+        )  # fmt: skip
+        ports.state.commit(Commit(profile=Profile(id="p", shop="tea", version=1)))
+        ports.outbox.lease(Lease(message=sent, profile_id="p", profile_version=1, covers=()))
+        ports.outbox.record(msgspec.structs.replace(sent, state="sent", vendor_id="v", at=START), token="t")
+        library = Library(ports.blobs, ports.clock)
+        tracks = Tracks(
+            outbox=ports.outbox, reactions=ports.reactions, library=library, secrets=ports.secrets, clock=ports.clock
+        )
+        ports.clock.advance_to(START + timedelta(hours=1))
+        library.newest()
+        token = sign_track(ports.secrets.link_keys(), Track(message))
+        person = Request(headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Firefox/127.0"})
+        clicked = road.counted(lambda: tracks.follow(token, "0", person))
+        yield Figure("calls until a click leads on", clicked.total(), "calls", 2)
+        (reaction,) = ports.waiting("reactions").visible
+        taken = road.counted(
+            lambda: take(
+                reaction,
+                outbox=ports.outbox,
+                intake=ports.intake,
+                clock=ports.clock,
+                address_key=_KEY,
+            )
+        )
+        yield Figure("calls to tell of a click", taken.total(), "calls", 3)
+        again = road.counted(lambda: tracks.follow(token, "0", person))
+        yield Figure("calls for a click that is known", again.total(), "calls", 1)
 
 
 def _all_sent(sender: Deliver, parcels: list[object]) -> None:

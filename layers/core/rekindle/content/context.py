@@ -33,11 +33,15 @@ MAX_ITEMS = 100
 #: The lists of `recommend`: what goes with something, what is better, what is alike, what sells, what is new, what the
 #: customer has looked at.
 RECOMMENDATIONS = ("together", "better", "similar", "best", "new", "viewed")
+_NOTHING_TO_RECOMMEND: dict[str, Any] = {name: [] for name in RECOMMENDATIONS}
 #: How many products each of them has at most.
 MAX_RECOMMENDED = 6
 _NAME, _TITLE, _URL, _TEXT = 60, 200, 2_000, 4_000
 _MAX_PARTS = 50
 _NO_HISTORY = History()
+_NOTHING = Decimal(0)
+#: Shops and brands whose names are held at once.
+_MAX_HELD = 64
 _NO_TRAITS: dict[str, Any] = dict.fromkeys(STANDARD_TRAITS)
 
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]+")
@@ -76,17 +80,19 @@ def context(
     form = form or of_shop
     base = links.get("assets", HOST)
     return {
-        "shop": _shop(shop, of_shop, base),
-        "brand": _brand(brand, base),
+        "shop": _known(_shop, shop, of_shop, base),
+        "brand": _known(_brand, brand, base),
         "profile": _profile(profile, shop),
         "run": {
             "flow": run.flow,
             "key": run.key,
             "entered_at": run.entered_at,
-            "codes": {step: code for step, code in ((step, clean(code)) for step, code in run.codes.items()) if code},
+            "codes": {step: code for step, given in run.codes.items() if (code := clean(given))},
         },
         "event": _event(run, products, shop, form),
-        "recommend": {
+        "recommend": _NOTHING_TO_RECOMMEND
+        if not recommend
+        else {
             name: [_offer(product, shop) for product in recommend.get(name, ())[:MAX_RECOMMENDED]]
             for name in RECOMMENDATIONS
         },
@@ -108,11 +114,15 @@ def product_ids(run: Run) -> tuple[str, ...]:
 
 def clean(value: Any, limit: int = _TITLE) -> str | None:
     """Return the text on one line without control or direction-changing characters; `None` when nothing is left."""
-    if not isinstance(value, str):
+    if value is None or not isinstance(value, str):
         return None
-    # Nearly every text is printable, and none that is holds anything harmful.
-    text = value if value.isprintable() else _HARMFUL.sub(" ", value)
-    text = " ".join(text.split())
+    # Nearly every text is printable, and none that is holds anything harmful, or space of another kind.
+    if value.isprintable():
+        if len(value) <= limit and "  " not in value and value[:1] != " " != value[-1:]:
+            return value or None
+        text = " ".join(value.split())
+    else:
+        text = " ".join(_HARMFUL.sub(" ", value).split())
     return (text if len(text) <= limit else text[: limit - 1].rstrip() + "…") or None
 
 
@@ -130,7 +140,7 @@ def name(value: Any) -> str | None:
 
 def web(value: Any) -> str | None:
     """Return an http(s) address that is safe in any attribute; `None` for every other."""
-    if not isinstance(value, str):
+    if value is None or not isinstance(value, str):
         return None
     address = value.strip()
     if address.startswith("//"):
@@ -141,6 +151,24 @@ def web(value: Any) -> str | None:
 def _brand(brand: Brand, base: str) -> dict[str, Any]:
     found = brand.plain()
     return found if placed(brand.logo, base) == brand.logo else found | {"logo": placed(brand.logo, base)}
+
+
+_held: dict[tuple[Any, ...], tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+
+def _known(make: Callable[..., dict[str, Any]], *of: Any) -> dict[str, Any]:
+    """Return what `make` makes of these very objects, made once: a shop or a brand is the same for thousands of mails.
+
+    By identity (a text by what it says), which costs less than to compare all that they say: they are held, so that
+    nothing else can have their place. Templates cannot change what they are given.
+    """
+    key = (make, *(one if type(one) is str else id(one) for one in of))
+    found = _held.get(key)
+    if found is None:
+        while len(_held) >= _MAX_HELD:
+            _held.pop(next(iter(_held)))
+        found = _held[key] = (of, make(*of))
+    return found[1]
 
 
 def _shop(shop: Shop, form: Format, base: str) -> dict[str, Any]:
@@ -178,7 +206,7 @@ def _profile(profile: Profile, shop: Shop) -> dict[str, Any]:
         "city": name(person.city),
         "tags": _texts(profile.tags),
         "orders": past.orders,
-        "spent": past.revenue.get(shop.currency, Decimal(0)),
+        "spent": past.revenue.get(shop.currency, _NOTHING),
         "first_order_at": past.first_order_at,
         "last_order_at": past.last_order_at,
         **({trait: traits.get(trait) for trait in STANDARD_TRAITS} if traits else _NO_TRAITS),
@@ -291,7 +319,8 @@ def _event(run: Run, products: Mapping[str, Product], shop: Shop, form: Format) 
     found = dict(_EVENT)
     found["type"] = run.event_type or None
     for part, read in _PARTS.get(type(trigger), {}).items():
-        found[part] = read(getattr(trigger, part, None))
+        value = getattr(trigger, part, None)
+        found[part] = value if read is _as_it_is else read(value)
     lines = [(item, products.get(item.product_id or "")) for item in _lines(run)[:MAX_ITEMS]]
     match trigger:
         case Order():

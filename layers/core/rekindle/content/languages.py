@@ -45,6 +45,7 @@ def chain(raw: str) -> tuple[str, ...]:
     return tuple(tag for tag in found if tag and tag != "zh")
 
 
+@lru_cache(maxsize=1_000)
 def base(raw: str) -> str:
     """Return the tag without its region: what a text is written in. Empty for what is no tag."""
     parts = canonical(raw).split("-")

@@ -23,6 +23,8 @@ _SIGNATURE = 16
 #: For what acts on nobody's consent, so that a link stays short: 96 bits (RFC 2104, 5, wants 80 at least).
 _SHORT_SIGNATURE = 12
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
 _Claim = TypeVar("_Claim", bound=Struct)
 
 
@@ -165,7 +167,7 @@ def _own_key(key: bytes, purpose: str) -> bytes:
 
 
 def _encode(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=")
 
 
 def _decode(text: bytes) -> bytes:

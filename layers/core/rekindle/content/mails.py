@@ -71,6 +71,7 @@ def render(
     """
     subject, html, text = _compiled(template)
     budget = sandbox.Budget(clock, seconds)
+    context = {**context, sandbox.BUDGET: budget}
     return Rendered(
         subject=one_line(sandbox.run(subject, context, budget)),
         html=sandbox.run(html, context, budget),

@@ -397,7 +397,9 @@ def run(template: Template, names: Mapping[str, Any], budget: Budget) -> str:
     """
     text = ""
     try:
-        stream = template.root_render_func(template.new_context({**names, BUDGET: budget}))
+        # `shared`: the names are taken as they are and not copied. What a template sets, it sets beside them.
+        whole = names if names.get(BUDGET) is budget else {**names, BUDGET: budget}
+        stream = template.root_render_func(template.new_context(whole, shared=True))  # type: ignore[arg-type]
         while parts := list(islice(stream, _CHUNKS_A_LOOK)):
             text += "".join(parts)
             if len(text) > MAX_OUTPUT:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from email.utils import formataddr
+from functools import lru_cache
 
 import msgspec
 
@@ -137,7 +138,7 @@ class Composer:
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         return Mail(
             message_id=message_id,
-            sender=sender_of(planned.sender, shop),
+            sender=_sender(planned.sender, shop.sender_name, shop.sender_email),
             to=to,
             subject=rendered.subject,
             html=rendered.html,
@@ -306,10 +307,15 @@ def sender_of(wanted: str, shop: Shop) -> str:
 
     Raises `ContentError` for what is not exactly one address: nothing of it may become a header of its own.
     """
+    return _sender(wanted, shop.sender_name, shop.sender_email)
+
+
+@lru_cache(maxsize=256)
+def _sender(wanted: str, own_name: str, own_address: str) -> str:
     if not wanted:
-        return formataddr((shop.sender_name, shop.sender_email))
+        return formataddr((own_name, own_address))
     found = _SENDER.match(wanted.strip())
     if found is None or not wanted.isprintable():
         raise ContentError(f"'{wanted}' cannot be the sender of a mail")
     name, address, bare = found.groups()
-    return formataddr((name or shop.sender_name, address or bare))
+    return formataddr((name or own_name, address or bare))
