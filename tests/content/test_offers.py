@@ -354,7 +354,7 @@ def test_a_code_alone_is_enough_for_a_mail_that_shows_no_more() -> None:
 
 def test_short_texts_are_held_to_it_too() -> None:
     files = {
-        "sms/hi.txt": "Use {{ coupon.code }}",
+        "sms/hi.txt": "{{ shop.name }}: use {{ coupon.code }}. Reply STOP to opt out",
         "flows/gifts.yaml": FLOW + "  - sms: hi\n",
         "shops/acme.yaml": BASE["shops/acme.yaml"] + 'channels: [sms]\nsms: {sender: "+447700900000"}\n',
     }
