@@ -149,7 +149,7 @@ def calls_for_recommending() -> Iterator[Figure]:
         ports = road.ports
         goods = [_goods(number) for number in range(40)]
         ports.state.commit(Commit(shop="tea", products=tuple(goods)))
-        catalogue = Catalogue(shelves=ports.shelves, queue=ports.catalogue_tasks)
+        catalogue = Catalogue(shelves=ports.shelves, queue=ports.catalogue_tasks, fanout=ports.fanout)
         catalogue.heard([Change("tea", None, product) for product in goods])
         sold = [
             Bought(shop="tea", order=f"o{n}", at=START, products=(f"p{n % 7}", f"p{n % 11 + 7}")) for n in range(100)

@@ -14,31 +14,38 @@ from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.everybody import DynamoEverybody
+from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.interests import DynamoInterests
 from rekindle.aws.queues import SqsFanoutQueue
 from rekindle.aws.tables import Tables
 from rekindle.ports import ShardTask
 from rekindle.service.campaigns import Campaigns
 from rekindle.service.fanout import Fanout
+from rekindle.service.heralds import ProductHerald
 from rekindle.service.library import Library
 from rekindle.service.passes import Passes
 from rekindle.settings import Campaign as Settings
 
 settings = Settings.read(os.environ)
-logger = Logger()
-metrics = Metrics()
-clients = Clients()
+logger, metrics, clients = Logger(), Metrics(), Clients()
 clock = clock_for(settings.clock_offset_file)
 blobs = S3Blobs(clients, settings.content_bucket)
 queue = SqsFanoutQueue(clients, queue_url=settings.fanout_queue_url)
-library = Library(blobs, clock)
+library, tables = Library(blobs, clock), Tables.of(settings)
 campaigns = Campaigns(blobs=blobs, library=library, queue=queue, clock=clock, shards=settings.fanout_shards)
 passes = Passes(blobs=blobs, library=library, queue=queue, clock=clock, shards=settings.fanout_shards)
 fanout = Fanout(
-    everybody=DynamoEverybody(clients, Tables.of(settings)),
+    everybody=DynamoEverybody(clients, tables),
     wakes=SqsWakeQueue(clients, queue_url=settings.wake_queue_url),
     queue=queue,
     blobs=blobs,
     clock=clock,
+    herald=ProductHerald(
+        interests=DynamoInterests(clients, tables),
+        intake=DynamoIntake(clients, tables, raw_bucket=""),
+        library=library,
+        clock=clock,
+    ),
 )
 tasks = msgspec.json.Decoder(ShardTask)
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.products import parse_change
-from rekindle.aws.queues import Opened, SqsCatalogueQueue, opened
+from rekindle.aws.queues import Opened, SqsCatalogueQueue, SqsFanoutQueue, opened
 from rekindle.aws.shelves import DynamoShelves
 from rekindle.aws.tables import Tables
 from rekindle.ports import CatalogueTask
@@ -25,6 +25,7 @@ clients = Clients()
 catalogue = Catalogue(
     shelves=DynamoShelves(clients, Tables.of(settings), clock_for(settings.clock_offset_file)),
     queue=SqsCatalogueQueue(clients, queue_url=settings.catalogue_queue_url),
+    fanout=SqsFanoutQueue(clients, queue_url=settings.fanout_queue_url),
 )
 
 

@@ -103,7 +103,7 @@ def test_a_customer_is_recommended_what_the_shop_would_recommend_now(known: Depl
         for key in ("pot", "strainer")
     ]
     ports.state.commit(Commit(shop=SHOP, products=tuple(goods)))
-    catalogue = Catalogue(shelves=ports.shelves, queue=ports.catalogue_tasks)
+    catalogue = Catalogue(shelves=ports.shelves, queue=ports.catalogue_tasks, fanout=ports.fanout)
     catalogue.heard([Change(SHOP, None, product) for product in goods])
     who = ("--stack", known.stack, "--shop", SHOP, "--email", "laila@example.com")
     assert run(content, "cart-reminder-2", *who) == 0

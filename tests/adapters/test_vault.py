@@ -22,6 +22,7 @@ from rekindle.ports import (
     SHOP_STORES,
     Alias,
     Commit,
+    Interested,
     LedgerEntry,
     Merged,
     PrivacyTask,
@@ -321,7 +322,10 @@ def furnish(ports: Ports, shop: str) -> None:
         profile = replace(a_profile(1, ids.digest("p", name)), shop=shop)
         tea = Product(id=name, updated_at=START, title="Tea")
         alias = Alias(f"{shop}#email#{number}", profile.id)
-        ports.state.commit(Commit(shop=shop, profile=profile, aliases=(alias,), at=START, products=(tea,)))
+        looked = (Interested(product_id=name, at=START),)
+        ports.state.commit(
+            Commit(shop=shop, profile=profile, aliases=(alias,), at=START, products=(tea,), interests=looked)
+        )
         ports.outbox.record(replace(a_message("skipped", ids.digest("m", name)), shop=shop))
         ports.vault.suppress(replace(a_refusal(), shop=shop, address=f"a{number}"))
         ports.raw.put(f"exports/{shop}/{number}.json", b"{}")

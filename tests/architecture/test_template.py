@@ -328,6 +328,7 @@ def test_what_never_expires_has_no_time_to_live() -> None:
         "CountersTable",
         "CouponsTable",
         "ShelvesTable",
+        "InterestsTable",
     }
 
 

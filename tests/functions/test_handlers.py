@@ -9,6 +9,7 @@ import hmac
 import json
 import struct
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -25,10 +26,10 @@ from rekindle.content.links import (
     sign_unsubscribe,
 )
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Campaign, PreferencesTold, Product
+from rekindle.domain.facts import Campaign, PreferencesTold, Product, ProductChange
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
-from rekindle.ports import Bought, Commit, Lease, Look, Message, Reaction, Tally, Wake, read_hit
+from rekindle.ports import Bought, Commit, Interested, Lease, Look, Message, Reaction, Tally, Wake, read_hit
 from rekindle.service.deliver import Done
 from rekindle.service.library import POINTER
 from rekindle.service.people import address_hash
@@ -732,3 +733,32 @@ def test_mint_sends_on_what_needs_no_coupon_and_counts_what_is_left(
     said = capsys.readouterr().out
     assert '"CouponPassed":[1.0]' in said
     assert '"CouponPoolsLow":[0' in said
+
+
+def test_a_price_that_drops_reaches_who_looked(load: Load, ports: AwsPorts) -> None:
+    """From the stream to the queue of shards, and from there to what journey applies."""
+    drops = flow_of("trigger: {product: price_dropped}\nsteps:\n  - email: drop\n", "drops")
+    live_since(ports, playbook(drops), LONG_AGO)
+    pot = Product(id="p1", updated_at=LONG_AGO, title="Pot", url="https://s.example/pot", price=Decimal(50))
+    images = []
+    for price in (50, 40):
+        ports.state.commit(Commit(shop="tea", products=(replace(pot, price=Decimal(price)),)))
+        images.append(ports.item("products", "tea#p1"))
+    looked = (Interested(product_id="p1", at=LONG_AGO),)
+    ports.state.commit(Commit(profile=a_profile(), interests=looked))
+    record = {
+        "eventSource": "aws:dynamodb",
+        "eventName": "MODIFY",
+        "dynamodb": {"OldImage": images[0], "NewImage": images[1]},
+    }
+    load("catalogue").handler({"Records": [record]}, None)
+    (task,) = ports.waiting("fanout").visible
+    batch = {"Records": [{"messageId": "1", "body": msgspec.json.encode(task).decode()}] * 2}
+    assert load("campaign").handler(batch, None) == {"batchItemFailures": []}
+    (pending_id,) = ports.pending_ids()
+    pending = ports.state.pending(pending_id)
+    work = ports.state.work(pending) if pending is not None else None
+    assert work is not None
+    (event,) = work.events
+    assert isinstance(event.data, ProductChange)
+    assert (event.type, event.profile_id, event.data.was) == ("product.price_dropped", a_profile().id, Decimal(50))

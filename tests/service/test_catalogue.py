@@ -96,7 +96,7 @@ def test_a_crash_anywhere_counts_nothing_twice_and_loses_nothing(
 
 def test_two_who_count_at_once_both_count(shop: Teashop) -> None:
     """The loser reads again."""
-    other = Catalogue(shelves=shop.world.shelves, queue=shop.world.catalogue_tasks)
+    other = Catalogue(shelves=shop.world.shelves, queue=shop.world.catalogue_tasks, fanout=shop.world.fanout)
     raced = [False]
 
     def hook(name: str, when: str) -> None:

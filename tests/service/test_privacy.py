@@ -241,6 +241,7 @@ def test_a_receipt_names_every_store_with_what_was_found_erased_and_kept(plant: 
         "deliveries": (3, 3),
         "messages": (4, 4),
         "coupons": (1, 1),
+        "interests": (1, 1),
         "ledger": (6, 6),
     }
     tables = {
@@ -251,6 +252,7 @@ def test_a_receipt_names_every_store_with_what_was_found_erased_and_kept(plant: 
         "suppressions",
         "messages",
         "coupons",
+        "interests",
         "ledger",
         "products",
     }
@@ -261,7 +263,14 @@ def erased_rightly(plant: Plant, ids: tuple[str, ...]) -> None:
     receipt = receipt_of(plant)
     assert receipt.done_at is not None
     assert receipt.profiles == ids
-    assert receipt.counts() == {"profiles": 1, "deliveries": 3, "messages": 4, "coupons": 1, "ledger": 6}
+    assert receipt.counts() == {
+        "profiles": 1,
+        "deliveries": 3,
+        "messages": 4,
+        "coupons": 1,
+        "interests": 1,
+        "ledger": 6,
+    }
     assert leftovers(plant) == []
     assert refused(plant) == "erased"
     assert plant.world.privacy_queue.messages == []
@@ -339,7 +348,14 @@ def test_who_comes_back_while_the_erasure_is_interrupted_stays_and_what_was_goes
         plant.profile("bert@example.com").id,
     }
     assert "a secret note" not in leftovers(plant)
-    assert receipt_of(plant).counts() == {"profiles": 1, "deliveries": 3, "messages": 4, "coupons": 1, "ledger": 6}
+    assert receipt_of(plant).counts() == {
+        "profiles": 1,
+        "deliveries": 3,
+        "messages": 4,
+        "coupons": 1,
+        "interests": 1,
+        "ledger": 6,
+    }
 
 
 def test_a_coupon_that_is_made_in_this_moment_goes_when_word_of_it_comes(plant: Plant) -> None:
@@ -813,6 +829,8 @@ def of_shop(plant: Plant, shop: str) -> dict[str, int]:
         "coupons": sum(decode_coupon(each).shop == shop for each in world.issued.values()),
         "ledger": sum(line.shop == shop for line in world.ledger),
         "products": sum(each[0] == shop for each in world.catalogue),
+        "interests": sum(each[0] == shop for each in world.interests),
+        "shelves": sum(each[0] == shop for each in world.shelved),
         "suppressions": sum(each[0] == shop for each in world.suppressions),
         "exports": sum(each.startswith(f"exports/{shop}/") for each in world.raw_files),
         "secrets": int(shop in world.shops),

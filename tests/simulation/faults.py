@@ -111,6 +111,8 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "vault.forget_files": _UPDATE,
     "vault.coupons": _READ,
     "vault.forget_coupons": _UPDATE,
+    "vault.interests": _READ,
+    "vault.forget_interests": _UPDATE,
 }
 
 #: Port calls of those functions that no simulated story leads to, and why.

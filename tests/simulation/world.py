@@ -804,7 +804,7 @@ class Simulation:
         self._put_back("journey", journey)
 
     def _catalogue(self) -> Catalogue:
-        return Catalogue(shelves=self.ports["shelves"], queue=self.ports["catalogue"])
+        return Catalogue(shelves=self.ports["shelves"], queue=self.ports["catalogue"], fanout=self.ports["fanout"])
 
     def _hear_of_product(self, change: Change, tries: int) -> None:
         """As functions/catalogue with a record of the stream of products, which comes again when the worker dies."""

@@ -31,7 +31,9 @@ class Teashop:
     world: World = field(default_factory=lambda: World(at()))
 
     def __post_init__(self) -> None:
-        self.catalogue = Catalogue(shelves=self.world.shelves, queue=self.world.catalogue_tasks)
+        self.catalogue = Catalogue(
+            shelves=self.world.shelves, queue=self.world.catalogue_tasks, fanout=self.world.fanout
+        )
 
     def tell(self, *products: Product) -> None:
         """Store products, and let the catalogue hear of what changed."""

@@ -24,6 +24,7 @@ from rekindle.service.coupons import Wallet
 from rekindle.service.deliver import Deliver, Done, LookAgain, Ready
 from rekindle.service.fanout import Fanout
 from rekindle.service.guard import Guard, Herald, announce
+from rekindle.service.heralds import ProductHerald
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
 from rekindle.service.listing import Listing, Unlisting
@@ -98,6 +99,7 @@ class Plant:
             queue=world.fanout,
             blobs=world.blobs,
             clock=world.clock,
+            herald=ProductHerald(interests=world.interested, intake=world.intake, library=library, clock=world.clock),
         )
         self.tracks = Tracks(
             outbox=world.outbox,
@@ -106,7 +108,7 @@ class Plant:
             secrets=world.secrets,
             clock=world.clock,
         )
-        self.catalogue = Catalogue(shelves=world.shelves, queue=world.catalogue_tasks)
+        self.catalogue = Catalogue(shelves=world.shelves, queue=world.catalogue_tasks, fanout=world.fanout)
         self.guard = Guard(counters=world.counters, clock=world.clock)
         wallet = Wallet(coupons=world.coupons, library=library)
         self.mint = Mint(
@@ -210,7 +212,9 @@ class Plant:
         """Work as functions/catalogue, on one thing; return whether there was any."""
         world = self.world
         if world.product_stream:
-            self.catalogue.heard([Change(*world.product_stream.popleft())])
+            # Lambda brings a stream's record again when the worker dies.
+            self.catalogue.heard([Change(*world.product_stream[0])])
+            world.product_stream.popleft()
             return True
         for wanted in world.catalogue_queue.receive(1, visibility=90):
             if not self.catalogue.work([wanted.value]):

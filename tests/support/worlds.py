@@ -21,6 +21,7 @@ from rekindle.aws.coupons import DynamoCoupons
 from rekindle.aws.desk import DynamoDesk
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.interests import DynamoInterests
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.queues import (
     SqsCatalogueQueue,
@@ -51,6 +52,7 @@ from rekindle.ports import (
     Everybody,
     FanoutQueue,
     Intake,
+    Interests,
     Look,
     Outbox,
     Parcel,
@@ -171,6 +173,11 @@ class Ports(Protocol):
         ...
 
     @property
+    def interests(self) -> Interests:
+        """`ports.Interests`."""
+        ...
+
+    @property
     def catalogue_tasks(self) -> CatalogueQueue:
         """`ports.CatalogueQueue`."""
         ...
@@ -266,6 +273,7 @@ class MemoryPorts:
         self.everybody: Everybody = world.everybody
         self.fanout: FanoutQueue = world.fanout
         self.shelves: Shelves = world.shelves
+        self.interests: Interests = world.interested
         self.catalogue_tasks: CatalogueQueue = world.catalogue_tasks
         self.raw: Blobs = world.raw
         self.outbox: Outbox = world.outbox
@@ -479,6 +487,11 @@ class AwsPorts:
     def shelves(self) -> Shelves:
         """The adapter."""
         return DynamoShelves(self.clients, self.installation.tables, self.clock)
+
+    @cached_property
+    def interests(self) -> Interests:
+        """The adapter."""
+        return DynamoInterests(self.clients, self.installation.tables)
 
     @cached_property
     def catalogue_tasks(self) -> CatalogueQueue:

@@ -55,6 +55,7 @@ from rekindle.ports import (
     DeadLetter,
     Heard,
     HeardPage,
+    Interested,
     Lease,
     LeaseAnswer,
     LedgerEntry,
@@ -319,6 +320,8 @@ class World:
         """products of which somebody counts the pieces"""
         self.product_stream: deque[tuple[str, Product | None, Product]] = deque()
         """shop, and a product before and after each change, for the catalogue to read; never taken off by a port"""
+        self.interests: dict[tuple[str, str, str], Interested] = {}
+        """shop, product and profile → when that looked at it"""
         self.shelved: dict[tuple[str, str], bytes] = {}
         """shop, and `near/`, `shelf/` or `order/` with a name → what stands there"""
         self.files: dict[str, bytes] = {}
@@ -403,6 +406,7 @@ class World:
         self.reactions = MemoryReactions(self)
         self.fanout = MemoryFanoutQueue(self)
         self.shelves = MemoryShelves(self)
+        self.interested = MemoryInterests(self)
         self.catalogue_tasks = MemoryCatalogueQueue(self)
         self.everybody = MemoryEverybody(self)
         self.vault = MemoryVault(self)
@@ -651,6 +655,8 @@ class MemoryState(_Port):
         if commit.expires_at is not None and profile.anonymous:
             world.profile_expiry[profile.id] = commit.expires_at
         world.profiles.update({merged.profile_id: Signpost(profile.id) for merged in commit.merged})
+        for interested in commit.interests:
+            world.interests[profile.shop, interested.product_id, profile.id] = interested
         if commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{profile.version}"
             line = LedgerLine(
@@ -829,6 +835,19 @@ class MemoryCatalogueQueue(_Port):
         """Put these on the queue."""
         for task in tasks:
             self.world.catalogue_queue.put(task, delay)
+
+
+class MemoryInterests(_Port):
+    """`ports.Interests`."""
+
+    name = "interests"
+
+    @_call
+    def interested(self, shop: str, product_id: str, cursor: str | None = None, limit: int = 200) -> ProfilePage:
+        """Return a page of a product's list, by profile id."""
+        ids = sorted(profile for of, product, profile in self.world.interests if (of, product) == (shop, product_id))
+        page = [each for each in ids if cursor is None or each > cursor][:limit]
+        return ProfilePage(tuple(page), page[-1] if len(page) == limit else None)
 
 
 class MemoryShelves(_Port):
@@ -1490,6 +1509,18 @@ class MemoryVault(_Port):
         return [coupon for coupon in found if coupon.profile_id == profile_id]
 
     @_call
+    def interests(self, profile_id: str) -> Sequence[str]:
+        """Return the keys of the profile's entries."""
+        return [f"{shop}#{product}" for shop, product, profile in self.world.interests if profile == profile_id]
+
+    @_call
+    def forget_interests(self, profile_id: str, keys: Sequence[str]) -> None:
+        """Delete entries."""
+        for key in keys:
+            shop, _, product = key.partition("#")
+            self.world.interests.pop((shop, product, profile_id), None)
+
+    @_call
     def forget_coupons(self, coupons: Sequence[Coupon]) -> None:
         """Delete coupons."""
         for coupon in coupons:
@@ -1543,10 +1574,11 @@ class MemoryVault(_Port):
                 return world.owners, [key for key in world.owners if key.startswith(f"{shop}#")]
             case "messages":
                 return world.messages, [key for key, item in world.messages.items() if item.shop == shop]
-            case "products":
-                return world.catalogue, [key for key in world.catalogue if key[0] == shop]
-            case "shelves":
-                return world.shelved, [key for key in world.shelved if key[0] == shop]
+            case "products" | "interests" | "shelves":
+                named: dict[str, dict[Any, Any]] = {
+                    "products": world.catalogue, "interests": world.interests, "shelves": world.shelved,
+                }  # fmt: skip
+                return named[store], [key for key in named[store] if key[0] == shop]
             case "suppressions":
                 return world.suppressions, [key for key in world.suppressions if key[0] == shop]
             case "deliveries":

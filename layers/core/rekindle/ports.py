@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from rekindle.domain.events import Delivery, Event, Suppression
-from rekindle.domain.facts import Campaign, Product, VariantStock
+from rekindle.domain.facts import Campaign, Product, ProductChange, VariantStock
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Browser, Category, Profile, Signpost, Tombstone
@@ -106,6 +106,18 @@ class Alias(Struct, frozen=True):
     was: str | None = None
 
 
+class Interested(Struct, frozen=True, kw_only=True):
+    """That a profile stands on a product's list of those who looked at it, until `INTEREST_LIFE` after it did so."""
+
+    product_id: str
+    at: datetime
+    how: str = "viewed"
+
+
+#: For so long a change of a product concerns who looked at it.
+INTEREST_LIFE = timedelta(days=60)
+
+
 class Commit(Struct, frozen=True, kw_only=True):
     """One transaction: everything that applying one event (or one alarm) changes.
 
@@ -126,6 +138,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     """when an anonymous profile may be forgotten"""
     shop: str = ""
+    interests: tuple[Interested, ...] = ()
+    """the lists of products on which the profile is to stand"""
 
     @property
     def shop_id(self) -> str:
@@ -139,8 +153,8 @@ class Commit(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raise `ValueError` for what no transaction could mean: decisions about nobody, products of no shop."""
-        if (self.decisions or self.merged) and self.profile is None:
-            raise ValueError("decisions and merges belong to a profile")
+        if (self.decisions or self.merged or self.interests) and self.profile is None:
+            raise ValueError("decisions, merges and interests belong to a profile")
         if self.products and not self.shop_id:
             raise ValueError("products belong to a shop")
 
@@ -351,7 +365,7 @@ class ShardTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     fanout: str
-    kind: Literal["pass", "campaign"]
+    kind: Literal["pass", "campaign", "product"]
     started_at: datetime
     shard: int
     of: int
@@ -361,6 +375,25 @@ class ShardTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     shop: str = ""
     """of a campaign: whose customers; of a pass empty: everybody"""
     campaign: Campaign | None = None
+    news: News | None = None
+    """of a product: what happened to it"""
+
+
+class News(Struct, frozen=True, kw_only=True, tag="news"):
+    """Something happened to a product that those who looked at it may want to know: an event type, and its fact."""
+
+    shop: str
+    event: str
+    """its type"""
+    change: ProductChange
+
+
+class Interests(Protocol):
+    """Who looked at which product."""
+
+    def interested(self, shop: str, product_id: str, cursor: str | None = None, limit: int = 200) -> ProfilePage:
+        """Return the next ids of those who looked at a product within `INTEREST_LIFE`, or did when they were noted."""
+        ...
 
 
 class FanoutQueue(Protocol):
@@ -399,7 +432,7 @@ class Stocked(Struct, frozen=True, kw_only=True, tag="stocked"):
     stock: VariantStock
 
 
-CatalogueTask = Bought | Reshelve | Stocked
+CatalogueTask = Bought | Reshelve | Stocked | News
 
 
 class CatalogueQueue(Protocol):
@@ -1130,6 +1163,7 @@ SHOP_STORES = (
     "ledger",
     "products",
     "shelves",
+    "interests",
     "suppressions",
     "deliveries",
     "raw/deliveries",
@@ -1224,6 +1258,14 @@ class Vault(Protocol):
 
     def forget_coupons(self, coupons: Sequence[Coupon]) -> None:
         """Delete these. That a code of a pool was given stays known, not to whom."""
+        ...
+
+    def interests(self, profile_id: str) -> Sequence[str]:
+        """Return the lists of products on which this profile stands, by their keys, from an index that may lag."""
+        ...
+
+    def forget_interests(self, profile_id: str, keys: Sequence[str]) -> None:
+        """Take the profile off these lists."""
         ...
 
     def forget_files(self, prefix: str) -> int:

@@ -49,6 +49,7 @@ class Journey(Settings, frozen=True, kw_only=True, rename="upper"):
     messages_table: str
     ledger_table: str
     products_table: str
+    interests_table: str
     raw_bucket: str
     content_bucket: str
     wake_queue_url: str
@@ -197,6 +198,9 @@ class Campaign(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/campaign."""
 
     profiles_table: str
+    interests_table: str
+    deliveries_table: str
+    pending_table: str
     content_bucket: str
     wake_queue_url: str
     fanout_queue_url: str
@@ -216,6 +220,7 @@ class Privacy(Settings, frozen=True, kw_only=True, rename="upper"):
     products_table: str
     coupons_table: str
     shelves_table: str
+    interests_table: str
     raw_bucket: str
     content_bucket: str
     privacy_queue_url: str
@@ -230,6 +235,7 @@ class Catalogue(Settings, frozen=True, kw_only=True, rename="upper"):
     products_table: str
     shelves_table: str
     catalogue_queue_url: str
+    fanout_queue_url: str
 
 
 class Sweep(Settings, frozen=True, kw_only=True, rename="upper"):

@@ -11,6 +11,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from rekindle.aws import suppressions as suppression_items
+from rekindle.aws.interests import interest_item
 from rekindle.aws.items import (
     CONFLICT,
     FAILED,
@@ -45,6 +46,7 @@ from rekindle.ports import (
     Commit,
     Heard,
     HeardPage,
+    Interested,
     LedgerEntry,
     Merged,
     Message,
@@ -126,6 +128,8 @@ class DynamoState:
         writes += [self._put_alias(alias) for alias in commit.aliases]
         if commit.profile is not None:
             writes += [self._put_signpost(merged, commit.profile) for merged in commit.merged]
+        if commit.profile is not None:
+            writes += [self._put_interest(each, commit.profile) for each in commit.interests]
         if commit.profile is not None and commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{commit.profile.version}"
             writes.append(self._put_ledger(commit.profile, commit.told_at, cause, commit.decisions))
@@ -333,6 +337,10 @@ class DynamoState:
                 "ExpressionAttributeValues": {":before": number(merged.version)},
             }
         }
+
+    def _put_interest(self, interested: Interested, of: Profile) -> dict[str, Any]:
+        item = interest_item(of.shop, of.id, interested)
+        return {"Put": {"TableName": self._tables.interests, "Item": item}}
 
     def _put_ledger(self, profile: Profile, at: datetime, cause: str, decisions: Sequence[Decision]) -> dict[str, Any]:
         item = {

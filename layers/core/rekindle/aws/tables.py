@@ -21,6 +21,7 @@ class Tables(Struct, frozen=True, kw_only=True):
     ledger: str = ""
     products: str = ""
     shelves: str = ""
+    interests: str = ""
     counters: str = ""
     coupons: str = ""
 

@@ -47,10 +47,16 @@ _PAGE = 500
 _FILES = 1000
 #: How many coupons of one profile are looked at at once: more than anybody has, and what is left is found again.
 _MOST_COUPONS = 1000
+#: And of the lists of products on which one stands.
+_MOST_INTERESTS = 1000
 _COVERS = ("marketing", "everything")
 #: Tables whose items name their shop in the key, and those that name it in an attribute; and each one's own key.
-_BY_KEY = frozenset({"aliases", "products", "shelves", "suppressions"})
-_KEYS: Mapping[str, tuple[str, ...]] = {"ledger": ("profile_id", "at"), "coupons": ("key",)}
+_BY_KEY = frozenset({"aliases", "interests", "products", "shelves", "suppressions"})
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "ledger": ("profile_id", "at"),
+    "coupons": ("key",),
+    "interests": ("key", "profile_id"),
+}
 
 _decisions = msgspec.json.Decoder(tuple[Decision, ...])
 
@@ -282,6 +288,24 @@ class AwsVault:
     def forget_coupons(self, coupons: Sequence[Coupon]) -> None:
         """Delete coupons."""
         batch_delete(self._clients.dynamodb, self._tables.coupons, [{"key": text(coupon_key(c))} for c in coupons])
+
+    def interests(self, profile_id: str) -> Sequence[str]:
+        """Return the keys of the profile's entries, from the index."""
+        items = query_until(
+            self._clients.dynamodb,
+            _MOST_INTERESTS,
+            TableName=self._tables.interests,
+            IndexName="profile",
+            KeyConditionExpression="#profile_id = :profile_id",
+            ExpressionAttributeNames=names("profile_id"),
+            ExpressionAttributeValues={":profile_id": text(profile_id)},
+        )
+        return [item["key"]["S"] for item in items]
+
+    def forget_interests(self, profile_id: str, keys: Sequence[str]) -> None:
+        """Delete entries."""
+        entries = [{"key": text(key), "profile_id": text(profile_id)} for key in dict.fromkeys(keys)]
+        batch_delete(self._clients.dynamodb, self._tables.interests, entries)
 
     # --- a shop
 

@@ -232,6 +232,10 @@ class Interest(Struct, frozen=True, array_like=True, omit_defaults=True):
 
     at: datetime
     how: Literal["viewed", "carted"] = "viewed"
+    noted: datetime | None = None
+    """as of which look this person stands on the product's list of those who are to hear of it; `None`: not there"""
+    told: tuple[str, ...] = ()
+    """the latest changes of the product that this person was told of"""
 
 
 class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at": "t", "void": "v"}):

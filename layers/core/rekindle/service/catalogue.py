@@ -1,8 +1,9 @@
 """The catalogue's own work: counting what is bought, and keeping products in their places on the shelves.
 
-Handed over by journey (an order, a variant's stock) and by the stream of the Products table (a product changed).
-Everything is safe to repeat: an order is counted in one transaction with its mark, and a product's places follow from
-what is stored of it at that moment, whatever the task was about.
+Handed over by journey (an order, a variant's stock) and by the stream of the Products table (a product changed). What
+of that is news to those who looked at the product goes on to `service/fanout.py`. Everything is safe to repeat: an
+order is counted in one transaction with its mark, and a product's places follow from what is stored of it at that
+moment, whatever the task was about.
 """
 
 from __future__ import annotations
@@ -13,10 +14,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
+from rekindle.domain.products import changes
 from rekindle.domain.shelves import Near, Shelf, counted, kind_shelf, shelved, shelves_of
-from rekindle.ports import MAX_COUNTED, Bought, CatalogueQueue, CatalogueTask, Reshelve, Shelves, Stocked
+from rekindle.ports import (
+    MAX_COUNTED,
+    Bought,
+    CatalogueQueue,
+    CatalogueTask,
+    FanoutQueue,
+    News,
+    Reshelve,
+    ShardTask,
+    Shelves,
+    Stocked,
+)
 
 #: How often a lost race is run again before the queue takes over.
 RACES = 4
@@ -37,9 +51,10 @@ class Change(Struct, frozen=True):
 class Catalogue:
     """Does what the catalogue's queue and the stream of products ask for."""
 
-    def __init__(self, *, shelves: Shelves, queue: CatalogueQueue) -> None:
+    def __init__(self, *, shelves: Shelves, queue: CatalogueQueue, fanout: FanoutQueue) -> None:
         self._shelves = shelves
         self._queue = queue
+        self._fanout = fanout
 
     def heard(self, changes: Sequence[Change]) -> None:
         """Take what the stream tells. Never fails: what cannot be done now goes onto the queue."""
@@ -58,9 +73,10 @@ class Catalogue:
             bought = [place for place in places if isinstance(tasks[place], Bought)]
             for chunk in _chunks(tasks, bought):
                 undone |= self._tried(shop, tasks, chunk)
-            moved = [place for place in places if isinstance(tasks[place], Reshelve)]
-            if moved:
-                undone |= self._tried(shop, tasks, moved)
+            for kind in (Reshelve, News):
+                chosen = [place for place in places if isinstance(tasks[place], kind)]
+                if chosen:
+                    undone |= self._tried(shop, tasks, chosen)
         return undone
 
     def _tried(self, shop: str, tasks: Sequence[CatalogueTask], places: Sequence[int]) -> set[int]:
@@ -78,6 +94,9 @@ class Catalogue:
         for task in tasks:
             if isinstance(task, Stocked):
                 self._shelves.stock(shop, task.stock)
+        news = [task for task in tasks if isinstance(task, News)]
+        if news:
+            self._fanout.ask([_reaching(one) for one in news])
         if bought:
             self._count(shop, bought)
             self._reshelve(shop, {product for task in bought for product in task.products}, ())
@@ -111,9 +130,9 @@ class Catalogue:
 
     def _reshelve(self, shop: str, products: Iterable[str], kinds: Iterable[str]) -> None:
         """Give each of these products its places, as it is now; take it away from the shelves of these kinds."""
-        ids = sorted(products)
+        wanted = sorted(products)
         for race in range(RACES):
-            known = self._shelves.shelved(shop, products=ids, near=ids)
+            known = self._shelves.shelved(shop, products=wanted, near=wanted)
             names = {name for product in known.products.values() for name in shelves_of(product)}
             names |= {kind_shelf(kind) for kind in kinds}
             if not known.products:
@@ -131,12 +150,22 @@ class Catalogue:
 
 
 def tasks_of(change: Change) -> list[CatalogueTask]:
-    """Return what is to be done about a change of a product: nothing, where no shelf shows it."""
+    """Return what is to be done about a change of a product: nothing, where no shelf shows it and it is no news."""
     before, now = change.before, change.now
+    found: list[CatalogueTask] = [
+        News(shop=change.shop, event=event, change=fact) for event, fact in changes(before, now)
+    ]
     if before is not None and _shown(before) == _shown(now):
-        return []
+        return found
     kinds = (before.kind,) if before is not None and before.kind and before.kind != now.kind else ()
-    return [Reshelve(shop=change.shop, product_id=now.id, kinds=kinds)]
+    return [Reshelve(shop=change.shop, product_id=now.id, kinds=kinds), *found]
+
+
+def _reaching(news: News) -> ShardTask:
+    """Return the task that reaches all who looked at the product; the same for the same news, however often told."""
+    change = news.change
+    name = ids.digest("product", news.shop, news.event, change.product_id, change.at.isoformat())
+    return ShardTask(fanout=name, kind="product", started_at=change.at, shard=0, of=1, shop=news.shop, news=news)
 
 
 def _shown(product: Product) -> tuple[object, ...]:

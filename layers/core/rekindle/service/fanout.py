@@ -4,6 +4,8 @@ Two things reach everybody, and nothing else does: the pass after a publish (`se
 (`service/campaigns.py`). Both put one task for each shard on the queue. A task wakes the next profiles of its shard,
 puts the following task on the queue, and then says how far it has come: a crash between any two of these repeats some
 wakes, which do nothing the second time, and never leaves a profile out.
+
+A change of a product goes the same way, page by page, to those alone who looked at it (`service/heralds.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain.facts import Campaign
-from rekindle.ports import Blobs, Clock, Everybody, FanoutQueue, ShardTask, Wake, WakeQueue
+from rekindle.ports import Blobs, Clock, Everybody, FanoutQueue, News, ShardTask, Wake, WakeQueue
+from rekindle.service.heralds import TOLD_SECONDS, ProductHerald
 
 #: In how many parts everybody is reached, where nothing else is said (template.yaml, FanoutShards).
 SHARDS = 16
@@ -98,8 +101,17 @@ class Fanout:
     """Works on shards."""
 
     def __init__(
-        self, *, everybody: Everybody, wakes: WakeQueue, queue: FanoutQueue, blobs: Blobs, clock: Clock
+        self,
+        *,
+        everybody: Everybody,
+        wakes: WakeQueue,
+        queue: FanoutQueue,
+        blobs: Blobs,
+        clock: Clock,
+        herald: ProductHerald | None = None,
     ) -> None:
+        """Take the ports. Without a `herald` nobody is told of changes of products."""
+        self._herald = herald
         self._everybody = everybody
         self._wakes = wakes
         self._queue = queue
@@ -107,19 +119,30 @@ class Fanout:
         self._clock = clock
 
     def work(self, task: ShardTask) -> int:
-        """Wake the next profiles of a shard and leave the rest to the next task; return how many were woken."""
-        if self._is_over(task):
+        """Wake the next profiles of a shard and leave the rest to the next task; return how many were woken.
+
+        Of a change of a product that no flow waits for, nobody is told.
+        """
+        if (task.news is not None and not self._awaited(task.news)) or self._is_over(task):
             return 0
         if self._wakes.backlog() > BACKLOG:
             self._queue.ask([task], SLICE_SECONDS)
             return 0
-        ids, cursor = self._slice(task)
-        for number, chunk in enumerate(_chunks(ids)):
+        if task.news is not None and self._herald is not None:
+            page = self._herald.tell(task.news, task.cursor)
+            self._go_on(task, len(page.ids), page.cursor, TOLD_SECONDS)
+            return len(page.ids)
+        found, cursor = self._slice(task)
+        for number, chunk in enumerate(_chunks(found)):
             delay = number * _CHUNK * SLICE_SECONDS // SLICE
             self._wakes.wake([Wake(profile_id=each, campaign=task.campaign) for each in chunk], delay)
-        following = replace(task, step=task.step + 1, cursor=cursor, woken=task.woken + len(ids))
+        self._go_on(task, len(found), cursor, SLICE_SECONDS)
+        return len(found)
+
+    def _go_on(self, task: ShardTask, reached: int, cursor: str | None, delay: int) -> None:
+        following = replace(task, step=task.step + 1, cursor=cursor, woken=task.woken + reached)
         if cursor is not None:
-            self._queue.ask([following], SLICE_SECONDS)
+            self._queue.ask([following], delay)
         # Last: what is written here says that the next task is on its way.
         progress = Progress(
             shard=task.shard,
@@ -130,7 +153,9 @@ class Fanout:
             done=cursor is None,
         )
         self._blobs.put(_key(task), msgspec.json.encode(progress), "application/json")
-        return len(ids)
+
+    def _awaited(self, news: News) -> bool:
+        return self._herald is not None and self._herald.awaited(news)
 
     def _is_over(self, task: ShardTask) -> bool:
         """Whether this very task was done before, or its pass has been overtaken by one that began later."""
@@ -144,21 +169,21 @@ class Fanout:
         return newest is not None and newest.id != task.fanout and newest.started_at > task.started_at
 
     def _slice(self, task: ShardTask) -> tuple[list[str], str | None]:
-        ids: list[str] = []
+        found: list[str] = []
         cursor = task.cursor
         for _ in range(_PAGES):
             page = self._everybody.profile_ids(task.shard, task.of, cursor, shop=task.shop)
-            ids += page.ids
+            found += page.ids
             cursor = page.cursor
-            if cursor is None or len(ids) >= SLICE:
+            if cursor is None or len(found) >= SLICE:
                 break
-        return ids, cursor
+        return found, cursor
 
 
 def _key(task: ShardTask) -> str:
     return f"fanout/{task.fanout}/{task.shard:04}.json"
 
 
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _CHUNK):
-        yield ids[start : start + _CHUNK]
+def _chunks(profiles: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(profiles), _CHUNK):
+        yield profiles[start : start + _CHUNK]

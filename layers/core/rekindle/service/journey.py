@@ -39,6 +39,7 @@ from rekindle.ports import (
     Work,
 )
 from rekindle.service.graves import buried, remembering
+from rekindle.service.interests import noted
 from rekindle.service.library import Library
 from rekindle.service.memories import filled, missing
 from rekindle.service.people import (
@@ -201,7 +202,7 @@ class Journey:
         for other in share.absorbed:
             stored = unite(stored, other, now)
         advanced = self._advance(stored, share.events)
-        profile = advanced.profile
+        profile, interests = noted(advanced.profile)
         profile = replace(
             profile,
             version=share.profile.version + 1,
@@ -219,6 +220,7 @@ class Journey:
                 at=now,
                 decisions=(*_merged(share, stored, now), *advanced.decisions),
                 products=products,
+                interests=interests,
                 expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
             )
         )

@@ -119,6 +119,7 @@ class Survey(Struct, frozen=True):
     deliveries: frozenset[str]
     messages: frozenset[str]
     coupons: int
+    interests: int
 
 
 class Privacy:
@@ -221,6 +222,7 @@ class Privacy:
             "pending": len(waiting),
             "messages": len(seen.messages),
             "coupons": seen.coupons,
+            "interests": seen.interests,
             "ledger": seen.lines,
             "suppressions": 0,
             "raw/exports": 0,
@@ -316,8 +318,9 @@ class Privacy:
                 for page in self._message_pages(profile_id):
                     self._vault.forget_messages(page)
                 self._vault.forget_coupons(self._vault.coupons(profile_id))
+                self._vault.forget_interests(profile_id, self._vault.interests(profile_id))
             left = self._survey(people.ids)
-            if not left.lines and not left.messages and not left.coupons:
+            if not (left.lines or left.messages or left.coupons or left.interests):
                 return files
         raise RekindleError(f"delivery {case.delivery.id}: something keeps coming back")
 
@@ -528,7 +531,7 @@ class Privacy:
 
     def _survey(self, profile_ids: Sequence[str]) -> Survey:
         """Return what is there. The index of messages may lag, but a decision in the ledger names each as well."""
-        lines, coupons, deliveries, messages = 0, 0, set[str](), set[str]()
+        lines, coupons, interests, deliveries, messages = 0, 0, 0, set[str](), set[str]()
         for profile_id in profile_ids:
             for page in self._ledger_pages(profile_id):
                 lines += len(page)
@@ -536,7 +539,8 @@ class Privacy:
                 messages.update(self._vault.messages(_messages(page)))
             messages.update(record.id for record in self._records(profile_id))
             coupons += len(self._vault.coupons(profile_id))
-        return Survey(lines, frozenset(deliveries), frozenset(messages), coupons)
+            interests += len(self._vault.interests(profile_id))
+        return Survey(lines, frozenset(deliveries), frozenset(messages), coupons, interests)
 
     def _ledger_pages(self, profile_id: str) -> Iterator[Sequence[LedgerEntry]]:
         after = ""

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.absorb.baskets import BASKET_LIFE, MAX_BASKETS, basket_age, few_baskets, fill, take_basket
-from rekindle.domain.absorb.interests import MAX_INTERESTS, few_interests, with_interests
+from rekindle.domain.absorb.interests import MAX_INTERESTS, few_interests, take_change, with_interests
 from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement
 from rekindle.domain.absorb.orders import (
     MAX_SHIPMENTS,
@@ -49,6 +49,7 @@ from rekindle.domain.facts import (
     Form,
     Order,
     PreferencesTold,
+    ProductChange,
     PushSubscription,
     Recognised,
     Referral,
@@ -93,6 +94,7 @@ _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
     Customer: take_customer,
     Form: take_form,
     View: take_view,
+    ProductChange: take_change,
     TraitsTold: take_traits,
     PreferencesTold: take_preferences,
     Coupon: take_coupon,

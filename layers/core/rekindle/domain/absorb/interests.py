@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Basket, View
+from rekindle.domain.facts import Basket, ProductChange, View
 from rekindle.domain.profile import Interest, Profile
 
 #: So many products are remembered of one person.
 MAX_INTERESTS = 30
 #: Of one basket no more than these, its first lines.
 _OF_A_BASKET = 10
+#: And so many of the latest changes that somebody was told of a product.
+_TOLD = 6
 
 
 def with_interests(profile: Profile, event: Event) -> Profile:
@@ -39,5 +42,19 @@ def few_interests(one: Mapping[str, Interest], two: Mapping[str, Interest]) -> d
     return dict(sorted(latest[:MAX_INTERESTS]))
 
 
+def take_change(profile: Profile, event: Event, change: ProductChange) -> Absorbed:
+    """Take a change of a product: each is told once, also to somebody who stood on its list under two names."""
+    known = profile.interests.get(change.product_id)
+    if known is None:
+        return Absorbed(profile, (event,))
+    mark = f"{event.type}@{change.at.isoformat()}"
+    if mark in known.told:
+        return Absorbed(profile, ignored="already known")
+    known = replace(known, told=(*known.told, mark)[-_TOLD:])
+    return Absorbed(replace(profile, interests={**profile.interests, change.product_id: known}), (event,))
+
+
 def _later(one: Interest, two: Interest) -> Interest:
-    return Interest(max(one.at, two.at), "carted" if "carted" in (one.how, two.how) else "viewed")
+    noted = max((at for at in (one.noted, two.noted) if at is not None), default=None)
+    told = tuple(sorted({*one.told, *two.told}, key=lambda mark: mark.partition("@")[::-1])[-_TOLD:])
+    return Interest(max(one.at, two.at), "carted" if "carted" in (one.how, two.how) else "viewed", noted, told)
