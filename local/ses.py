@@ -340,7 +340,12 @@ class LocalSes:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                raw = self.rfile.read(length)
+                if len(raw) < length:
+                    # Whoever sent it died half way: to SES that is no request.
+                    self.close_connection = True
+                    return
                 if self.path.partition("?")[0] != _SEND_PATH:
                     self._reply(404, {"x-amzn-ErrorType": "NotFoundException"}, {"message": f"no {self.path} here"})
                     return

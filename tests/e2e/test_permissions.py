@@ -8,7 +8,9 @@ nothing: what `send` may do there is in tests/architecture/test_permissions.py a
 from __future__ import annotations
 
 import contextlib
+import html
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,8 +29,11 @@ from local.stack import ROOT, StackError
 from local.timeline import Timeline
 from local.world import World, world
 from tests.e2e.test_everybody import LETTER
+from tests.e2e.test_preferences import browse
+from tests.e2e.test_site import visit
 from tests.support import needles
 from tests.support.needles import NEEDLES, anywhere
+from tests.support.pictures import svg
 from tests.support.template import tables
 from tests.support.waiting import eventually
 
@@ -43,6 +48,14 @@ CAMPAIGN = {
     "segments/buyers.yaml": b"when: profile.orders > 0\n",
     "flows/letter.yaml": (
         b"enabled: on\ntrigger:\n  schedule: {cron: '0 10 * * *', segment: buyers}\nsteps:\n  - email: letter\n"
+    ),
+}
+
+
+PICTURE = {
+    "assets/dot.svg": svg(),
+    "emails/letter/body.html": LETTER["emails/letter/body.html"].replace(
+        b"<p>", b'<p><img src="assets/dot.svg" alt="" width="4">'
     ),
 }
 
@@ -73,7 +86,7 @@ def for_the_emulator(folder: Path) -> Path:
         properties = resource.get("Properties", {})
         if resource["Type"] in {"AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"}:
             document = properties["PolicyDocument"]
-            document["Statement"] = [each for each in document["Statement"] if each["Sid"] != "TlsOnly"]
+            document["Statement"] = [each for each in document["Statement"] if each.get("Sid") != "TlsOnly"]
             if not document["Statement"]:
                 del template["Resources"][name]
         elif resource["Type"] == "AWS::IAM::Role":
@@ -118,7 +131,7 @@ def there(day: Day) -> World:
     """Return the stack after everything else that functions do has been done on it, too."""
     there = day.world
     before = there.stack.published()
-    there.stack.upload(LETTER | CAMPAIGN)
+    there.stack.upload(LETTER | CAMPAIGN | PICTURE)
     there.stack.await_playbook(before)
     at = there.clock.now()
     for topic, body in (
@@ -136,6 +149,15 @@ def there(day: Day) -> World:
     ):
         assert there.post(TEA, shopify(topic, asked | more, there.clock.now())) == 200
         there.runner.wait_until_idle()
+    assert visit(there, {"type": "product.viewed", "id": "1", "seconds": 5}) == 204
+    (page, *_) = (
+        found for mail in there.ses.mails for found in re.findall(r'href="(https?://[^"]+/p/[^"]+)"', mail.html)
+    )
+    assert browse(html.unescape(page), [("act", "save")])[0] == 200
+    letter = next(mail.html for mail in there.ses.mails if mail.subject == "letter")
+    assert browse(re.findall(r'src="(https?://[^"]+dot\.svg)"', letter)[0])[0] == 200
+    there.runner.wait_until_idle()
+    there.stack.invoke("mint", {})
     there.stack.invoke("sweep", {})
     return there
 

@@ -167,9 +167,10 @@ class Pacer:
             return
         try:
             found = self._account.allowance()
-        except Exception:  # noqa: BLE001 - mails go out at the pace that is known
+        except Exception as error:  # noqa: BLE001 - mails go out at the pace that is known
             self._failed_at = now
-            _log.warning("the account's sending rate is not known", exc_info=True)
+            # By its kind alone: what SES says in words may quote addresses.
+            _log.warning("the account's sending rate is not known", extra={"error": type(error).__name__})
             return
         if found.trial:
             _log.warning("SES is in its sandbox: it takes mails to verified addresses only", extra={"rate": found.rate})
