@@ -11,6 +11,7 @@ TESTS ?= tests
 SECONDS ?= 600
 SEEDS ?= 0
 STORM ?= 20000
+FUZZ ?= 300
 
 BIN := .venv/bin
 SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -34,11 +35,11 @@ demo: .venv/ready ## play the demo day, write every mail to out/demo/ and check 
 test: .venv/ready ## everything that gates: unit, adapters, end to end (TESTS=tests/flow for a part)
 	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
 
-test-long: .venv/ready ## simulate failures for SECONDS (600) from seed SEEDS (0), hunt planted bugs, look at all mails, fuzz, STORM (20000) webhooks
+test-long: .venv/ready ## simulate for SECONDS (600) from seed SEEDS (0), hunt planted bugs, look at all mails, fuzz for FUZZ (300), STORM (20000) webhooks
 	PYTHONPATH=layers/core:. $(BIN)/python -m tests.simulation --seconds $(SECONDS) --seed $(SEEDS)
 	REKINDLE_LONG=1 $(BIN)/pytest -q -rP -n 2 tests/simulation/test_bugs.py
 	REKINDLE_LONG=1 $(BIN)/pytest -q tests/browser
-	PYTHONPATH=layers/core:. $(BIN)/python -m tests.attack --seconds 300
+	PYTHONPATH=layers/core:. $(BIN)/python -m tests.attack --seconds $(FUZZ)
 	STORM=$(STORM) $(BIN)/pytest -q tests/e2e/test_storm.py && cat out/storm.json
 
 check: .venv/ready .venv-sam/ready ## format, lint, types, imports, the template

@@ -22,13 +22,12 @@ def main() -> int:
     parser.add_argument("--target", action="append", choices=TARGETS, help="only this one; may be given several times")
     asked = parser.parse_args()
     counts: Counter[str] = Counter()
-    end = time.monotonic() + asked.seconds
     chosen = asked.target or list(TARGETS)
-    # Each target gets the same time, however long its inputs take.
+    # Each target gets the same time, however long its inputs and those of the earlier ones take; and one input at least.
     share = asked.seconds / len(chosen)
     for name in chosen:
-        until = min(end, time.monotonic() + share)
-        while time.monotonic() < until:
+        until = time.monotonic() + share
+        while time.monotonic() < until or not counts[name]:
             go(name, counts, until)
         sys.stdout.write(f"{counts[name]:>9,} {name}\n")
         sys.stdout.flush()
@@ -50,7 +49,7 @@ def go(name: str, counts: Counter[str], until: float) -> None:
     )
     @given(target.inputs)
     def attack(hostile: object) -> None:
-        if time.monotonic() < until:
+        if time.monotonic() < until or not counts[name]:
             counts[name] += 1
             target.attack(hostile)
 
