@@ -23,7 +23,7 @@ def main() -> int:
     asked = parser.parse_args()
     counts: Counter[str] = Counter()
     chosen = asked.target or list(TARGETS)
-    # Each target gets the same time, however long its inputs and those of the earlier ones take; and one input at least.
+    # Each target gets the same time, however long the inputs of the others take, and one input at least.
     share = asked.seconds / len(chosen)
     for name in chosen:
         until = time.monotonic() + share
