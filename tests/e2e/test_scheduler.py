@@ -25,4 +25,5 @@ def test_the_scheduler_rings_and_the_mail_goes_out(live: World, appointment: App
     mails = [mail for mail in live.ses.mails if mail.address == PATIENT.email]
     assert len(mails) == 1
     assert appointment.due <= mails[0].at < appointment.due + timedelta(seconds=40)
-    assert [alarm for alarm in live.runner.alarms() if alarm.at == appointment.due] == []
+    # Others may wait for the same minute by now; what rang for this person is gone.
+    assert {alarm.name for alarm in live.runner.alarms()}.isdisjoint(alarm.name for alarm in ours)

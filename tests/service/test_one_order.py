@@ -58,8 +58,12 @@ def people(plant: Plant) -> list[Profile]:
 
 
 def known(profile: Profile) -> Profile:
-    """Return what is known of the person, without what counts commits and deliveries."""
-    return replace(profile, id="", version=0, created_at=None, was=(), aliases=tuple(sorted(profile.aliases)))
+    """Return what is known of the person, without what counts commits and deliveries.
+
+    And without what was looked at: a basket that is heard of after its order shows no interest any more.
+    """
+    aliases = tuple(sorted(profile.aliases))
+    return replace(profile, id="", version=0, created_at=None, was=(), aliases=aliases, interests={})
 
 
 STRAIGHT = list(range(len(BODIES)))
