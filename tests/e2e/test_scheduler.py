@@ -25,5 +25,7 @@ def test_the_scheduler_rings_and_the_mail_goes_out(live: World, appointment: App
     mails = [mail for mail in live.ses.mails if mail.address == PATIENT.email]
     assert len(mails) == 1
     assert appointment.due <= mails[0].at < appointment.due + timedelta(seconds=40)
-    # Others may wait for the same minute by now; what rang for this person is gone.
-    assert {alarm.name for alarm in live.runner.alarms()}.isdisjoint(alarm.name for alarm in ours)
+    # Others may wait for the same minute by now, and the pass after the publish may have woken this person through the
+    # queue: a moment before the emulator's scheduler, ten seconds late at times, has rung and deleted its schedule.
+    names = {alarm.name for alarm in ours}
+    eventually(lambda: names.isdisjoint(alarm.name for alarm in live.runner.alarms()), seconds=40)
