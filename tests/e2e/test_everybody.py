@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from local.demo import opening
 from local.shops import CUP, TEA, Person, shopify, shopify_order
 from local.stack import ROOT, content_files
 from local.world import DEMO_CONTENT, World, world
@@ -48,7 +49,9 @@ CAMPAIGN = {
 def there() -> Iterator[World]:
     """A stack on which Silvia bought something, 370 days ago."""
     content = content_files(ROOT / "templates", DEMO_CONTENT)
-    with world(port=None, start=datetime.now(UTC) + timedelta(days=1), content=content) as made:
+    # At noon, so that the campaign's hour comes more than the 16 hours of smart sending after the win-back's mail.
+    noon = opening(datetime.now(UTC)) + timedelta(hours=12)
+    with world(port=None, start=noon, content=content) as made:
         now = made.clock.now()
         assert made.post(TEA, shopify("orders/create", shopify_order(SILVIA, [(CUP, 1)], now), now)) == 200
         made.runner.wait_until_idle()

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from local.demo import opening
 from local.shops import CUP, TEA, Person, shopify, shopify_checkout
 from local.world import world
 
@@ -33,7 +34,7 @@ def browse(url: str, form: list[tuple[str, str]] | None = None) -> tuple[int, st
 
 
 def test_what_somebody_chooses_on_their_page_holds_the_next_mail_back() -> None:
-    start = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    start = opening(datetime.now(UTC)) + timedelta(hours=9)
     with world(port=None, start=start) as there:
         left = there.clock.now()
         body = shopify_checkout(NORA, [(CUP, 1)], left)
