@@ -7,7 +7,7 @@ too many, or one in another minute, and the demo fails.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,9 +70,10 @@ EARLIER: Sequence[tuple[Person, int, Lines]] = tuple(
     )
 )
 JONAS = Person(21, "Jonas", "De Smet", "jonas@example.com", "Gent", "9000", consent=False, country="BE")
+KAAT = Person(22, "Kaat", "Peeters", "kaat@example.com", "Brugge", "8000", country="BE")
 
 #: The scenes that the progress line counts.
-SCENES = 25
+SCENES = 27
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ EXPECTED: Sequence[Expected] = (
     Expected(HUGO, "cart-reminder-1", 1, "10:50"),
     Expected(BEN, "order-confirmation", 1, "11:30"),
     Expected(JONAS, "order-confirmation", 1, "14:10"),
+    Expected(KAAT, "order-confirmation", 1, "15:00"),
     Expected(ADA, "cart-reminder-2", 2, "09:20"),
+    Expected(KAAT, "second-order-3", 2, "17:05"),
     Expected(ADA, "cart-reminder-3", 4, "09:20"),
 )
 
@@ -188,6 +191,17 @@ class Day:
         ok = bool(found) and all(goods in offered for goods in wanted) and bool(there) == bool(wanted)
         said = ", ".join(goods.title for goods in offered) or "nothing"
         self.check(f"{person.first}'s {template} suggests {said}", ok)
+
+    def gives(self, person: Person, template: str, standing: Iterable[str]) -> None:
+        """Check that this mail shows a code that stands in the shop, and that no other mail shows it."""
+        codes = {
+            code: [(mail.address, name) for mail, name in self._mails if code.casefold() in mail.text.casefold()]
+            for code in standing
+        }
+        given = [code for code, shown in codes.items() if shown == [(person.email, template)]]
+        said = ", ".join(given).upper() or "no code"
+        text = f"{person.first}'s {template} gives {said}, which the shop made for it"
+        self.check(text, len(given) == 1 and all(codes.values()))
 
     @property
     def mails(self) -> list[tuple[InboxMail, str]]:
@@ -400,9 +414,16 @@ def the_other_shop(day: Day) -> None:
     day.post(BIKES, paid, "Jonas has paid: placed, and confirmed")
     day.at("14:11", "Jonas's payment again")
     day.nothing_new("Jonas's payment is delivered a second time", paid, BIKES)
+    ordered = day.at("15:00", "Kaat orders, and says yes to news")
+    kaat: Lines = [(PLANT, 1)]
+    paid = woocommerce("order.created", woocommerce_order(KAAT, kaat, "processing", ordered, ordered), "k1")
+    day.post(BIKES, paid, "Kaat orders, pays and ticks the box for news")
     at = day.at("17:00", "Jonas's parcel goes out")
     done = woocommerce("order.updated", woocommerce_order(JONAS, jonas, "completed", created, at), "j3")
     day.post(BIKES, done, "Jonas's order is completed: no second confirmation")
+    at = day.at("17:05", "Kaat's parcel goes out")
+    done = woocommerce("order.updated", woocommerce_order(KAAT, kaat, "completed", ordered, at), "k2")
+    day.post(BIKES, done, "Kaat's order is completed: her second is worth a code")
 
 
 def the_days_after(day: Day) -> None:
@@ -413,6 +434,8 @@ def the_days_after(day: Day) -> None:
     day.at("09:30", "the second day", day=2)
     day.suggests(ADA, "cart-reminder-2", HONEY)
     day.at("12:00", "the days after", day=5)
+    day.gives(KAAT, "second-order-3", day.world.woocommerce.coupons)
+    day.gives(ADA, "cart-reminder-3", day.world.shopify.discounts)
     for person, reason, text in REASONS:
         told = any(reason in each for each in day.world.reasons(person.email))
         day.timeline.add(day.now, "why", f"{text} ({reason})", told)

@@ -19,8 +19,29 @@ from typing import Any
 
 from local.stack import Shop
 
-TEA = Shop("kettle-and-leaf", "shopify", "kettle-and-leaf.example.com", "demo-secret-of-kettle-and-leaf", "GBP")
-BIKES = Shop("pedal-and-petal", "woocommerce", "pedal-and-petal.example.com", "demo-secret-of-pedal-and-petal", "EUR")
+#: The box at the WooCommerce shop's checkout, as its plugin calls it.
+NEWSLETTER = "newsletter"
+
+TEA = Shop(
+    "kettle-and-leaf",
+    "shopify",
+    "kettle-and-leaf.example.com",
+    "demo-secret-of-kettle-and-leaf",
+    "GBP",
+    {"access_token": "shpat_demo_of_kettle_and_leaf"},
+)
+BIKES = Shop(
+    "pedal-and-petal",
+    "woocommerce",
+    "pedal-and-petal.example.com",
+    "demo-secret-of-pedal-and-petal",
+    "EUR",
+    {
+        "api_key": "ck_demo_of_pedal_and_petal",
+        "api_secret": "cs_demo_of_pedal_and_petal",
+        "consent_keys": [NEWSLETTER],
+    },
+)
 SHOPS = (TEA, BIKES)
 
 _API_VERSION = "2025-10"
@@ -502,7 +523,7 @@ def woocommerce_order(person: Person, lines: Lines, status: str, created: dateti
         "fee_lines": [],
         "coupon_lines": [],
         "refunds": [],
-        "meta_data": [],
+        "meta_data": [{"id": 1, "key": NEWSLETTER, "value": "yes" if person.consent else "no"}],
     }
 
 

@@ -13,7 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,8 @@ class Shop:
     secret: str
     currency: str | None = None
     """of bodies that name none"""
+    access: Mapping[str, Any] = field(default_factory=dict)
+    """what else its secret holds: what opens its own API, and what it calls consent"""
 
 
 @dataclass
@@ -160,13 +162,15 @@ class Stack:
             if not left:
                 raise StackError(f"{name} failed on an event: {text}")
 
-    def connect(self, shop: Shop) -> None:
-        """Store the shop's secrets, as the operator does who connects a shop."""
+    def connect(self, shop: Shop, api_url: str) -> None:
+        """Store the shop's secrets, as the operator does who connects a shop; `api_url` is where its own API is."""
         secret = {
             "platform": shop.platform,
             "domain": shop.domain,
             "webhook_secrets": [shop.secret],
             "currency": shop.currency,
+            "api_url": api_url,
+            **shop.access,
         }
         self.secrets.create_secret(
             Name=f"{self.outputs['SecretsPrefix']}/shops/{shop.id}", SecretString=json.dumps(secret)

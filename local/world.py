@@ -18,8 +18,10 @@ from local.clock import OffsetClock
 from local.emulator import Emulator, emulator
 from local.idle import IdleRunner
 from local.ses import InboxMail, Limits, LocalSes
-from local.shops import SHOPS, Webhook
+from local.shopify_api import LocalShopify
+from local.shops import BIKES, TEA, Webhook
 from local.stack import ROOT, Shop, Stack, content_files, deploy
+from local.woocommerce_api import LocalWooCommerce
 from rekindle.aws.profiles import parse_profile
 from rekindle.domain.profile import Profile
 
@@ -45,6 +47,8 @@ class World:
     stack: Stack
     clock: OffsetClock
     ses: LocalSes
+    shopify: LocalShopify
+    woocommerce: LocalWooCommerce
     runner: IdleRunner
 
     def post(self, shop: Shop, webhook: Webhook) -> int:
@@ -183,12 +187,16 @@ def world(
         clock = OffsetClock(emulated.folder / "clock-offset")
         if start is not None:
             clock.move_to(start)
-        with LocalSes(clock, limits=limits).running() as ses:
+        with (
+            LocalSes(clock, limits=limits).running() as ses,
+            LocalShopify(token=TEA.access["access_token"]).running() as shopify,
+            LocalWooCommerce(key=BIKES.access["api_key"], secret=BIKES.access["api_secret"]).running() as woocommerce,
+        ):
             stack = deploy(emulated, clock_file=clock.file, ses_url=ses.url, root=root, progress=progress)
             ses.connect(stack.put_aws_event)
             progress("connecting the demo shops")
-            for shop in SHOPS:
-                stack.connect(shop)
+            for shop, api in ((TEA, shopify), (BIKES, woocommerce)):
+                stack.connect(shop, api.url)
             progress("publishing the content")
             stack.upload(content_files(root / "templates", DEMO_CONTENT) if content is None else content)
             stack.await_playbook()
@@ -196,4 +204,4 @@ def world(
             stack.invoke("campaign", {})
             runner = IdleRunner(stack, clock, ses)
             runner.wait_until_idle()
-            yield World(emulated, stack, clock, ses, runner)
+            yield World(emulated, stack, clock, ses, shopify, woocommerce, runner)
