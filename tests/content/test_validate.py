@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.content.validate import CLIPPED, Verdict, validate
-from rekindle.flow.program import Manners
+from rekindle.flow.program import Manners, Tier
 
 SHOP = """\
 name: Acme
@@ -56,7 +58,8 @@ def test_everything_is_published_in_its_place() -> None:
         sms_hello="{{ shop.name }}: hi {{ profile.first_name | default('there') }}. STOP ends it\n",
         push_hello="title: Hi\nbody: '{{ event.item_count }} things'\nurl: https://acme.example",
         shops_acme=SHOP + "flows: {hello: on}\nnotify: team@acme.example\nvalues: {line: 500, words: [a, b]}\n"
-        "shipping_days: 3\nchannels: [push, sms]\nsms: {sender: '+447700900000'}\n",
+        "shipping_days: 3\nchannels: [push, sms]\nsms: {sender: '+447700900000'}\n"
+        "cycle_days: 45\ntiers: {silver: {spent: 250}, gold: {spent: 600.5, orders: 10}}\n",
     )
     assert (verdict.problems, verdict.warnings) == ((), ())
     found = verdict.published
@@ -78,6 +81,8 @@ def test_everything_is_published_in_its_place() -> None:
     shop = found.playbook.shops["acme"]
     assert (shop.notify, shop.shipping_days, shop.channels) == ("team@acme.example", 3, ("email", "sms", "push"))
     assert shop.values == {"line": 500, "words": ("a", "b")}
+    assert shop.cycle_days == 45
+    assert shop.tiers == (Tier(name="silver", spent=Decimal(250)), Tier(name="gold", spent=Decimal("600.5"), orders=10))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +184,8 @@ def test_whatever_changes_gives_another_hash(change: dict[str, str]) -> None:
         ({"shops_acme": SHOP + "notify: nobody"}, "shops/acme.yaml:9: notify: this is no e-mail address"),
         ({"shops_acme": SHOP + "channels: [fax]"}, "shops/acme.yaml:9: channels.0: "),
         ({"shops_acme": SHOP + "shipping_days: many"}, "shops/acme.yaml:9: shipping_days: "),
+        ({"shops_acme": SHOP + "tiers: {gold: {}}"}, "shops/acme.yaml:9: tiers.gold: it says nothing (write spent, "),
+        ({"shops_acme": SHOP + "tiers: {gold: {spent: 0}}"}, "shops/acme.yaml:9: tiers.gold.spent: "),
         ({"segment_a": "when: profile.subscribed"}, "segment/a.yaml: nothing reads this file"),
     ],
 )

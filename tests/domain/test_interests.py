@@ -40,11 +40,12 @@ def test_who_puts_it_into_a_basket_is_interested_too() -> None:
     assert seen(ada, "p1", hours=2).interests == {"p1": Interest(at(hours=2), "carted")}
 
 
-def test_what_is_older_than_what_is_known_shows_nothing() -> None:
+def test_what_is_heard_of_late_counts_as_of_when_it_was() -> None:
+    """The basket is emptied by now, or ordered: that it held this product then is true all the same."""
     ada = absorb(Profile(id="p", shop="tea"), cart(at(hours=2), items=()), at(hours=2)).profile
     late = absorb(ada, cart(at(hours=1)), at(hours=3))
     assert late.ignored
-    assert late.profile.interests == {}
+    assert late.profile.interests == {"p1": Interest(at(hours=1), "carted")}
 
 
 def test_only_the_latest_are_remembered() -> None:

@@ -60,10 +60,11 @@ def people(plant: Plant) -> list[Profile]:
 def known(profile: Profile) -> Profile:
     """Return what is known of the person, without what counts commits and deliveries.
 
-    And without what was looked at: a basket that is heard of after its order shows no interest any more.
+    Nor since which look they stand on a product's list: that is when it was written down.
     """
     aliases = tuple(sorted(profile.aliases))
-    return replace(profile, id="", version=0, created_at=None, was=(), aliases=aliases, interests={})
+    interests = {product: replace(one, noted=None) for product, one in profile.interests.items()}
+    return replace(profile, id="", version=0, created_at=None, was=(), aliases=aliases, interests=interests)
 
 
 STRAIGHT = list(range(len(BODIES)))
@@ -73,6 +74,7 @@ def test_the_straight_story() -> None:
     (ann,) = people(plant_after(STRAIGHT))
     past = history(ann)
     assert (past.orders, past.items) == (1, 2)
+    assert ann.interests
     (worth,) = past.revenue.values()
     assert worth == (ann.orders["450789469"].total or Decimal(0)) - Decimal("17.71")
 

@@ -27,6 +27,7 @@ from rekindle.domain.offers import Coupon
 from rekindle.domain.profile import Profile, Run
 from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.program import Shop
+from rekindle.flow.view import ProfileView
 
 #: How many lines of a basket or order a mail can show.
 MAX_ITEMS = 100
@@ -193,6 +194,7 @@ def _shop(shop: Shop, form: Format, base: str) -> dict[str, Any]:
 def _profile(profile: Profile, shop: Shop) -> dict[str, Any]:
     person = profile.person
     past = history(profile) if profile.orders else _NO_HISTORY
+    view = ProfileView(profile, shop, past)
     known = profile.traits
     traits = _open({name: trait.value for name, trait in known.items()}, said) if known else {}
     return {
@@ -201,14 +203,19 @@ def _profile(profile: Profile, shop: Shop) -> dict[str, Any]:
         "email": clean(profile.email, 320),
         "phone": clean(profile.phone, 20),
         "locale": clean(profile.locale, 35),
+        "language": clean(view["language"], 8),
         "country": clean(person.country, 2),
         "region": clean(person.region, 10),
         "city": name(person.city),
         "tags": _texts(profile.tags),
         "orders": past.orders,
         "spent": past.revenue.get(shop.currency, _NOTHING),
+        "average": past.average.get(shop.currency, _NOTHING),
         "first_order_at": past.first_order_at,
         "last_order_at": past.last_order_at,
+        "expected_order_at": view.expected_order_at(),
+        "tier": view.tier(),
+        "browsed": [kind for kind in map(said, view["browsed"]) if kind] if profile.browsed else [],
         **({trait: traits.get(trait) for trait in STANDARD_TRAITS} if traits else _NO_TRAITS),
         "interests": traits["interests"] if isinstance(traits.get("interests"), list) else [],
         "traits": traits,
@@ -290,6 +297,7 @@ _PARTS: dict[type[Any], dict[str, Reader]] = {
     facts.TextReceived: {"text": lambda value: said(value, _TEXT), "at": _as_it_is},
     facts.PushSubscription: {"at": _as_it_is},
     facts.SegmentChange: {"name": clean, "at": _as_it_is},
+    facts.TierReached: {"name": clean, "at": _as_it_is},
     facts.DateCame: {"flow": _as_it_is, "at": _as_it_is, "date": clean},
     facts.Campaign: {"flow": _as_it_is, "at": _as_it_is, "occurrence": clean},
     facts.Start: {"flow": _as_it_is, "at": _as_it_is, "by": name, "reference": clean},

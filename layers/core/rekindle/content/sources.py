@@ -6,12 +6,22 @@ Publish only: imports pydantic, and Babel through `rekindle.content.locales`.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
 
 from rekindle.content import languages, locales
 from rekindle.content.brand import DARK, LIGHT, Brand, Colors, Social, contrast
@@ -21,7 +31,7 @@ from rekindle.content.pages.settings import Topic
 from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE
 from rekindle.domain.errors import ContentError
 from rekindle.flow.language import Utm
-from rekindle.flow.program import Shop
+from rekindle.flow.program import CYCLE_DAYS, Shop, Tier
 from rekindle.flow.yaml_source import Positions, load
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -176,6 +186,20 @@ class _Site(Model):
     )
 
 
+class _Tier(Model):
+    spent: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        None, description="So much spent, net of refunds, in the shop's currency.", examples=[250]
+    )
+    items: Annotated[int, Field(gt=0, le=10**6)] | None = Field(None, description="Or so many items bought.")
+    orders: Annotated[int, Field(gt=0, le=10**6)] | None = Field(None, description="Or so many orders.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> _Tier:
+        if self.spent is None and self.items is None and self.orders is None:
+            raise ValueError("it says nothing: write spent, items or orders, and how many")
+        return self
+
+
 class ShopFile(Model):
     """A shop: who it is, how it writes, what it is connected to, and which flows are on. Its id is the file's name."""
 
@@ -208,6 +232,14 @@ class ShopFile(Model):
     offers: dict[str, Switch] = Field({}, description="Offer → given here or not, whatever its own file says.")
     notify: Email | None = Field(None, description="Where notify steps write to.")
     shipping_days: Annotated[int, Field(ge=0, le=60)] = Field(5, description="How many days a parcel takes.")
+    cycle_days: Annotated[int, Field(ge=1, le=730)] = Field(
+        CYCLE_DAYS, description="How many days usually lie between two orders of a customer."
+    )
+    tiers: Annotated[dict[ValueName, _Tier], Field(max_length=10)] = Field(
+        {},
+        description="Loyalty tiers, the lowest first: the name, and what it takes.",
+        examples=[{"silver": {"spent": 250}, "gold": {"spent": 600, "orders": 10}}],
+    )
     values: dict[ValueName, str | int | float | bool | list[str]] = Field(
         {}, description="The shop's own numbers and words, for conditions: shop.values.vip_line"
     )
@@ -342,6 +374,16 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         offers=dict(sorted(found.offers.items())),
         notify=found.notify,
         shipping_days=found.shipping_days,
+        cycle_days=found.cycle_days,
+        tiers=tuple(
+            Tier(
+                name=name,
+                spent=None if tier.spent is None else Decimal(str(tier.spent)),
+                items=tier.items,
+                orders=tier.orders,
+            )
+            for name, tier in found.tiers.items()
+        ),
         values={key: tuple(value) if isinstance(value, list) else value for key, value in sorted(found.values.items())},
         utm=found.utm.told() if found.utm is not None else {},
         channels=tuple(channel for channel in _CHANNELS if channel == "email" or channel in found.channels),

@@ -51,6 +51,7 @@ EVENT_TYPES: dict[str, str] = {
     "preferences.changed": "preferences",
     "segment.entered": "segment",
     "segment.left": "segment",
+    "tier.reached": "tier",
     "date.came": "date",
     "campaign.came": "campaign",
     "flow.started": "start",
@@ -68,7 +69,7 @@ FLOW_EVENTS = frozenset(EVENT_TYPES) - {
 }  # fmt: skip
 
 #: What the engine itself tells, and nobody from outside.
-INNER_EVENTS = frozenset({"segment.entered", "segment.left", "date.came", "coupon.redeemed"})
+INNER_EVENTS = frozenset({"segment.entered", "segment.left", "tier.reached", "date.came", "coupon.redeemed"})
 
 
 class Who(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -339,6 +339,13 @@ class SegmentChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     at: datetime
 
 
+class TierReached(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tier"):
+    """Somebody reached one of the shop's loyalty tiers, at `at`, for the first time."""
+
+    name: str
+    at: datetime
+
+
 class DateCame(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="date"):
     """The day came that a flow's trigger waits for; `date` is the day itself, without the trigger's offset."""
 
@@ -450,6 +457,7 @@ Fact = (
     | Coupon
     | ProductChange
     | SegmentChange
+    | TierReached
     | DateCame
     | Campaign
     | Start

@@ -5,14 +5,20 @@ Counted is every placed order that was not cancelled and is no test. Money is ke
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from msgspec import Struct
 
 from rekindle.domain.profile import OrderMark, Profile
 
 _NOTHING = Decimal(0)
+#: From so many orders on they have a rhythm.
+_RHYTHM = 3
+#: Orders that lie closer together are one: somebody forgot something.
+_APART = timedelta(days=1)
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -27,6 +33,10 @@ class History(Struct, frozen=True, kw_only=True):
     last_order_at: datetime | None = None
     products: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
+    discounted: int = 0
+    """how many of the orders used a code"""
+    rhythm: timedelta | None = None
+    """the time that usually lies between two orders; `None` with fewer than three"""
 
 
 def history(profile: Profile) -> History:
@@ -48,6 +58,8 @@ def history(profile: Profile) -> History:
         last_order_at=max(moments, default=None),
         products=frozenset(product for mark in marks for product in mark.products),
         kinds=frozenset(kind for mark in marks for kind in mark.kinds),
+        discounted=sum(1 for mark in marks if mark.codes),
+        rhythm=rhythm(moments),
     )
 
 
@@ -59,6 +71,27 @@ def counted(profile: Profile) -> list[OrderMark]:
 def placed(mark: OrderMark) -> datetime:
     """Return when the order was placed, as far as the shop has said."""
     return mark.placed_at or mark.updated_at
+
+
+def rhythm(moments: Iterable[datetime]) -> timedelta | None:
+    """Return the time that usually lies between these: the median, so that one long holiday changes nothing.
+
+    What comes within a day after another is one with it; `None` where fewer than three are left.
+    """
+    each: list[datetime] = []
+    for moment in sorted(moments):
+        if not each or moment - each[-1] >= _APART:
+            each.append(moment)
+    if len(each) < _RHYTHM:
+        return None
+    gaps = sorted(later - earlier for earlier, later in pairwise(each))
+    half = len(gaps) // 2
+    return gaps[half] if len(gaps) % 2 else (gaps[half - 1] + gaps[half]) / 2
+
+
+def rhythm_of(profile: Profile, what: str) -> timedelta | None:
+    """Return the time that usually lies between two orders of this product or category."""
+    return rhythm(placed(mark) for mark in counted(profile) if what in mark.products or what in mark.kinds)
 
 
 def _worth(mark: OrderMark) -> Decimal:

@@ -296,6 +296,10 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the latest looks at pages (`View.look`) → how many seconds of each were told; the newest last"""
     interests: dict[str, Interest] = {}
     """product → that this person looked at it, the latest ones"""
+    browsed: dict[str, datetime] = {}
+    """category → when this person last looked at it or at something of it, the latest ones"""
+    tiers: dict[str, datetime] = {}
+    """the shop's loyalty tiers that were ever reached → when: none is told twice"""
     recent: dict[str, tuple[datetime, ...]] = {}
     """key of an ask (`rekindle.flow.program.Ask`) → when such events were, newest first"""
     segments: dict[str, datetime] = {}

@@ -116,6 +116,8 @@ def _of_field(field: Field) -> Shape:
         case "traits":
             known = {name: Field(kind) for name, kind in STANDARD_TRAITS.items()}
             return Shape(frozenset({"traits"}), item=_joined([_ANY, *(_of_field(one) for one in known.values())]))
+        case "rhythms":
+            return Shape(frozenset({"map"}), item=Shape(frozenset({"number", "none"})))
         case "values":
             return Shape(frozenset({"map"}), item=_ANY)
         case kind:

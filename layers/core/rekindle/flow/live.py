@@ -1,4 +1,4 @@
-"""What facts and time make of a person: the segments that they are in, and the days that flows wait for. Pure.
+"""What facts and time make of a person: their segments and loyalty tiers, and the days that flows wait for. Pure.
 
 A segment is evaluated again only when something that it reads has changed, or when the moment has come that it named
 itself. So membership is live without anybody ever scanning: that moment is part of the profile's deadline (DESIGN §5).
@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from rekindle.domain import ids
 from rekindle.domain.errors import ConditionError
-from rekindle.domain.facts import DateCame, SegmentChange
+from rekindle.domain.facts import DateCame, SegmentChange, TierReached
 from rekindle.domain.profile import Profile
 from rekindle.flow.conditions import condition
 from rekindle.flow.dates import next_date
 from rekindle.flow.library import Library
-from rekindle.flow.program import Flow, OnDate, Segment
+from rekindle.flow.program import Flow, OnDate, Segment, Shop
 from rekindle.flow.turn import Turn
-from rekindle.flow.view import PROFILE, RECENT, sources_of
+from rekindle.flow.view import PROFILE, RECENT, ProfileView, sources_of
 
 _SEGMENT, _DATE = "segment:", "date:"
 _WATCHED = tuple(sorted({RECENT, *(source for field in PROFILE.values() for source in field.sources)}))
@@ -55,6 +55,8 @@ def refresh(turn: Turn, seen: Profile, *, rung: bool) -> None:
         touched = not (_sources_of(segment.inputs).isdisjoint(changed) and moved.isdisjoint(segment.needs))
         if (anew or key in due or touched) and _evaluate(turn, segment, key, since):
             moved.add(segment.name)
+    if turn.shop is not None and turn.shop.tiers and (anew or "orders" in changed):
+        _climb(turn, turn.shop, since)
     for day in _dates(turn):
         if anew or day.key in due or not _date_sources(day.trigger).isdisjoint(changed):
             _look_ahead(turn, day)
@@ -97,6 +99,29 @@ def _evaluate(turn: Turn, segment: Segment, key: str, since: datetime) -> bool:
     event_id = ids.digest(kind, turn.profile.id, segment.name, since.isoformat(), turn.event.id)
     turn.tell(turn.own_event(kind, SegmentChange(name=segment.name, at=since), since, event_id))
     return True
+
+
+# --- loyalty tiers ---------------------------------------------------------------------------------------------------
+
+
+def _climb(turn: Turn, shop: Shop, since: datetime) -> None:
+    """Tell the highest tier that is reached now, if it never was before; those below it pass without a word.
+
+    A refund can take a tier away again. That it was told is remembered for good.
+    """
+    view: ProfileView = turn.names(None)["profile"]
+    reached, known = shop.earned(view.past), turn.profile.tiers
+    fresh = [name for name in reached if name not in known]
+    if not fresh:
+        return
+    turn.change(tiers={**known, **dict.fromkeys(fresh, since)})
+    name = reached[-1]
+    if name in known:
+        return
+    values = {"spent": str(view.spent()), "items": view.past.items, "orders": view.past.orders}
+    turn.decide("reached", name, values=values)
+    event_id = ids.digest("tier.reached", turn.profile.id, name)
+    turn.tell(turn.own_event("tier.reached", TierReached(name=name, at=since), since, event_id))
 
 
 # --- dates -----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from rekindle.domain.absorb import (
     basket_age,
     few_baskets,
+    few_browsed,
     few_browsers,
     few_coupons,
     few_interests,
@@ -103,6 +104,8 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         coupons=few_coupons({*survivor.coupons, *other.coupons}),
         looks=dict(sorted(_union(survivor.looks, other.looks, max).items())),
         interests=few_interests(survivor.interests, other.interests),
+        browsed=few_browsed(survivor.browsed, other.browsed),
+        tiers=_union(survivor.tiers, other.tiers, min),
         recent=_union(survivor.recent, other.recent, _moments),
         segments=_union(survivor.segments, other.segments, min),
         moments=_union(survivor.moments, other.moments, min),

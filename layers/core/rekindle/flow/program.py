@@ -7,15 +7,21 @@ their source text and compiled once per process.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
+from rekindle.domain.history import History
 from rekindle.domain.ids import digest
 from rekindle.domain.offers import Offer
 from rekindle.domain.profile import Category, Channel, TraitValue
+
+#: How many days usually lie between two orders, where neither the shop nor the customer's own orders say.
+CYCLE_DAYS = 30
+_NOTHING = Decimal(0)
 
 # --- steps -----------------------------------------------------------------------------------------------------------
 
@@ -354,6 +360,18 @@ class Segment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asks: tuple[Ask, ...] = ()
 
 
+class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A loyalty tier of the shop's own: reached with so much spent, so many items or so many orders.
+
+    Whichever comes first counts. `spent` is in the shop's currency, net of refunds.
+    """
+
+    name: str
+    spent: Decimal | None = None
+    items: int | None = None
+    orders: int | None = None
+
+
 class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What marketers set for one shop. `flows` switches flows on or off for this shop, whatever their own file says."""
 
@@ -377,6 +395,10 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """where `notify` steps write to"""
     shipping_days: int = 5
     """how long a parcel takes, in days, for waits that count on it"""
+    cycle_days: int = CYCLE_DAYS
+    """how many days usually lie between two orders, for whoever has no rhythm of their own yet"""
+    tiers: tuple[Tier, ...] = ()
+    """its loyalty tiers, the lowest first"""
     values: dict[str, TraitValue] = {}
     """the shop's own numbers and words, for conditions: `shop.values.vip_line`"""
     channels: tuple[str, ...] = ("email",)
@@ -395,6 +417,18 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """who says on its site that a visitor agrees: `platform`, `explicit` or `assumed` (docs/site.md)"""
     utm: dict[str, str] = {}
     """UTM parameter → text, where it is another than `rekindle.content.utm.DEFAULT`; empty: left out"""
+
+    def earned(self, past: History) -> tuple[str, ...]:
+        """Return the names of the tiers that a customer with this history has reached, the lowest first."""
+        if not self.tiers or not past.orders:
+            return ()
+        spent = past.revenue.get(self.currency, _NOTHING)
+
+        def over(tier: Tier) -> bool:
+            lines = ((tier.spent, spent), (tier.items, past.items), (tier.orders, past.orders))
+            return any(line is not None and value >= line for line, value in lines)
+
+        return tuple(tier.name for tier in self.tiers if over(tier))
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -507,16 +541,23 @@ class Playbook(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True)
         switches = {
             shop.id: {flow.name: shop.flows.get(flow.name) for flow, _, _ in self.dated} for shop in self.shops.values()
         }
-        settings = {shop.id: (shop.currency, shop.zone, shop.values) for shop in self.shops.values()}
+        settings = {shop.id: _settings(shop) for shop in self.shops.values()}
+        tiered = any(shop.tiers for shop in self.shops.values())
         whole: tuple[Any, ...] = (self.segments, self.marks, dates, switches, settings)
         if any("topics" in segment.inputs for segment in self.segments.values()):
             whole = (*whole, self.topics)
-        if not self.segments and not self.asks and not dates:
+        if not (self.segments or self.asks or dates or tiered):
             return ""
         return digest("shape", msgspec.json.encode(whole, order="sorted"))[:16]
 
 
 _TOLD_AS: dict[type[Trigger], str] = {OnDate: "date.came", OnSchedule: "campaign.came"}
+
+
+def _settings(shop: Shop) -> tuple[Any, ...]:
+    """Return what of a shop's file decides segments, tiers and dates; what it leaves as it is left out."""
+    rhythm = () if shop.cycle_days == CYCLE_DAYS else (shop.cycle_days,)
+    return (shop.currency, shop.zone, shop.values, *rhythm, *shop.tiers)
 
 
 def merged_asks(asks: Iterable[Ask]) -> tuple[Ask, ...]:

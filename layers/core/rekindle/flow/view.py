@@ -7,23 +7,31 @@ have changed, so that only those are evaluated again (DESIGN §5).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
 from rekindle.domain.facts import Frequency
-from rekindle.domain.history import History, history
-from rekindle.domain.profile import Profile, Run
+from rekindle.domain.history import History, history, rhythm_of
+from rekindle.domain.profile import Profile, Run, Touch
 from rekindle.domain.traits import STANDARD_TRAITS
-from rekindle.flow.program import Shop
+from rekindle.flow.program import CYCLE_DAYS, Shop
 
 #: `moment` is a point in time; `date` is a day (`2001-02-29`, or `--02-29` without a year); `money` maps currencies to
-#: numbers; `any` is what nothing is known of.
-Kind = Literal["text", "number", "flag", "moment", "date", "list", "money", "basket", "traits", "values", "any"]
-
+#: numbers, `rhythms` products and categories to numbers of days; `any` is what nothing is known of.
+Kind = Literal[
+    "text", "number", "flag", "moment", "date", "list", "money", "rhythms", "basket", "traits", "values", "any"
+]
 
 _NOTHING = Decimal(0)
+_DAY = timedelta(days=1)
+#: Nobody has lapsed sooner than this after an order, nor is waited for longer than that once the next was expected.
+_SOONEST, _LATEST = timedelta(days=14), timedelta(days=90)
+#: Engagement is that with so many of the latest marketing mails.
+_LATELY = 5
 #: How often people are written to who have not chosen.
 EVERYTHING: Frequency = "everything"
 
@@ -80,6 +88,36 @@ class ProfileView(dict[str, Any]):
         own = {name: tag.on for name, tag in self.profile.preferences.topics.items()}
         return tuple(sorted(name for name, on in {**self.declared, **own}.items() if on))
 
+    def cycle(self) -> timedelta:
+        """The time that usually lies between two of the person's orders, as far as they show it; else the shop's."""
+        return self.past.rhythm or timedelta(days=self.shop.cycle_days if self.shop is not None else CYCLE_DAYS)
+
+    def expected_order_at(self) -> datetime | None:
+        """When the next order is to be expected; nothing before the first one."""
+        last = self.past.last_order_at
+        return last + self.cycle() if last is not None else None
+
+    def lapses_at(self) -> datetime | None:
+        """When whoever has not ordered until then has lapsed: twice the cycle after the last order.
+
+        Never sooner than after `_SOONEST`, and never more than `_LATEST` after the order was to be expected.
+        """
+        last, cycle = self.past.last_order_at, self.cycle()
+        return last + max(_SOONEST, cycle + min(cycle, _LATEST)) if last is not None else None
+
+    def tier(self) -> str | None:
+        """The highest of the shop's loyalty tiers that the person has reached."""
+        return next(reversed(self.shop.earned(self.past)), None) if self.shop is not None else None
+
+    def lately(self) -> list[Touch]:
+        """The latest marketing mails, the newest first."""
+        return self.touches[:_LATELY]
+
+    @cached_property
+    def touches(self) -> list[Touch]:
+        """The marketing mails that are remembered, the newest first."""
+        return [touch for touch in reversed(self.profile.touches) if touch.channel == "email" and touch.marketing]
+
     def spent(self) -> Decimal:
         """What the person has paid, in the shop's own currency."""
         return self.past.revenue.get(self.shop.currency, _NOTHING) if self.shop is not None else _NOTHING
@@ -100,6 +138,19 @@ class Traits(dict[str, Any]):
         """Nothing is known under this name."""
 
 
+class Rhythms(dict[str, float | None]):
+    """How many days usually lie between two orders of a product or category; `None` where fewer than three show it."""
+
+    def __init__(self, profile: Profile) -> None:
+        super().__init__()
+        self._profile = profile
+
+    def __missing__(self, key: str) -> float | None:
+        """Work it out when it is asked for."""
+        found = rhythm_of(self._profile, key)
+        return found / _DAY if found is not None else None
+
+
 def _person(name: str) -> Field:
     return Field("text", ("person",), lambda of: getattr(of.profile.person, name))
 
@@ -117,6 +168,7 @@ PROFILE: dict[str, Field] = {
     "phone": Field("text", ("phone",), lambda of: of.profile.phone),
     **{name: _person(name) for name in ("first_name", "last_name")},
     "locale": Field("text", ("person", "preferences"), lambda of: of.profile.locale),
+    "language": Field("text", ("person", "preferences"), lambda of: _language(of.profile)),
     **{name: _person(name) for name in ("country", "region", "city")},
     "tags": Field("list", ("tag_marks", "own_tags"), lambda of: of.profile.tags),
     "anonymous": Field("flag", ("email", "phone", "shop_customer_id"), lambda of: of.profile.anonymous),
@@ -131,12 +183,24 @@ PROFILE: dict[str, Field] = {
     "spent": Field("number", ("orders",), ProfileView.spent),
     "first_order_at": _bought("moment", lambda past: past.first_order_at),
     "last_order_at": _bought("moment", lambda past: past.last_order_at),
+    "expected_order_at": Field("moment", ("orders",), ProfileView.expected_order_at),
+    "lapses_at": Field("moment", ("orders",), ProfileView.lapses_at),
+    "cycle_days": Field("number", ("orders",), lambda of: of.cycle() / _DAY),
+    "rhythms": Field("rhythms", ("orders",), lambda of: Rhythms(of.profile)),
+    "discounted": _bought("number", lambda past: past.discounted),
+    "tier": Field("text", ("orders",), ProfileView.tier),
     "products": _bought("list", lambda past: tuple(sorted(past.products))),
     "kinds": _bought("list", lambda past: tuple(sorted(past.kinds))),
+    "viewed": Field("list", ("interests",), lambda of: _latest_first(of.profile.interests, lambda one: one.at)),
+    "browsed": Field("list", ("browsed",), lambda of: _latest_first(of.profile.browsed, lambda at: at)),
     "basket": Field("basket", ("baskets",), lambda of: _open_basket(of.profile)),
-    "unopened": Field("number", ("touches",), lambda of: _unopened(of.profile)),
+    "unopened": Field("number", ("touches",), lambda of: _unopened(of.touches)),
+    "recent_mails": Field("number", ("touches",), lambda of: len(of.lately())),
+    "recent_opens": Field("number", ("touches",), lambda of: sum(touch.opened for touch in of.lately())),
+    "recent_clicks": Field("number", ("touches",), lambda of: sum(touch.clicked for touch in of.lately())),
     "topics": Field("list", ("preferences",), ProfileView.topics),
     "frequency": Field("text", ("preferences",), lambda of: _frequency(of.profile), get_args(Frequency)),
+    "birth_year": Field("number", ("traits",), lambda of: _birth_year(of["birthday"])),
     "paused_until": Field("moment", ("preferences",), lambda of: _pause(of.profile)),
     "traits": Field("traits", ("traits",), lambda of: of.traits),
     **{name: _trait(name, kind) for name, kind in STANDARD_TRAITS.items()},
@@ -233,12 +297,24 @@ def _pause(profile: Profile) -> Any:
     return pause.until if pause is not None else None
 
 
-def _unopened(profile: Profile) -> int:
+def _unopened(touches: Iterable[Touch]) -> int:
     """Return how many of the latest marketing mails in a row nobody opened."""
     count = 0
-    for touch in reversed(profile.touches):
-        if touch.channel == "email" and touch.marketing:
-            if touch.opened:
-                break
-            count += 1
+    for touch in touches:
+        if touch.opened:
+            break
+        count += 1
     return count
+
+
+def _language(profile: Profile) -> str | None:
+    return profile.locale.partition("-")[0].lower() if profile.locale else None
+
+
+def _birth_year(birthday: str | None) -> int | None:
+    # `--02-29` is a birthday whose year nobody told.
+    return int(birthday[:4]) if birthday and birthday[:4].isdigit() else None
+
+
+def _latest_first(known: Mapping[str, Any], at: Callable[[Any], datetime]) -> tuple[str, ...]:
+    return tuple(sorted(known, key=lambda name: (at(known[name]), name), reverse=True))

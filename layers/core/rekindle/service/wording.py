@@ -32,6 +32,7 @@ PHRASES: Mapping[str, str] = {
     "ended": "{end}: {rule}{read}",
     "joined": "came into the segment {segment}{because}",
     "left_segment": "left the segment {segment}: no longer {rule}{read}",
+    "reached": "reached the loyalty tier {rule}{read}",
     "due": "the day has come: {rule} is {date}",
     "chose": "chose {rule}: {choices}",
     "said": "is now {rule}, by {source}",

@@ -65,6 +65,7 @@ EVENTS = {
     "push.unsubscribed": "push is no longer allowed in a browser",
     "segment.entered": "somebody enters a segment",
     "segment.left": "somebody leaves a segment",
+    "tier.reached": "somebody reaches a loyalty tier",
     "product.price_dropped": "a price drops",
     "product.back_in_stock": "a product is back",
     "product.low_in_stock": "a product is nearly gone",

@@ -22,7 +22,14 @@ from msgspec.structs import replace
 
 from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.absorb.baskets import BASKET_LIFE, MAX_BASKETS, basket_age, few_baskets, fill, take_basket
-from rekindle.domain.absorb.interests import MAX_INTERESTS, few_interests, take_change, with_interests
+from rekindle.domain.absorb.interests import (
+    MAX_BROWSED,
+    MAX_INTERESTS,
+    few_browsed,
+    few_interests,
+    take_change,
+    with_interests,
+)
 from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement
 from rekindle.domain.absorb.orders import (
     MAX_SHIPMENTS,
@@ -65,6 +72,7 @@ from rekindle.domain.profile import Profile
 __all__ = [
     "BASKET_LIFE",
     "MAX_BASKETS",
+    "MAX_BROWSED",
     "MAX_COUPONS",
     "MAX_INTERESTS",
     "MAX_SHIPMENTS",
@@ -72,6 +80,7 @@ __all__ = [
     "absorb",
     "basket_age",
     "few_baskets",
+    "few_browsed",
     "few_browsers",
     "few_coupons",
     "few_interests",
@@ -108,8 +117,9 @@ def absorb(profile: Profile, event: Event, now: datetime) -> Absorbed:
     if not event.signed and not isinstance(event.data, _UNSIGNED):
         return Absorbed(profile, ignored="nobody signed it")
     absorbed = _taken(with_person(with_contacts(profile, event), event), event, now)
-    # What is older than what is known, or known already, shows no interest of today.
-    return replace(absorbed, profile=with_interests(absorbed.profile, event)) if absorbed.told else absorbed
+    # What was looked at was looked at then, however late that is heard of: also of a basket that is ordered by now.
+    looked = with_interests(absorbed.profile, event)
+    return absorbed if looked is absorbed.profile else replace(absorbed, profile=looked)
 
 
 def _taken(profile: Profile, event: Event, now: datetime) -> Absorbed:

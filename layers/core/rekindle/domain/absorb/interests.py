@@ -1,8 +1,12 @@
-"""Which products somebody looked at lately: what mails show again, and whom a price that drops concerns."""
+"""Which products and categories somebody looked at lately: what mails show again, and whom a price that drops concerns.
+
+Each counts as of when it was looked at, so it does not matter in which order, how late or how often that is heard of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -13,6 +17,8 @@ from rekindle.domain.profile import Interest, Profile
 
 #: So many products are remembered of one person.
 MAX_INTERESTS = 30
+#: And so many categories.
+MAX_BROWSED = 20
 #: Of one basket no more than these, its first lines.
 _OF_A_BASKET = 10
 #: And so many of the latest changes that somebody was told of a product.
@@ -20,16 +26,28 @@ _TOLD = 6
 
 
 def with_interests(profile: Profile, event: Event) -> Profile:
-    """Return the profile with the products that this event shows it to be interested in."""
+    """Return the profile with the products and categories that this event shows it to be interested in."""
     match event.data:
-        case View(id=product, at=at) if event.type == "product.viewed":
-            found = {product: Interest(at)}
+        case View(id=product, at=at, kind=kind):
+            found = {product: Interest(at)} if event.type == "product.viewed" else {}
+            browsed = {kind: at} if kind else {}
         case Basket(items=items, updated_at=at):
             products = [item.product_id for item in items if item.product_id][:_OF_A_BASKET]
-            found = dict.fromkeys(products, Interest(at, "carted"))
+            found, browsed = dict.fromkeys(products, Interest(at, "carted")), {}
         case _:
             return profile
-    return replace(profile, interests=few_interests(profile.interests, found)) if found else profile
+    interests = few_interests(profile.interests, found) if found else profile.interests
+    kinds = few_browsed(profile.browsed, browsed) if browsed else profile.browsed
+    if interests == profile.interests and kinds == profile.browsed:
+        return profile
+    return replace(profile, interests=interests, browsed=kinds)
+
+
+def few_browsed(one: Mapping[str, datetime], two: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Return the categories of both that were looked at last."""
+    both = {kind: max(at for at in (one.get(kind), two.get(kind)) if at is not None) for kind in {*one, *two}}
+    latest = sorted(both.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
+    return dict(sorted(latest[:MAX_BROWSED]))
 
 
 def few_interests(one: Mapping[str, Interest], two: Mapping[str, Interest]) -> dict[str, Interest]:
