@@ -211,6 +211,15 @@ def test_a_value_of_the_shop_is_asked_for_where_the_flow_is_on() -> None:
     assert "is not set in shops/other.yaml" in problem
 
 
+def test_a_value_with_a_default_need_not_be_set() -> None:
+    """Unless the same expression reads it without one too, however that is written."""
+    spared = "profile.spent > shop.values.line | default(500)"
+    assert not wrong(segments_a=f"when: {spared}", shops_acme=SHOP)
+    for read in ("shop.values.line", "shop.values['line']"):
+        (problem,) = wrong(segments_a=f"when: {spared} or profile.orders > {read}", shops_acme=SHOP)
+        assert "shop.values.line is not set" in problem
+
+
 @pytest.mark.parametrize("step", ["sms: hi", "push: hi", "audience: hi"])
 def test_a_step_that_no_shop_can_do_is_warned_of(step: str) -> None:
     texts = {"flows_x": f"{HEAD}steps:\n  - {step}\n", "sms_hi": "Hi", "push_hi": "title: Hi\nbody: Ho"}

@@ -127,5 +127,10 @@ def test_every_name_that_a_condition_may_read_is_there(owner: str, known: tuple[
     assert tuple(row.split()) == known
 
 
+def test_every_segment_that_ships_is_named() -> None:
+    section = PAGE.partition("\n## Segments\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([a-z-]+)`", section)) >= {file.stem for file in (ROOT / "templates/segments").iterdir()}
+
+
 def test_every_filter_is_named() -> None:
     assert f"`{' '.join(sorted(FILTERS))}`" in PAGE

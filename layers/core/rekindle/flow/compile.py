@@ -108,6 +108,7 @@ class Checker:
         if found:
             return False
         compiled = conditions.condition(source)
+        wanted = conditions.wanted(source)
         self.asks.extend(compiled.asks)
         for name in compiled.segments:
             self.use("segment", name, path)
@@ -115,7 +116,7 @@ class Checker:
             match read.split("."):
                 case ["profile", "traits", name, *_]:
                     self.use("trait", name, path)
-                case ["shop", "values", name, *_]:
+                case ["shop", "values", name, *_] if read in wanted:
                     self.use("value", name, path)
         return True
 

@@ -254,6 +254,15 @@ def parse(source: str) -> nodes.Expr:
     return tree
 
 
+def wanted(source: str) -> frozenset[str]:
+    """Return the paths that the expression cannot do without: not those that it only reads with a `default`."""
+    tree = _Reading().rewrite(parse(source))
+    spared = {id(one.node) for one in tree.find_all(nodes.Filter) if one.name == "default" and one.node is not None}
+    inner = {id(one.node) for one in tree.find_all(nodes.Getattr)}
+    reads = [one for one in (tree, *tree.find_all(nodes.Getattr)) if id(one) not in spared | inner]
+    return frozenset(path_of(one) for one in reads) - {""}
+
+
 def called(node: nodes.Node) -> str:
     """Return the name of the function that this is a call of, else nothing."""
     return node.node.name if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) else ""
