@@ -25,7 +25,7 @@ from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.guard import Guard, Herald
 from rekindle.service.library import Library
 from rekindle.settings import LEASE_LIFE_SECONDS, Send
-from rekindle.wiring import channels, pacer, purse, recommender
+from rekindle.wiring import channels, gone, pacer, purse, recommender
 
 settings = Send.read(os.environ)
 logger, metrics, clients = Logger(), Metrics(), Clients()
@@ -55,6 +55,7 @@ deliver = Deliver(
     herald=Herald(counters=counters, library=library, clock=clock),
     pacer=pacer(settings=settings, clients=clients, noted=noted),
     channels=channels(settings=settings, clients=clients, keys=keys, composer=composer, library=library, clock=clock),
+    gone=gone(settings=settings, clients=clients, keys=keys, clock=clock),
 )  # fmt: skip
 
 

@@ -189,6 +189,15 @@ def test_hits_add_up_in_whatever_state_and_are_forgotten_by_a_new_lease(outbox: 
     assert outbox.message(reopened).hits == ()
 
 
+def test_which_addresses_are_gone_stands_there_until_a_new_lease(outbox: Any) -> None:
+    leased(outbox)
+    own = outbox.message(MAIL).token
+    assert outbox.record(a_message("reopened", gone=("k1", "k2")), token=own)
+    assert outbox.message(MAIL).gone == ("k1", "k2")
+    assert outbox.lease(replace(a_lease("t2"), message=a_message(token="t2"))) == "taken"
+    assert outbox.message(MAIL).gone == ()
+
+
 def test_a_hit_makes_no_message_and_there_is_an_end_of_them(outbox: Any) -> None:
     outbox.note_hit("nothing", hit(0, LATER))
     assert outbox.message("nothing") is None

@@ -183,6 +183,23 @@ def test_what_meta_will_never_take_failed(plant: Plant) -> None:
     assert states(plant) == [("failed", "rejected")]
 
 
+def test_a_network_that_cannot_even_be_asked_touches_nothing_else_of_the_batch() -> None:
+    """As where the secret with the token cannot be read: nobody was asked, and it is asked again."""
+    mails = flow_of("trigger: {event: checkout.updated}\nsteps: [{email: hello}]", "hello")
+    book = playbook(FLOW, mails, manners=AWAKE, channels=("email", "audience"), audiences={"abandoners": META})
+    plant = Plant(book)
+    plant.post(consent(at()), checkout(at()))
+    while plant.world.stream:
+        plant.journey.from_stream(plant.world.stream.popleft())
+    received = plant.world.send_queues["marketing"].receive(10, visibility=90)
+    plant.lose_answer_of("audiences.change", carried_out=False)
+    verdicts = plant.deliver.batch([(parcel.value, 0) for parcel in received])
+    assert sorted(type(verdict).__name__ for verdict in verdicts) == ["AnswerLostError", "Done"]
+    assert len(plant.mails()) == 1
+    plant.until(at(hours=1))
+    assert (listed(plant), len(plant.mails())) == ({EMAIL}, 1)
+
+
 def test_all_of_a_batch_that_go_on_one_list_are_one_call(plant: Plant) -> None:
     people = ("ada@example.com", "ben@example.com", "cleo@example.com")
     for number, email in enumerate(people):

@@ -101,6 +101,34 @@ def test_with_the_last_browser_gone_nothing_more_is_planned(plant: Plant) -> Non
     assert "no browser to push to" in {decision.rule for decision in decisions(plant)}
 
 
+@pytest.mark.parametrize(("laptop", "state"), [("accept", "sent"), ("reject", "failed"), ("hang", "unknown")])
+def test_that_a_browser_is_gone_is_heard_later_where_it_cannot_be_at_once_and_the_others_are_tried(
+    plant: Plant, laptop: Fate, state: str
+) -> None:
+    fates(plant, {PHONE: "gone", LAPTOP: laptop})
+    both(plant)
+    plant.lose_answer_of("intake.accept", carried_out=False)
+    plant.until(at(minutes=10))
+    (message,) = messages(plant)
+    assert (message.state, message.gone) == (state, (browser_key(PHONE),))
+    assert len(visitor(plant).browsers) == 2
+    plant.until(at(minutes=20))
+    assert (messages(plant)[0].state, set(visitor(plant).browsers)) == (state, {browser_key(LAPTOP)})
+    assert len(plant.world.push_attempts) == 2
+
+
+def test_a_browser_that_is_gone_is_told_of_before_the_others_are_asked_again(plant: Plant) -> None:
+    fates(plant, {PHONE: "gone", LAPTOP: "throttled"})
+    both(plant)
+    plant.lose_answer_of("intake.accept", carried_out=False)
+    plant.until(at(minutes=10))
+    assert (messages(plant)[0].state, messages(plant)[0].gone) == ("reopened", (browser_key(PHONE),))
+    fates(plant, {PHONE: "gone"})
+    plant.until(at(minutes=20))
+    assert [sent.push.browser.endpoint for sent in plant.world.pushes] == [LAPTOP]
+    assert set(visitor(plant).browsers) == {browser_key(LAPTOP)}
+
+
 @pytest.mark.parametrize(
     ("phone", "laptop", "state", "attempts"),
     [

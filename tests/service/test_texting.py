@@ -151,6 +151,38 @@ def test_an_opt_out_at_the_carrier_is_heard_once_whatever_breaks(
     assert len(plant.world.text_attempts) == 1
 
 
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_text_that_went_nowhere_has_failed_also_where_the_opt_out_cannot_be_stored_at_once(
+    plant: Plant, *, carried_out: bool
+) -> None:
+    plant.world.text_fates.append("gone")
+    plant.post(allowed(), checkout(at(), who=ADA_WITH_PHONE))
+    while not plant.world.send_queues["marketing"].messages:
+        plant.work_once()
+    plant.lose_answer_of("intake.accept", carried_out=carried_out)
+    plant.settle()
+    hashed = address_hash(plant.world.secret_address_key, "phone", PHONE)
+    assert (only_message(plant).state, only_message(plant).gone) == ("failed", (hashed,))
+    plant.until(at(minutes=10))
+    assert only_message(plant).state == "failed"
+    assert len(plant.world.text_attempts) == 1
+    assert plant.profile("ada@example.com").consent[f"sms:{PHONE}"].state == "unsubscribed"
+    assert plant.world.suppressed("tea", "sms", hashed, "marketing")
+
+
+def test_an_opt_out_that_is_heard_late_counts_from_when_the_carrier_said_so(plant: Plant) -> None:
+    plant.world.text_fates.append("gone")
+    plant.post(allowed(), checkout(at(), who=ADA_WITH_PHONE))
+    while not plant.world.send_queues["marketing"].messages:
+        plant.work_once()
+    plant.lose_answer_of("intake.accept", carried_out=False)
+    plant.settle()
+    plant.world.clock.advance_to(at(minutes=1))
+    plant.post(allowed(minutes=1))
+    plant.until(at(minutes=10))
+    assert plant.profile("ada@example.com").consented("sms")
+
+
 def test_an_unsubscribe_on_its_way_stops_a_text_that_is_planned() -> None:
     plant = plant_of()
     plant.world.text_fates.append("throttled")

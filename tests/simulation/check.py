@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.domain import ids
-from rekindle.domain.errors import RekindleError
+from rekindle.domain.errors import AddressGoneError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who, encode_events
 from rekindle.domain.facts import Campaign, Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.outcome import Decision
@@ -140,6 +140,8 @@ class Watch:
         """channel, address → the latest grant that was accepted, signed"""
         self.excused: set[str] = set()
         """messages whose worker died, or lost an answer, between lease and record: of these `unknown` is honest"""
+        self.gone: dict[str, str] = {}
+        """message → the address (hashed) of which its channel said, in answer, that it is no more"""
         self.forgotten: set[str] = set()
         """messages whose record was erased, some while the attempt at them was under way"""
         self.members: dict[str, datetime] = {}
@@ -454,6 +456,9 @@ class Watch:
         left = len(self.world.texts)
         try:
             return method(text)
+        except AddressGoneError:
+            self.gone[text.message_id] = self._hash("sms", Who(phone=text.to))
+            raise
         finally:
             if len(self.world.texts) > left:
                 self.simulation.hear_of_text(text, self.world.texts[-1].vendor_id)
@@ -685,6 +690,7 @@ class Watch:
         for clause in (
             self._applied,
             self._kept,
+            self._heard,
             self._planned,
             self._quiet,
             self._one_person,
@@ -762,6 +768,16 @@ class Watch:
             granted = self.granted.get((channel, address)) if cover == "marketing" else None
             if (granted is None or granted <= since) and not self.world.suppressed("tea", channel, address, cover):
                 self.wrong("suppression never lifts but by a later grant", f"{cover} since {since}")
+
+    def _heard(self) -> None:
+        """What a channel said of an address was accepted, unless who heard it died, or could not even record it."""
+        for message, address in self.gone.items():
+            told = any(
+                delivery.topic == "gone" and delivery.id == ids.digest("gone", delivery.source, message, address)
+                for delivery, _ in self.accepted.values()
+            )
+            if not told and message not in self.excused and not self.erased:
+                self.wrong("what a channel says of an address is heard", message)
 
     def _planned(self) -> None:
         """Every planned message has a record of its outcome, and every record is closed."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rekindle.service.people import alias_key
+from rekindle.service.people import address_hash, alias_key
 from tests.simulation.run import running
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import SHOP, Happening, Story
+from tests.simulation.story import PHONES, SHOP, TEXTS, Happening, Story
 from tests.simulation.world import Simulation
 
 
@@ -28,6 +28,29 @@ def test_an_account_told_late_does_not_bring_its_old_address_back() -> None:
     assert simulation.watch.violations == []
     assert profile is not None
     assert profile.email == "ada.1@example.com"
+
+
+def test_a_text_that_went_nowhere_is_not_unknown_because_the_opt_out_could_not_be_stored() -> None:
+    """The carrier had taken the number off, and accepting that timed out: the lease stayed, and nothing said why."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="allows", who="ada"),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=60, what="moves", who="ada", number=1),
+        ),
+        book=TEXTS,
+    )
+    with running():
+        choices = [Choice("texter.send", 1, "gone"), Choice("intake.accept", 4, "time_out")]
+        simulation = Simulation(story, Told(choices))
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert [message.state for message in simulation.world.messages.values()] == ["failed"]
+    assert simulation.world.suppressed(SHOP, "sms", phone_of(simulation), "marketing")
+
+
+def phone_of(simulation: Simulation) -> str:
+    return address_hash(simulation.world.secret_address_key, "phone", PHONES["ada"])
 
 
 def test_two_who_strip_one_delivery_do_not_undo_each_others_work() -> None:

@@ -46,6 +46,7 @@ from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.fanout import Fanout
 from rekindle.service.feedback import take
+from rekindle.service.gone import Gone
 from rekindle.service.guard import Guard, Herald, NotPausedError, announce, resume
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
@@ -1039,11 +1040,10 @@ class Simulation:
                 "sms": Texting(
                     texter=self.ports["texter"],
                     builder=PlainTexts(),
-                    intake=self.ports["intake"],
                     clock=self.clock,
-                    address_key=self.world.secret_address_key,
                 )
             },
+            gone=Gone(intake=self.ports["intake"], clock=self.clock, address_key=self.world.secret_address_key).hear,
         )
         return SendSandbox(deliver, guard)
 

@@ -23,6 +23,7 @@ from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.coupons import Wallet
 from rekindle.service.deliver import Deliver, Done, LookAgain, Ready
 from rekindle.service.fanout import Fanout
+from rekindle.service.gone import Gone
 from rekindle.service.guard import Guard, Herald, announce
 from rekindle.service.heralds import ProductHerald
 from rekindle.service.journey import Journey
@@ -127,9 +128,7 @@ class Plant:
             "sms": Texting(
                 texter=world.texter,
                 builder=PlainTexts(),
-                intake=world.intake,
                 clock=world.clock,
-                address_key=world.secret_address_key,
             ),
             "audience": Listing(
                 audiences=world.audiences, shops=self.library.shops, address_key=world.secret_address_key
@@ -137,9 +136,7 @@ class Plant:
             "push": Pushing(
                 pusher=world.pusher,
                 builder=PlainPushes(),
-                intake=world.intake,
                 clock=world.clock,
-                address_key=world.secret_address_key,
             ),
         }
         self.deliver = Deliver(
@@ -156,6 +153,7 @@ class Plant:
             channels={channel: ready for channel, ready in channels.items() if channel in self.connected},
             wallet=wallet,
             mint=world.mint,
+            gone=Gone(intake=world.intake, clock=world.clock, address_key=world.secret_address_key).hear,
         )
 
     # --- from outside

@@ -539,6 +539,9 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """when a machine did so first: that is nobody's act"""
     hits: tuple[str, ...] = ()
     """which links were followed soon after it went out, and when (`hit`): whether a machine follows all of them"""
+    gone: tuple[str, ...] = ()
+    """which addresses the channel said are no more, where that could not be accepted at once: keyed hashes, of push the
+    browsers' keys"""
 
     def check(self) -> None:
         """Raise `ValueError` for an open message without `leased_at`: nobody would ever look at it again."""

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
     from rekindle.aws.secrets import CachedSecrets
     from rekindle.domain.profile import Planned, Profile, Run
-    from rekindle.ports import Allowance, Clock, Intake, SendQueues
+    from rekindle.ports import Allowance, Clock, SendQueues
     from rekindle.service.compose import Composer
-    from rekindle.service.deliver import Attempt, Ready
+    from rekindle.service.deliver import Attempt, Hear, Ready
+    from rekindle.service.gone import Gone
     from rekindle.service.library import Library
     from rekindle.service.listing import Unlisting
     from rekindle.settings import Privacy, Send
@@ -71,13 +72,6 @@ def channels(
 ) -> dict[Channel, Ready]:
     """Return what this installation can send beside mails."""
 
-    @cache
-    def intake() -> Intake:
-        from rekindle.aws.intake import DynamoIntake
-
-        # What is accepted here (an address that is gone) has no body that could go into a bucket.
-        return DynamoIntake(clients, Tables.of(settings), raw_bucket="")
-
     def sms() -> Ready:
         from rekindle.aws.texter import AwsTexter
         from rekindle.service.texting import Texting
@@ -85,9 +79,7 @@ def channels(
         return Texting(
             texter=AwsTexter(clients, configuration_set=settings.sms_configuration_set),
             builder=composer,
-            intake=intake(),
             clock=clock,
-            address_key=keys.address_key(),
         )
 
     def push() -> Ready:
@@ -97,9 +89,7 @@ def channels(
         return Pushing(
             pusher=WebPusher(secret=keys.push_secret(), clock=clock, instead=settings.push_service_url or ""),
             builder=composer,
-            intake=intake(),
             clock=clock,
-            address_key=keys.address_key(),
         )
 
     def audience() -> Ready:
@@ -110,6 +100,21 @@ def channels(
         return Listing(audiences=audiences, shops=library.shops, address_key=keys.address_key())
 
     return {"sms": _at_first_use(sms), "push": _at_first_use(push), "audience": _at_first_use(audience)}
+
+
+def gone(*, settings: Send, clients: Clients, keys: CachedSecrets, clock: Clock) -> Hear:
+    """Return what hears that an address takes nothing any more; put together where there is one."""
+
+    @cache
+    def made() -> Gone:
+        from rekindle.aws.intake import DynamoIntake
+        from rekindle.service.gone import Gone
+
+        # What is accepted here has no body that could go into a bucket.
+        intake = DynamoIntake(clients, Tables.of(settings), raw_bucket="")
+        return Gone(intake=intake, clock=clock, address_key=keys.address_key())
+
+    return lambda message, address: made().hear(message, address)
 
 
 def unlisting(*, settings: Privacy, clients: Clients, clock: Clock) -> Callable[[Profile], tuple[str, ...]]:

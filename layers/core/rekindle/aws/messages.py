@@ -17,7 +17,7 @@ _FIRSTS = ("opened_at", "machine_opened_at", "machine_clicked_at")
 _TIMES = frozenset({"leased_at", "at", *_FIRSTS})
 _FIELDS = tuple(field.name for field in structs.fields(Message))
 #: What each write does not simply replace.
-_SETS = ("links", "hits")
+_SETS = ("links", "hits", "gone")
 _SPECIAL = frozenset({"id", "targets", *_FIRSTS, *_SETS})
 #: Targets over so many bytes are compressed: with them a message should fit into the kilobyte that a write costs.
 _MAX_PLAIN = 300
@@ -57,6 +57,9 @@ def message_update(message: Message) -> dict[str, Any]:
         if when is not None:
             given[name] = text(stamp(when))
             sets[name] = f"#{name} = if_not_exists(#{name}, :{name})"
+    if message.gone:
+        given["gone"] = {"SS": list(message.gone)}
+        sets["gone"] = "#gone = :gone"
     used = ["open_shard", *sets]
     if message.state in OPEN_STATES:
         given["open_shard"] = text(message.id[0])

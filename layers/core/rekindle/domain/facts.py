@@ -419,12 +419,16 @@ class TextReceived(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="t
 
 
 class PushSubscription(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="push"):
-    """A browser in which somebody allowed push messages, or no longer does (then the endpoint alone says which)."""
+    """A browser in which somebody allowed push messages, or no longer does (then the endpoint alone says which).
+
+    Where its push service says that it is gone, `browser` (`push.browser_key`) stands in the endpoint's place.
+    """
 
     endpoint: str
     at: datetime
     p256dh: str = ""
     auth: str = ""
+    browser: str = ""
 
 
 class Alarm(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alarm"):

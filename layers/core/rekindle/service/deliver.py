@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain.errors import (
+    AddressGoneError,
     AnswerLostError,
     ContentError,
     MailRefusedError,
@@ -122,15 +123,25 @@ class Joint(Struct, frozen=True):
     make: Callable[[Sequence[Any]], str]
 
 
+class Answer(Struct, frozen=True):
+    """What came of an attempt: the vendor's id, or the error that it ended with.
+
+    `gone`: the addresses of which the channel said that they take nothing any more, as `Message.gone` has them.
+    """
+
+    outcome: str | RekindleError
+    gone: tuple[str, ...] = ()
+
+
 class Attempt(Struct, frozen=True):
     """A message that is ready to go: `make` hands it to the channel, once, and returns the vendor's id.
 
     `address` is where it goes, `targets` where its links lead, by index (`Message.targets`). `make` raises
-    `MailRefusedError`, `MailRejectedError` or `MailUncertainError`.
+    `MailRefusedError`, `MailRejectedError` or `MailUncertainError`; where there is more to say, it returns an `Answer`.
     """
 
     address: str
-    make: Callable[[], str]
+    make: Callable[[], str | Answer]
     targets: tuple[str, ...] = ()
     also: tuple[tuple[str, str], ...] = ()
     """further channels and addresses (keyed hashes) whose refusals forbid it"""
@@ -140,6 +151,8 @@ class Attempt(Struct, frozen=True):
 
 #: Makes a planned message of one channel ready. Raises `ContentError` when that cannot be done.
 Ready = Callable[[str, Profile, Planned, Run], Attempt]
+#: Hears that one of the addresses of this message (`Message.gone`) takes nothing any more; raises where it could not.
+Hear = Callable[[Message, str], None]
 
 
 class Builder(Protocol):
@@ -174,13 +187,14 @@ class Deliver:
         channels: Mapping[Channel, Ready] | None = None,
         wallet: Wallet | None = None,
         mint: SendQueues | None = None,
+        gone: Hear | None = None,
     ) -> None:
         """Take the ports. `lease_life` is how long a lease may be open: twice the function's time-out.
 
         Without a `guard` nothing is counted and nobody is paused; without a `herald` no shop is told that it is;
         without a `pacer` mails go as fast as they can. `channels` is what can be sent beside mails. `wallet` knows what
         messages give, and `mint` are the queues of those who make coupons: without both nothing that gives an offer is
-        sent, for the `builder` refuses it.
+        sent, for the `builder` refuses it. `gone` hears what channels say of addresses: without it nobody does.
         """
         self._outbox = outbox
         self._queues = queues
@@ -197,6 +211,7 @@ class Deliver:
         self._pacer = pacer
         self._wallet = wallet
         self._mint = mint
+        self._gone = gone
 
     def batch(self, parcels: Sequence[tuple[Parcel, int]]) -> list[Verdict | Exception]:
         """Deliver parcels, each with how often it was received before; return what became of each, in order.
@@ -213,6 +228,8 @@ class Deliver:
         for parcel, looks in parcels:
             try:
                 message = messages.get(parcel.message_id)
+                if message is not None:
+                    self._hear_again(message)
                 if parcel.paused:
                     first.append(self._word(parcel, looks, message))
                 else:
@@ -235,16 +252,24 @@ class Deliver:
         for each in first:
             if isinstance(each, _Taken):
                 kinds.setdefault(each.joint.key, []).append(each.joint)
-        outcomes = {
-            key: _outcome(partial(joints[0].make, [joint.part for joint in joints])) for key, joints in kinds.items()
-        }
+        answers: dict[tuple[str, ...], Answer | Exception] = {}
+        for key, joints in kinds.items():
+            try:
+                answers[key] = _answer(partial(joints[0].make, [joint.part for joint in joints]))
+            except Exception as error:  # noqa: BLE001 - theirs alone: what else was in the batch is done
+                _log.exception("not asked", extra={"shop": key[0]})
+                answers[key] = error
         found: list[Verdict | _HoldBack | Exception] = []
         for each in first:
             if not isinstance(each, _Taken):
                 found.append(each)
                 continue
+            answer = answers[each.joint.key]
+            if isinstance(answer, Exception):
+                found.append(answer)
+                continue
             try:
-                found.append(self._made(each.parcel, each.message, outcomes[each.joint.key]))
+                found.append(self._made(each.parcel, each.message, answer))
             except Exception as error:  # noqa: BLE001 - as above: the queue brings it again
                 _log.exception("not recorded", extra={"message_id": each.parcel.message_id})
                 found.append(error)
@@ -487,13 +512,43 @@ class Deliver:
         pacer = self._pacer if taken.channel == "email" else None
         if pacer is not None:
             pacer.goes(parcel.category)
-        outcome = _outcome(attempt.make)
-        if pacer is not None and isinstance(outcome, MailRefusedError):
-            pacer.refused(parcel.category, outcome.reason)
-        return self._made(parcel, taken, outcome)
+        answer = _answer(attempt.make)
+        if pacer is not None and isinstance(answer.outcome, MailRefusedError):
+            pacer.refused(parcel.category, answer.outcome.reason)
+        return self._made(parcel, taken, answer)
 
-    def _made(self, parcel: Parcel, taken: Message, outcome: str | RekindleError) -> Verdict:
-        """Record what came of the attempt: the vendor's id, or the error that it ended with."""
+    def _made(self, parcel: Parcel, taken: Message, answer: Answer) -> Verdict:
+        """Record what came of the attempt, and hear what the channel said of addresses.
+
+        Heard first: if recording fails, the message is `unknown`, and the address is off all the same. And recorded
+        whether or not it could be heard: the record holds what is still to be told, and a parcel comes back for it.
+        """
+        told = answer.gone
+        if isinstance(answer.outcome, AddressGoneError) and not told:
+            told = (taken.address,)
+        unheard = self._unheard(taken, told)
+        verdict = self._recorded(parcel, replace(taken, gone=tuple(unheard)), answer.outcome)
+        if unheard and verdict.how != "reopened":
+            raise next(iter(unheard.values()))
+        return verdict
+
+    def _hear_again(self, message: Message) -> None:
+        """Hear what could not be stored when the channel said it, or raise again: for that the parcel came back."""
+        for error in self._unheard(message, message.gone).values():
+            raise error
+
+    def _unheard(self, message: Message, addresses: Sequence[str]) -> dict[str, Exception]:
+        """Hear that these addresses are gone; return those of which that could not be stored, each with the reason."""
+        unheard: dict[str, Exception] = {}
+        for address in addresses:
+            try:
+                if self._gone is not None:
+                    self._gone(message, address)
+            except Exception as error:  # noqa: BLE001 - raised when the message's own fate is recorded
+                unheard[address] = error
+        return unheard
+
+    def _recorded(self, parcel: Parcel, taken: Message, outcome: str | RekindleError) -> Done:
         if isinstance(outcome, MailRefusedError):
             # Reopened before it is queued again: in the other order another worker could find the lease and stop.
             reopened = replace(taken, state="reopened", why=outcome.reason, at=self._clock.now())
@@ -515,7 +570,7 @@ class Deliver:
         written = self._outbox.record(replace(lost, at=self._clock.now()), token=taken.token)
         return Done("unknown") if written else LookAgain(_step(looks))
 
-    def _close(self, message: Message, state: MessageState, why: str | None) -> Verdict:
+    def _close(self, message: Message, state: MessageState, why: str | None) -> Done:
         closed = replace(message, state=state, why=why, at=self._clock.now())
         # Not written means that a delivery notice came first and knows more.
         self._outbox.record(closed, token=message.token)
@@ -580,12 +635,13 @@ class Deliver:
         return Done("failed" if self._outbox.record(record) else "done")
 
 
-def _outcome(make: Callable[[], str]) -> str | RekindleError:
-    """Return what came of an attempt: the vendor's id, or the error that it ended with."""
+def _answer(make: Callable[[], str | Answer]) -> Answer:
+    """Return what came of an attempt, whichever way it was said."""
     try:
-        return make()
+        said = make()
     except (MailRefusedError, MailRejectedError, MailUncertainError) as error:
-        return error
+        return Answer(error)
+    return said if isinstance(said, Answer) else Answer(said)
 
 
 def _quiet_for(planned: Planned, now: datetime) -> int | None:

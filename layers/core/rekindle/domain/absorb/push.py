@@ -21,7 +21,7 @@ MAX_BROWSERS = 5
 
 def take_push(profile: Profile, event: Event, told: PushSubscription) -> Absorbed:
     """Take a browser's subscription, or that it is no more."""
-    key = browser_key(told.endpoint)
+    key = told.browser or browser_key(told.endpoint)
     known = profile.browsers.get(key)
     if event.type == "push.unsubscribed":
         if known is None or known.at > told.at:
