@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rekindle.content import context as names
 from rekindle.content.brand import Brand
@@ -259,10 +260,11 @@ def test_no_token_of_anybody_gets_into_a_mail() -> None:
     assert "secret" not in repr(found["event"])
 
 
-def event_of(fact: Fact, *products: Product, kind: str = "") -> dict[str, Any]:
+def event_of(fact: Fact, *products: Product, kind: str = "", joined: tuple[Fact, ...] = ()) -> dict[str, Any]:
     """Return what a mail knows of this event."""
     run = Run(
-        id="r", flow="f", version="v", playbook="b", entered_at=T0, expires_at=T0, trigger=fact, event_type=kind
+        id="r", flow="f", version="v", playbook="b", entered_at=T0, expires_at=T0, trigger=fact, joined=joined,
+        event_type=kind,
     )  # fmt: skip
     found = names.context(
         shop=SAMPLE_SHOP,
@@ -336,17 +338,38 @@ def test_a_category_is_no_product() -> None:
     assert (found["title"], found["items"], found["item_count"]) == ("Pots", [], 0)
 
 
-def test_a_change_of_a_product_keeps_its_own_prices() -> None:
-    """The catalogue may have moved on; what was said together stays together."""
+def test_a_change_of_a_product_is_told_as_it_is_now() -> None:
+    """The catalogue may have moved on since the mail was planned."""
     change = ProductChange(product_id="101", at=T0, price=Decimal(40), was=Decimal(58), currency="EUR")
-    found = event_of(change, TEAPOT, kind="product.price_dropped")
-    assert (found["title"], found["price"], found["was"], found["url"]) == (
-        "Teapot",
-        Decimal(40),
-        Decimal(58),
-        TEAPOT.url,
-    )
-    assert found["items"][0]["price"] == Decimal(40)
+    for price, shown in ((40, 40), (45, 45), (None, 40)):
+        now = replace(TEAPOT, price=None if price is None else Decimal(price))
+        found = event_of(change, now, kind="product.price_dropped")
+        said = (found["title"], found["price"], found["was"], found["url"])
+        assert said == ("Teapot", Decimal(shown), Decimal(58), TEAPOT.url)
+        assert [(line["price"], line["was"]) for line in found["items"]] == [(Decimal(shown), Decimal(58))]
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"price": Decimal(58)}, {"in_stock": False}, {"deleted": True}, {"published": False}],
+    ids=["as dear again", "sold out", "gone", "hidden"],
+)
+def test_a_change_that_is_no_longer_so_is_no_news(now: dict[str, Any]) -> None:
+    change = ProductChange(product_id="101", at=T0, price=Decimal(40), was=Decimal(58), currency="EUR")
+    assert event_of(change, replace(TEAPOT, **now), kind="product.price_dropped")["items"] == []
+
+
+def test_nearly_gone_is_no_news_once_there_is_plenty() -> None:
+    change = ProductChange(product_id="101", at=T0, price=Decimal(40))
+    for quantity, lines in ((3, 1), (30, 0), (None, 1)):
+        now = replace(TEAPOT, quantity=quantity)
+        assert len(event_of(change, now, kind="product.low_in_stock")["items"]) == lines
+
+
+def test_a_mail_is_about_all_that_joined_its_run() -> None:
+    first, more = (ProductChange(product_id=key, at=T0, title=key, price=Decimal(5)) for key in ("101", "102"))
+    found = event_of(first, kind="product.back_in_stock", joined=(more,))
+    assert ([line["title"] for line in found["items"]], found["title"]) == (["101", "102"], "101")
 
 
 def test_a_review_shows_its_product_if_that_is_known() -> None:

@@ -43,6 +43,25 @@ def test_again_after_a_time_counts_from_the_last_entry() -> None:
     assert [when for _, when in story.mails] == [at(days=1), at(days=15.1)]
 
 
+GATHER = "trigger: {event: product.viewed}\nentry: {key: event.id, gather: true}\nsteps: [{wait: 1h}, {email: seen}]"
+
+
+def test_what_happens_while_a_run_waits_joins_it() -> None:
+    """One mail for all of it, an hour after the first, and another one for what comes later."""
+    story = Story(playbook(flow_of(GATHER))).tell(consent(T0), *(viewed(at(hours=n), f"p{n}") for n in (1, 1.5, 30)))
+    assert [when for _, when in story.until(at(hours=40)).mails] == [at(hours=2), at(hours=31)]
+    # Each has entered, as if it had come alone.
+    assert [rule for what, rule in story.said if what == "gathered"] == ["product.viewed"]
+    story.tell(viewed(at(hours=41), "p1.5"))
+    assert story.said[-1] == ("not_entered", "entered before")
+
+
+def test_what_may_not_enter_joins_nothing() -> None:
+    told = [viewed(at(hours=1)), viewed(at(hours=3), "p2"), viewed(at(hours=3.5))]
+    story = Story(playbook(flow_of(GATHER))).tell(consent(T0), *told)
+    assert [(run.key, run.joined) for run in story.profile.runs if run.status == "active"] == [("p2", ())]
+
+
 def test_no_more_runs_at_once_than_allowed() -> None:
     flow = flow_of(
         "trigger: {event: product.viewed}\nentry: {key: event.id, at_once: 2}\nsteps: [{wait: 1d}, {email: seen}]"

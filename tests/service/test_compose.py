@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,8 +18,8 @@ from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.samples import SAMPLE_SHOP
 from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.domain import ids
-from rekindle.domain.errors import ContentError
-from rekindle.domain.facts import Person, Product, View
+from rekindle.domain.errors import ContentError, NothingToSayError
+from rekindle.domain.facts import Fact, Person, Product, ProductChange, View
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.profile import Browser, Category, Planned, Profile, Run
 from rekindle.memory import World
@@ -56,12 +57,13 @@ def build(
     category: Category = "transactional",
     email: str | None = "ada@example.com",
     locale: str | None = None,
+    trigger: Fact | None = None,
     **more: Any,
 ) -> Mail:
     """Return the mail `t` about a look at the teapot."""
     run = Run(
         id="r", flow="f", version="v", playbook="h1", entered_at=at(), expires_at=at(days=1),
-        trigger=View(id="101", at=at(), title="Pot"), event_type="product.viewed",
+        trigger=trigger or View(id="101", at=at(), title="Pot"), event_type="product.viewed",
     )  # fmt: skip
     planned = Planned(
         run="r", step="s", flow="f", template="t", channel="email", category=category, planned_at=at(),
@@ -123,6 +125,18 @@ def test_the_shop_is_told_at_its_own_address_and_cannot_unsubscribe_anybody(worl
 def test_a_shop_that_named_nobody_is_not_told(world: World) -> None:
     with pytest.raises(ContentError, match="nobody is named under notify"):
         build(composer(world), to="shop")
+
+
+def test_news_of_a_product_that_is_no_longer_so_makes_no_mail(world: World) -> None:
+    pot = Product(id="101", updated_at=at(), title="Pot", url="https://tea.example/pot", price=Decimal(40))
+    drop = ProductChange(product_id="101", at=at(), title="Pot", price=Decimal(40), was=Decimal(58))
+    made = composer(world)
+    world.catalogue["tea", "101"] = pot
+    assert "Pot" in build(made, trigger=drop).text
+    world.catalogue["tea", "101"] = msgspec.structs.replace(pot, price=Decimal(60))
+    made.prepare([])
+    with pytest.raises(NothingToSayError):
+        build(made, trigger=drop)
 
 
 BODY = (

@@ -11,18 +11,19 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
+from rekindle.domain.errors import NothingToSayError
 from rekindle.domain.events import Event, Suppression
 from rekindle.domain.facts import PreferencesTold
 from rekindle.domain.profile import Channel, Planned, Run, encode_profile
 from rekindle.flow.program import Hours, Manners
 from rekindle.memory import Crash
-from rekindle.ports import Message, Parcel
+from rekindle.ports import Mail, Message, Parcel
 from rekindle.service.deliver import Done
 from rekindle.service.feedback import take
 from rekindle.service.notices import Notice, NoticeKind
 from rekindle.service.people import address_hash
 from tests.support.build import at, checkout, consent, event, flow_of, order, playbook
-from tests.support.plant import TARGETS, Plant
+from tests.support.plant import TARGETS, PlainMails, Plant
 
 NIGHT = Manners(quiet={"email": (Hours(from_="20:00", to="09:00"),)}, apart={})
 FLOW = flow_of(
@@ -101,6 +102,21 @@ def test_where_the_links_of_a_mail_lead_is_on_record_before_it_is_attempted(plan
     assert only_message(plant).targets == TARGETS
     plant.until(at(days=2))
     assert only_message(plant).targets == TARGETS
+
+
+def test_what_is_no_longer_so_is_not_told(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lease, no attempt, and the record says why."""
+
+    def build(*_: object) -> Mail:
+        raise NothingToSayError("what it was to tell is no longer so")
+
+    monkeypatch.setattr(PlainMails, "build", build)
+    plant.until(MORNING)
+    plant.post(consent(MORNING), checkout(MORNING))
+    plant.settle()
+    message = only_message(plant)
+    assert (message.state, message.why) == ("skipped", "what it was to tell is no longer so")
+    assert plant.world.attempts == []
 
 
 def test_in_the_night_nothing_is_leased_and_nothing_is_made(plant: Plant) -> None:

@@ -264,6 +264,7 @@ def flows(draw: st.DrawFn, name: str = "flow", *, once: bool = False, hasty: boo
         isinstance(trigger, Rule) and trigger.event.startswith(("checkout", "cart", "order")) for trigger in drawn
     )
     key = draw(st.sampled_from(["", "event.id"] if owned else ["", "", "event.name", "event.id"]))
+    newer = draw(st.sampled_from(["", "restart", "restart", "gather"]))
     return asking(
         Flow(
             name=name,
@@ -273,7 +274,8 @@ def flows(draw: st.DrawFn, name: str = "flow", *, once: bool = False, hasty: boo
             key=key,
             unique_key=bool(key) and owned,
             again=None if once else draw(st.sampled_from([None, 0, HOUR, 2 * DAY])),
-            restart=draw(st.booleans()),
+            restart=newer == "restart",
+            gather=newer == "gather",
             max_age=draw(st.sampled_from([DAY, 3 * DAY])),
             opens=draw(st.sampled_from(["", "", "", "2026-03-04T00:00"])),
             holdout=draw(st.sampled_from([0, 0, 0, 5_000])),

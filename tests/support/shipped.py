@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Consent, Item, Refund, Shipment, View
+from rekindle.domain.facts import Consent, Item, ProductChange, Refund, Shipment, View
 from rekindle.flow.definition import parse_flow, parse_segment
 from rekindle.flow.program import Flow
 from tests.support.build import ADA, T0, at, consent, event, order, playbook
@@ -77,3 +77,10 @@ def parcel(status: Any, when: datetime, number: str = "s1", **more: Any) -> Even
 def refund(amount: str, when: datetime) -> Event:
     """Return a refund of the order `o1`."""
     return event("order.refunded", Refund(id=f"r{when}", order_id="o1", at=when, amount=Decimal(amount)), when)
+
+
+def change(kind: str, when: datetime, product: str = "p1", price: int = 40, **more: Any) -> Event:
+    """Return news of a product that cost 50 before."""
+    was = Decimal(50) if kind == "price_dropped" else None
+    fact = ProductChange(product_id=product, at=when, title=product, price=Decimal(price), was=was, **more)
+    return event(f"product.{kind}", fact, when, id=f"{kind}/{product}/{when}")

@@ -8,7 +8,7 @@ addresses that are not of the web.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,9 +21,10 @@ from rekindle.content.formats import Format, country
 from rekindle.content.media import HOST, placed
 from rekindle.content.sandbox import ASSETS, FORMATS
 from rekindle.domain import facts
-from rekindle.domain.facts import Address, Basket, Item, Order, Product, ProductChange, Review, Shipment, View
+from rekindle.domain.facts import Address, Basket, Fact, Item, Order, Product, ProductChange, Review, Shipment, View
 from rekindle.domain.history import History, history
 from rekindle.domain.offers import Coupon
+from rekindle.domain.products import still_so
 from rekindle.domain.profile import Profile, Run
 from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.program import Shop
@@ -340,14 +341,43 @@ def _event(run: Run, products: Mapping[str, Product], shop: Shop, form: Format) 
             found["url"] = web(trigger.url) if is_of(shop.url, trigger.url) else None
         case Review():
             lines = [(item, product) for item, product in lines if product is not None]
+        case ProductChange():
+            lines = list(_news(run, products))[:MAX_ITEMS]
     found["items"] = [_item(item, product) for item, product in lines]
     found["item_count"] = getattr(trigger, "item_count", 0) or sum(item["quantity"] for item in found["items"])
+    if isinstance(trigger, ProductChange):
+        found |= _changed(run, found["items"], shop)
     if isinstance(trigger, (View, ProductChange)):
-        for (item, product), line in zip(lines, found["items"], strict=True):
+        for (item, product), line in zip(lines[:1], found["items"], strict=False):
             priced = product is not None and item.price == product.price
             found |= {part: line[part] for part in ("title", "url", "kind", "price")} | {"image": line["picture"]}
             found["currency"] = (product.currency if product and priced else None) or found["currency"]
     return found
+
+
+def _changed(run: Run, lines: Sequence[dict[str, Any]], shop: Shop) -> dict[str, Any]:
+    """Say in each line what it cost before; return what `event` itself says of it: the first one."""
+    changes = {fact.product_id: fact for fact in (run.trigger, *run.joined) if isinstance(fact, ProductChange)}
+    for line in lines:
+        change = changes[line["product_id"]]
+        line |= {"was": change.was, "currency": change.currency or shop.currency}
+    return {"was": lines[0]["was"] if lines else None}
+
+
+def holds(run: Run, products: Mapping[str, Product]) -> bool:
+    """Whether there is still something to say: news of products that are all sold out again, or dearer, is none."""
+    return not isinstance(run.trigger, ProductChange) or any(True for _ in _news(run, products))
+
+
+def _news(run: Run, products: Mapping[str, Product]) -> Iterator[tuple[Item, Product | None]]:
+    """Yield what changed of products and still is so, at the price that each has by now."""
+    for fact in (run.trigger, *run.joined):
+        if isinstance(fact, ProductChange):
+            product = products.get(fact.product_id)
+            if product is None or still_so(run.event_type, fact, product):
+                (item,) = _lines_of(fact, run.event_type)
+                now = product.price if product is not None else None
+                yield (item if now is None else msgspec.structs.replace(item, price=now)), product
 
 
 def _told_by_a_page(item: Item) -> Item:
@@ -355,11 +385,15 @@ def _told_by_a_page(item: Item) -> Item:
 
 
 def _lines(run: Run) -> tuple[Item, ...]:
-    """Return the lines of what the run is about; of a single product, that one."""
-    match run.trigger:
+    """Return the lines of what the run is about, and of what joined it; of a single product, that one."""
+    return tuple(line for fact in (run.trigger, *run.joined) for line in _lines_of(fact, run.event_type))
+
+
+def _lines_of(fact: Fact | None, event_type: str) -> tuple[Item, ...]:
+    match fact:
         case Basket(items=items) | Order(items=items) | Shipment(items=items):
             return items
-        case View() as view if run.event_type != "category.viewed":
+        case View() as view if event_type != "category.viewed":
             return (
                 Item(title=said(view.title) or "", product_id=view.id, price=view.price, url=view.url, kind=view.kind),
             )

@@ -66,10 +66,14 @@ class SamplePerson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class SampleRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the sample's run knows beside its event: `codes` is step → coupon code, `event` the event's type."""
+    """What the sample's run knows beside its event.
+
+    `codes` is step → coupon code, `event` the event's type; `joined` is what else happened that the mail is about.
+    """
 
     event: str = ""
     codes: dict[str, str] = {}
+    joined: tuple[Fact, ...] = ()
 
 
 class SampleCoupon(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,6 +181,7 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             trigger=self.event,
             event_type=self.run.event,
             codes=self.run.codes,
+            joined=self.run.joined,
         )
 
 

@@ -67,6 +67,10 @@ class ContentError(RekindleError):
         return f"{text} ({self.hint})" if self.hint else text
 
 
+class NothingToSayError(RekindleError):
+    """What a message was to tell is no longer so: it is not worth sending."""
+
+
 class ConditionError(RekindleError):
     """A condition could not be evaluated on these values; the engine treats it as false and says so."""
 

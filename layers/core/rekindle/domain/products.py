@@ -97,6 +97,15 @@ def changes(before: Product | None, now: Product) -> list[tuple[str, ProductChan
     return found
 
 
+def still_so(event: str, change: ProductChange, product: Product) -> bool:
+    """Whether news of a product is still true: it can be bought, is not as dear again, and is as scarce as was said."""
+    if not product.shown or product.in_stock is False:
+        return False
+    if change.was is not None and product.price is not None and product.price >= change.was:
+        return False
+    return event != "product.low_in_stock" or product.quantity is None or _is_low(product)
+
+
 def _is_low(product: Product) -> bool:
     few = LOW_STOCK if product.low_at is None else product.low_at
     return product.quantity is not None and 0 < product.quantity <= few

@@ -174,6 +174,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_id: str = ""
     event_type: str = ""
     trigger: Fact | None = None
+    joined: tuple[Fact, ...] = ()
+    """what joined it before it had sent anything, the latest last (`Flow.gather`)"""
     step: str | None = None
     arrived_at: datetime | None = None
     """when it came to that step, where it has to stand there"""

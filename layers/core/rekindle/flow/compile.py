@@ -160,6 +160,7 @@ class FlowCompiler(Checker):
             unique_key=_is_own(key, frozenset(EVENT_TYPES[kind] for kind in self.types)),
             again=entry.again,
             restart=entry.restart,
+            gather=entry.gather,
             max_age=entry.max_age,
             opens=(window and window.from_) or "",
             closes=(window and window.until) or "",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rekindle.domain import ids
 from rekindle.domain.errors import ConditionError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Campaign, DateCame, SegmentChange, Start
+from rekindle.domain.facts import Campaign, DateCame, Fact, SegmentChange, Start
 from rekindle.domain.profile import Entry, Run
 from rekindle.flow.conditions import condition
 from rekindle.flow.local_time import zone
@@ -23,6 +23,9 @@ from rekindle.flow.turn import Turn
 #: How many entry keys of one flow are remembered. An older basket that came back would give the same run and message
 #: ids again, and the message's own record (kept 400 days) stops what was sent.
 MAX_ENTRIES = 50
+
+#: So many things at most join one run (`Flow.gather`), the latest.
+MAX_JOINED = 20
 
 _ALL = 10_000
 
@@ -40,10 +43,18 @@ def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
     start = max(min(told.occurred_at, turn.at), turn.at - timedelta(seconds=flow.max_age))
     inside = [run for run in turn.active() if run.flow == flow.name]
     same = next((run for run in inside if run.key == key), None)
+    gathering = next((run for run in inside if not run.messages), None) if flow.gather else None
     refusal = _unwanted(turn, flow, trigger, told, names)
     if refusal is None and flow.key and key is None:
         refusal = f"key: {flow.key}", {}
-    if refusal is None and same is not None:
+    if refusal is None and gathering is not None:
+        about = {_subject(fact) for fact in (gathering.trigger, *gathering.joined)}
+        if gathering is not same and _subject(told.data) not in about:
+            refusal, _ = _again(turn, flow, key, 0)
+        if refusal is None:
+            _gather(turn, gathering, told)
+            return
+    elif refusal is None and same is not None:
         if flow.restart and not same.messages:
             _restart(turn, same, flow, told, start)
             return
@@ -147,6 +158,24 @@ def _remember(turn: Turn, flow: Flow, key: str, entry: Entry) -> None:
     while len(entered) > MAX_ENTRIES:
         del entered[min(entered, key=lambda known: (entered[known].at, known))]
     turn.change(entries={**turn.profile.entries, flow.name: entered})
+
+
+def _gather(turn: Turn, run: Run, told: Event) -> None:
+    """Let what happened join a run that has not sent anything. Of one thing only the newest that was said counts."""
+    news = told.data
+    subject = _subject(news)
+    if _subject(run.trigger) == subject:
+        run = replace(run, trigger=news)
+    else:
+        others = [fact for fact in run.joined if _subject(fact) != subject]
+        run = replace(run, joined=(*others, news)[-MAX_JOINED:])
+    turn.put(run)
+    turn.decide("gathered", told.type, run=run, values={"together": 1 + len(run.joined)})
+
+
+def _subject(fact: Fact | None) -> object:
+    """Return what a fact is about; itself where it has no name of its own."""
+    return getattr(fact, "product_id", None) or getattr(fact, "id", None) or fact
 
 
 def _restart(turn: Turn, run: Run, flow: Flow, told: Event, start: datetime) -> None:

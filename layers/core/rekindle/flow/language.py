@@ -458,12 +458,22 @@ class EntryModel(Model):
         default=False,
         description="A newer trigger sets a run that has not sent anything back to its first step.",
     )
+    gather: bool = Field(
+        default=False,
+        description="A newer trigger, under whatever key, joins a run that has not sent anything: its mail shows both.",
+    )
     max_age: Duration = Field(DEFAULT_MAX_AGE, description="A trigger that is heard of later starts nothing.")
     window: WindowModel | None = Field(None, description="From when until when people may enter.")
     holdout: Percent = Field(0, description="Of all people so many never enter, always the same ones, to measure.")
     at_once: int | None = Field(
         None, ge=1, le=1000, description="How many runs of this flow one person may have at a time."
     )
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> EntryModel:
+        if self.restart and self.gather:
+            raise ValueError("say restart or gather: a newer trigger takes the place of the old one, or joins it")
+        return self
 
 
 # --- manners ---------------------------------------------------------------------------------------------------------

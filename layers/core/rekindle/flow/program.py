@@ -311,7 +311,8 @@ class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of one flow. All durations are seconds.
 
     `again`: `None` never enters a second time under the same key, 0 always, else after so many seconds. `restart`: a
-    newer trigger sets a run that has not planned any message back to its first step. `unique_key`: the key names a
+    newer trigger sets a run that has not planned any message back to its first step; `gather`: it joins that run,
+    whatever its key, as long as the rules of entry let it in. `unique_key`: the key names a
     basket, an order or another thing that one customer only can have, so that the run's id follows from it alone.
     """
 
@@ -325,6 +326,7 @@ class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unique_key: bool = False
     again: int | None = None
     restart: bool = False
+    gather: bool = False
     max_age: int = 86_400
     opens: str = ""
     """nobody enters before this local time of the shop (`2026-11-01T00:00`; empty: always open)"""

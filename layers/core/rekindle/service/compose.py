@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from rekindle.content.context import product_ids
+from rekindle.content.context import holds, product_ids
 from rekindle.content.links import (
     Track,
     Unsubscribe,
@@ -24,7 +24,7 @@ from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.texts import RenderedPush
 from rekindle.content.tracker import Tracker
 from rekindle.domain import ids
-from rekindle.domain.errors import ContentError
+from rekindle.domain.errors import ContentError, NothingToSayError
 from rekindle.domain.facts import Product
 from rekindle.domain.offers import Coupon
 from rekindle.domain.profile import Channel, Planned, Profile, Run
@@ -103,7 +103,10 @@ class Composer:
         return wish_of(spoken, profile, run) if spoken is not None else None
 
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
-        """Return the mail for this planned message. Raises `ContentError` when it cannot be made."""
+        """Return the mail for this planned message. Raises `ContentError` when it cannot be made.
+
+        Every message raises `NothingToSayError` where what it was to tell of products is no longer so.
+        """
         mails = self._published(run, lambda mails: planned.template in mails.templates)
         shop = mails.shops.get(profile.shop)
         if shop is None:
@@ -247,7 +250,10 @@ class Composer:
         missing = tuple(product for product in wanted if (shop, product) not in self._products)
         self._read_products(shop, missing)
         known = {product: self._products[shop, product] for product in wanted}
-        return {product: found for product, found in known.items() if found is not None}
+        found = {product: entry for product, entry in known.items() if entry is not None}
+        if not holds(run, found):
+            raise NothingToSayError("what it was to tell is no longer so")
+        return found
 
     def _read_products(self, shop: str, products: Sequence[str]) -> None:
         found = self._outbox.products(shop, products) if products else {}

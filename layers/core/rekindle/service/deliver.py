@@ -24,6 +24,7 @@ from rekindle.domain.errors import (
     MailRefusedError,
     MailRejectedError,
     MailUncertainError,
+    NothingToSayError,
     RekindleError,
 )
 from rekindle.domain.profile import Channel, Planned, Profile, Run, Signpost
@@ -149,7 +150,8 @@ class Attempt(Struct, frozen=True):
     """for what is done better together with others of a batch"""
 
 
-#: Makes a planned message of one channel ready. Raises `ContentError` when that cannot be done.
+#: Makes a planned message of one channel ready. Raises `ContentError` when that cannot be done, `NothingToSayError`
+#: when what it was to tell is no longer so.
 Ready = Callable[[str, Profile, Planned, Run], Attempt]
 #: Hears that one of the addresses of this message (`Message.gone`) takes nothing any more; raises where it could not.
 Hear = Callable[[Message, str], None]
@@ -359,8 +361,8 @@ class Deliver:
                 return self._skip(parcel, profile, planned, why, now)
             try:
                 attempt = self._channels[planned.channel](parcel.message_id, profile, planned, run)
-            except ContentError as error:
-                return self._fail(parcel, profile, planned, f"template: {error}", now)
+            except (ContentError, NothingToSayError) as error:
+                return self._unmade(parcel, profile, planned, error, now)
             taken = replace(
                 _record(parcel, profile, planned, self._hashed(planned, attempt.address)),
                 state="leased",
@@ -629,6 +631,13 @@ class Deliver:
     def _skip(self, parcel: Parcel, profile: Profile, planned: Planned, why: str, now: datetime) -> Verdict:
         record = replace(self._settled(parcel, profile, planned), state="skipped", why=why, at=now)
         return Done("skipped" if self._outbox.record(record) else "done")
+
+    def _unmade(
+        self, parcel: Parcel, profile: Profile, planned: Planned, error: ContentError | NothingToSayError, now: datetime
+    ) -> Verdict:
+        if isinstance(error, NothingToSayError):
+            return self._skip(parcel, profile, planned, str(error), now)
+        return self._fail(parcel, profile, planned, f"template: {error}", now)
 
     def _fail(self, parcel: Parcel, profile: Profile, planned: Planned, why: str, now: datetime) -> Verdict:
         record = replace(self._settled(parcel, profile, planned), state="failed", why=why, at=now)

@@ -187,7 +187,8 @@ def _then(before: Sequence[Decision], profile: Profile, ever: Sequence[Decision]
                 # Of one flow under one key only one run goes on; for the other no line says that it has ended.
                 inside = {run: each for run, each in inside.items() if run in ended or run in lasting}
             case _:
-                if decision.run in inside:
+                # What it gathers changes nothing of how long it waits.
+                if decision.run in inside and decision.what != "gathered":
                     inside[decision.run] = replace(inside[decision.run], until=None)
     return Standing(inside=tuple(inside.values()), segments=dict(sorted(segments.items())), said=said, chose=chose)
 

@@ -20,6 +20,7 @@ PHRASES: Mapping[str, str] = {
     "entered": "entered{because}",
     "not_entered": "did not enter: {reason}",
     "restarted": "started anew: it was triggered again before anything was sent",
+    "gathered": "took in what happened too: it is about {together} things now",
     "waiting": "waits until {until}",
     "held": "holds the next message back until {until}: {rule}",
     "heard": "what it waited for has come{because}",
