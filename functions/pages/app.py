@@ -1,4 +1,7 @@
-"""/p/{token}: the preference page of whoever holds the signed link. Reading changes nothing; only a POST acts."""
+"""The pages of whoever holds a signed link: /p/{token}, the preference page, and the forms, each under its own name.
+
+Reading changes nothing; only a POST acts.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from rekindle.aws.desk import DynamoDesk
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
-from rekindle.content.links import BadLinkError, read_preferences
+from rekindle.content.links import BadLinkError
 from rekindle.content.pages import layout, texts
 from rekindle.content.pages.forms import FormError, read_form
+from rekindle.service.desks import Desks
 from rekindle.service.pages import PageLibrary
-from rekindle.service.preferences import PreferenceDesk
 from rekindle.settings import Pages
 
 settings = Pages.read(os.environ)
@@ -29,9 +32,14 @@ metrics = Metrics()
 clients = Clients()
 clock = clock_for(settings.clock_offset_file)
 secrets = CachedSecrets(clients, settings.secrets_prefix)
-intake = DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket)
-desk = DynamoDesk(clients, Tables.of(settings))
 library = PageLibrary(S3Blobs(clients, settings.content_bucket), clock)
+desks = Desks(
+    desk=DynamoDesk(clients, Tables.of(settings)),
+    intake=DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket),
+    clock=clock,
+    secrets=secrets,
+    new_nonce=chance.token_urlsafe,
+)
 
 
 @metrics.log_metrics
@@ -39,17 +47,15 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Show the page to a GET, save on a POST."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     spoken = headers.get("accept-language")
+    name = event["routeKey"].split("/")[1]
     try:
-        claim = read_preferences(secrets.link_keys(), event["pathParameters"]["token"])
+        claim, desk = desks.of(name, event["pathParameters"]["token"])
     except BadLinkError as refused:
         metrics.add_metric("LinkRefused", MetricUnit.Count, 1)
         return layout.answer(refused.status, layout.bad_link(texts.language(spoken)))
-    counter = PreferenceDesk(
-        desk=desk, intake=intake, clock=clock, address_key=secrets.address_key(), new_nonce=chance.token_urlsafe
-    )
     published = library.newest()
     if event["requestContext"]["http"]["method"] != "POST":
-        answer = counter.show(claim, published, spoken)
+        answer = desk.show(claim, published, spoken)
     else:
         try:
             posted = read_form(
@@ -62,7 +68,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             look = layout.look_of(published.brand, published.shops.get(claim.shop))
             page = layout.notice(texts.language(spoken, claim.locale), look, "refused", "refused.said")
             return layout.answer(refused.status, page)
-        answer = counter.save(claim, posted, published, spoken)
-    logger.info("preferences", extra={"shop": claim.shop, "message_id": claim.message, "what": answer.what})
-    metrics.add_metric(f"Preferences{answer.what.title()}", MetricUnit.Count, 1)
+        answer = desk.save(claim, posted, published, spoken)
+    form = "preferences" if name == "p" else name
+    logger.info(form, extra={"shop": claim.shop, "message_id": claim.message, "what": answer.what})
+    metrics.add_metric(f"{form.title()}{answer.what.title()}", MetricUnit.Count, 1)
     return layout.answer(answer.status, answer.page)

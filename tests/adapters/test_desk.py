@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from msgspec.structs import replace
 
+from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import Delivery, Suppression
 from rekindle.domain.profile import Profile, Signpost
 from rekindle.ports import Commit, Merged
@@ -38,6 +40,33 @@ def test_who_was_merged_is_a_signpost(ports: Ports) -> None:
     survivor = replace(a_profile(), id="survivor", version=1)
     ports.state.commit(Commit(profile=survivor, merged=(Merged(a_profile().id, a_profile().version),), at=START))
     assert ports.desk.profile(a_profile().id) == Signpost(to="survivor")
+
+
+def give_up(ports: Ports, *, hours: int, version: int = 1) -> None:
+    since = START + timedelta(hours=hours)
+    given_up = Suppression(
+        shop="tea", channel="email", address="f" * 32, covers="marketing", reason="sunset", since=since
+    )
+    ports.state.commit(Commit(profile=replace(a_profile(), version=version), suppressions=(given_up,)))
+
+
+def test_whom_a_flow_gives_up_is_refused_with_the_commit_until_a_later_grant(ports: Ports) -> None:
+    """What stands in the way of the suppression, a later refusal or grant, does not stand in the commit's."""
+    give_up(ports, hours=1)
+    assert ports.desk.refused("tea", "email", "f" * 32) == {"marketing"}
+    ports.state.lift("tea", "email", "f" * 32, START + timedelta(hours=3))
+    give_up(ports, hours=2, version=2)
+    assert ports.desk.refused("tea", "email", "f" * 32) == frozenset()
+    assert ports.state.profile(a_profile().id) == replace(a_profile(), version=2)
+    give_up(ports, hours=4, version=3)
+    assert ports.desk.refused("tea", "email", "f" * 32) == {"marketing"}
+
+
+def test_who_lost_the_race_gives_nobody_up(ports: Ports) -> None:
+    ports.state.commit(Commit(profile=a_profile()))
+    with pytest.raises(ConflictError):
+        give_up(ports, hours=1)
+    assert ports.desk.refused("tea", "email", "f" * 32) == frozenset()
 
 
 def test_what_is_refused_is_what_is_in_force(ports: Ports) -> None:

@@ -105,6 +105,7 @@ RIGHTS: dict[str, set[str]] = {
         "dynamodb:PutItem LedgerTable",
         "dynamodb:PutItem PendingTable",
         "dynamodb:PutItem ProfilesTable",
+        "dynamodb:PutItem SuppressionsTable",
         "dynamodb:Query LedgerTable",
         "dynamodb:UpdateItem ProductsTable",
         "dynamodb:UpdateItem SuppressionsTable",

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from rekindle.cli.buckets import EventsError, Wanted
 from rekindle.cli.buckets import read as read_events
-from rekindle.content import sandbox
+from rekindle.content import links, sandbox
 from rekindle.content.assets import look
 from rekindle.content.catalogues import read_catalogue
 from rekindle.content.links import (
@@ -829,6 +829,8 @@ TRACK = Track("0f" * 16)
 _TRACKS = tuple(sign_track({name: key}, TRACK) for name, key in LINK_KEYS.items())
 _SPOILT = ("=", ".", "..", "k1", "k2.", "A", "-", "_", "/", "+", "%2e", "\x00", "ö", " ", "\ud800", "A" * 2_000)
 _PAGE_TOKENS = tuple(sign_preferences({name: key}, PAGE_CLAIM) for name, key in LINK_KEYS.items())
+FORM_CLAIM = links.form_of(CLAIM, "stay", "900100")
+_FORM_TOKENS = tuple(links.sign_form({name: key}, FORM_CLAIM) for name, key in LINK_KEYS.items())
 
 TARGETS: Mapping[str, Target] = {
     "webhooks of Shopify": Target(
@@ -884,6 +886,12 @@ TARGETS: Mapping[str, Target] = {
         ("content.links.read_preferences",),
         hostile.edited((*_PAGE_TOKENS, *_TOKENS), _SPOILT) | st.text(max_size=80),
         _token(read_preferences, PAGE_CLAIM, _PAGE_TOKENS),
+        200,
+    ),
+    "tokens of forms": Target(
+        ("content.links.read_form",),
+        hostile.edited((*_FORM_TOKENS, *_PAGE_TOKENS, *_TOKENS), _SPOILT) | st.text(max_size=80),
+        _token(links.read_form, FORM_CLAIM, _FORM_TOKENS),
         200,
     ),
     "posted forms": Target(
@@ -1034,6 +1042,8 @@ ROUTES = frozenset({
     "POST /u/{token}",
     "GET /p/{token}",
     "POST /p/{token}",
+    "GET /stay/{token}",
+    "POST /stay/{token}",
     "GET /c/{token}/{index}",
     "HEAD /c/{token}/{index}",
     "GET /o/{image}",

@@ -22,10 +22,13 @@ from rekindle.content.links import (
     Track,
     Unsubscribe,
     Visit,
+    form_of,
+    read_form,
     read_preferences,
     read_track,
     read_unsubscribe,
     read_visit,
+    sign_form,
     sign_preferences,
     sign_track,
     sign_unsubscribe,
@@ -52,6 +55,7 @@ KINDS: Mapping[str, Kind] = {
     "visit": Kind(sign_visit, read_visit, Visit(shop="tea", profile="p" * 32, until=1_772_442_000)),
     "track": Kind(sign_track, read_track, Track("0f" * 16), lambda claim: bytes.fromhex(claim.message)),
     "preferences": Kind(sign_preferences, read_preferences, PREFERENCES),
+    "form": Kind(sign_form, read_form, form_of(CLAIM, "stay", "900100")),
 }
 each = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 

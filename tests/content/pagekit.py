@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from rekindle.content.pages import layout, masks, preferences, unsubscribe
+from rekindle.content.pages import layout, masks, preferences, stay, unsubscribe
 from rekindle.content.pages.layout import Look, Page
 from rekindle.content.pages.preferences import Shown, Way
 from rekindle.content.pages.settings import Topic
@@ -54,4 +54,9 @@ PAGES: Mapping[str, Made] = {
     ),
     "preferences-stopped": lambda spoken, look: preferences.stopped(spoken, look, "?"),
     "preferences-nobody": preferences.nobody,
+    "stay": lambda spoken, look: stay.ask(spoken, look, nonce="n"),
+    "stay-wrong": lambda spoken, look: stay.ask(spoken, look, nonce="n", wrong="preferences.elsewhere"),
+    "stay-stayed": lambda spoken, look: stay.done(spoken, look, "stay", "../p/token"),
+    "stay-fewer": lambda spoken, look: stay.done(spoken, look, "fewer", "../p/token"),
+    "stay-left": lambda spoken, look: stay.done(spoken, look, "leave", "../p/token"),
 }

@@ -25,6 +25,7 @@ from rekindle.flow.program import (
     Rule,
     Send,
     Set,
+    Suppress,
     Wait,
     WaitUntil,
     manners_of,
@@ -142,6 +143,14 @@ steps:
         Notify(id="a-4", template="a", next="audience-1"),
         Audience(id="audience-1", audience="buyers", action="remove"),
     ]  # fmt: skip
+
+
+def test_whom_to_give_up_and_why() -> None:
+    flow = flow_of(HEAD + "steps:\n  - suppress: sunset\n  - suppress: silent\n    channel: sms\n")
+    assert list(flow.steps.values()) == [
+        Suppress(id="suppress-1", reason="sunset", next="suppress-2"),
+        Suppress(id="suppress-2", reason="silent", channel="sms"),
+    ]
 
 
 def test_what_is_set_is_a_constant_or_an_expression_in_braces() -> None:

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.domain.facts import Coupon, Item, Person
+from rekindle.domain.outcome import LiftSuppression, PutSuppression
 from rekindle.domain.profile import Profile, Trait
 from tests.support.build import T0, at, checkout, consent, engaged, event, flow_of, order, playbook
 from tests.support.story import EMPTY, Story, templates
@@ -186,6 +187,36 @@ def test_set_writes_traits_and_tags_which_conditions_can_read() -> None:
     story = story_of(steps).tell(order(at(hours=1)))
     assert templates(story) == ["gold"]
     assert {name: trait.value for name, trait in story.profile.traits.items()} == {"tier": "gold", "visits": 3}
+
+
+def test_who_is_given_up_gets_no_marketing_until_they_agree_anew() -> None:
+    story = story_of("  - suppress: sunset\n  - email: news\n").tell(order(at(hours=1)))
+    assert templates(story) == []
+    assert PutSuppression("email", "ada@example.com", "sunset", at(hours=1)) in story.effects
+    act = story.profile.consent["email:ada@example.com"]
+    assert (act.state, act.source, story.profile.consented("email")) == ("suppressed", "sunset", False)
+    story.tell(consent(at(days=2)))
+    assert story.profile.consented("email")
+    assert story.effects[-1] == LiftSuppression("email", "ada@example.com", at(days=2))
+
+
+def test_who_has_refused_or_never_agreed_cannot_be_given_up() -> None:
+    """Their own word stays what it was."""
+    for said in ("unsubscribed", "not_subscribed"):
+        flow = flow_of(PLACED + "steps:\n  - suppress: sunset\n")
+        story = Story(playbook(flow)).tell(consent(T0, said), order(at(hours=1)))
+        assert story.profile.consent["email:ada@example.com"].state == said
+        assert not any(isinstance(effect, PutSuppression) for effect in story.effects)
+        assert ("not_suppressed", "no consent that it could end") in story.said
+
+
+def test_who_is_given_up_comes_off_ads_audiences_and_flows_hear_of_it() -> None:
+    flow = flow_of(PLACED + "steps:\n  - audience: tea\n  - suppress: sunset\n", "one")
+    other = flow_of("trigger: {event: consent.changed, when: event.state == 'suppressed' and profile.suppressed}\n"
+                    "steps: [{set: {tags: [gone]}}]", "two")  # fmt: skip
+    story = Story(playbook(flow, other, channels=("email", "audience"))).tell(consent(T0), order(at(hours=1)))
+    assert [message.action for message in story.profile.planned.values()] == ["add", "remove"]
+    assert story.profile.tags == ("gone",)
 
 
 def test_what_one_flow_sets_starts_another_and_a_circle_is_stopped() -> None:

@@ -17,10 +17,12 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.content.links import (
+    FormLink,
     Preferences,
     Track,
     Unsubscribe,
     read_preferences,
+    sign_form,
     sign_preferences,
     sign_track,
     sign_unsubscribe,
@@ -316,8 +318,9 @@ def test_a_complaint_too_many_pauses_and_the_shop_is_told(
     assert send.deliver._guard.pause_of("tea") is not None
 
 
-def visit(token: str, method: str, query: str = "") -> dict[str, Any]:
+def visit(token: str, method: str, query: str = "", *, form: str = "p") -> dict[str, Any]:
     return {
+        "routeKey": f"{method} /{form}/{{token}}",
         "pathParameters": {"token": token},
         "rawQueryString": query,
         "requestContext": {"http": {"method": method}},
@@ -525,6 +528,20 @@ def test_pages_shows_on_get_saves_on_post_and_refuses_what_is_no_form(
     assert '"PreferencesSaved":[1.0]' in said
     assert ada.email is not None
     assert ada.email not in said
+
+
+def test_a_form_is_answered_under_its_own_name_alone(load: Load, ports: AwsPorts) -> None:
+    ada = a_profile()
+    ports.state.commit(Commit(profile=ada))
+    claim = FormLink(shop=ada.shop, channel="email", address="f" * 32, message="m", profile=ada.id, form="stay")
+    token, app = sign_form(ports.secrets.link_keys(), claim), load("pages")
+    assert app.handler(visit(token, "GET", form="stay"), None)["statusCode"] == 200
+    assert app.handler(visit(token, "GET"), None)["statusCode"] == 404
+    assert ports.pending_ids() == set()
+    form = {"headers": {"content-type": "application/x-www-form-urlencoded"}, "body": "act=leave"}
+    assert app.handler(visit(token, "POST", form="stay") | form, None)["statusCode"] == 200
+    (pending,) = ports.pending_ids()
+    assert [event.type for event in told(ports, pending)][:2] == ["form.submitted", "consent.changed"]
 
 
 def told(ports: AwsPorts, pending: str) -> tuple[Event, ...]:

@@ -18,8 +18,9 @@ from rekindle.domain.events import Suppression
 from rekindle.domain.profile import Profile, Tombstone
 from rekindle.flow.program import Manners
 from rekindle.service.people import address_hash
-from rekindle.service.preferences import PAUSE, Answer, PreferenceDesk
+from rekindle.service.preferences import PAUSE, PreferenceDesk
 from rekindle.service.unsubscribe import unsubscribe
+from rekindle.service.visits import Answer
 from tests.support.build import ADA, T0, at, checkout, consent, flow_of, playbook
 from tests.support.plant import Plant
 

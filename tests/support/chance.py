@@ -94,6 +94,7 @@ _leaf = st.one_of(
     st.tuples(st.just("notify")),
     st.tuples(st.just("set"), st.sampled_from(["'gold'", "'tin'", "profile.orders", "1 / profile.orders"])),
     st.tuples(st.just("tag"), st.booleans()),
+    st.tuples(st.just("suppress")),
     st.tuples(st.just("exit")),
 )
 
@@ -206,6 +207,7 @@ _MAKE: dict[str, Callable[[_Builder, str, str | None, Node], program.Step]] = {
     "notify": lambda _, name, after, __: program.Notify(id=name, template=name, next=after),
     "set": lambda _, name, after, node: program.Set(id=name, traits={"tier": node[0]}, next=after),
     "tag": _tag,
+    "suppress": lambda _, name, after, __: program.Suppress(id=name, reason="sunset", next=after),
     "exit": lambda _, name, __, ___: program.Exit(id=name),
     "branch": _branch,
     "split": _split,

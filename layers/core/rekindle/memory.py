@@ -655,6 +655,8 @@ class MemoryState(_Port):
         if commit.expires_at is not None and profile.anonymous:
             world.profile_expiry[profile.id] = commit.expires_at
         world.profiles.update({merged.profile_id: Signpost(profile.id) for merged in commit.merged})
+        for suppression in commit.suppressions:
+            world.suppress(suppression)
         for interested in commit.interests:
             world.interests[profile.shop, interested.product_id, profile.id] = interested
         if commit.told_at is not None:

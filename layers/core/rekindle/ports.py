@@ -140,6 +140,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     shop: str = ""
     interests: tuple[Interested, ...] = ()
     """the lists of products on which the profile is to stand"""
+    suppressions: tuple[Suppression, ...] = ()
+    """what is forbidden from now on, unless a later refusal or grant is known: that fails nothing"""
 
     @property
     def shop_id(self) -> str:
@@ -153,8 +155,8 @@ class Commit(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raise `ValueError` for what no transaction could mean: decisions about nobody, products of no shop."""
-        if (self.decisions or self.merged or self.interests) and self.profile is None:
-            raise ValueError("decisions, merges and interests belong to a profile")
+        if (self.decisions or self.merged or self.interests or self.suppressions) and self.profile is None:
+            raise ValueError("decisions, merges, interests and suppressions belong to a profile")
         if self.products and not self.shop_id:
             raise ValueError("products belong to a shop")
 

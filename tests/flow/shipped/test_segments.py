@@ -23,6 +23,8 @@ from tests.support.story import EMPTY, Story
 
 JOIN = consent(T0)
 LEAVE = [consent(at(days=9), "unsubscribed")]
+#: What the flow `sunset` decides.
+GIVEN_UP = [replace(told, data=replace(told.data, source="sunset")) for told in [consent(at(days=9), "suppressed")]]
 
 
 def buys(*days: float, total: str = "19.00", codes: tuple[str, ...] = ()) -> list[Event]:
@@ -140,6 +142,17 @@ LIVES: dict[str, list[tuple[list[Event], str, dict[str, Any]]]] = {
         ([JOIN, *opens(3, 5)], "4 in, 6 out", {}),
         ([JOIN, *buys(1)], "2 out, 90 out, 92 in", {}),
         ([JOIN, *LEAVE], "8 in, 10 out", {}),
+    ],
+    "silent": [
+        ([JOIN, *buys(1)], "2 out, 150 out, 152 in", {}),
+        ([JOIN, *buys(1), *opens(3, 160)], "152 in, 161 out", {}),
+        ([JOIN, *buys(1), *LEAVE], "152 out", {}),
+        ([JOIN, *buys(1)], "152 out, 180 out, 182 in", {"cycle_days": 45}),
+    ],
+    "sunset": [
+        ([JOIN, *GIVEN_UP], "8 out, 10 in", {}),
+        ([JOIN, *GIVEN_UP, consent(at(days=20))], "10 in, 21 out", {}),
+        ([JOIN, *LEAVE], "10 out", {}),
     ],
     "active-browsers": [
         (looks(1, 2, 3), "2.5 out, 3.1 in, 7.9 in, 8.1 out", {}),

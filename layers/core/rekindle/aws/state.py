@@ -17,6 +17,7 @@ from rekindle.aws.items import (
     FAILED,
     KEPT,
     Item,
+    Reason,
     Wanted,
     answered,
     batch_get,
@@ -134,7 +135,20 @@ class DynamoState:
             cause = commit.pending_id or f"alarm.{commit.profile.version}"
             writes.append(self._put_ledger(commit.profile, commit.told_at, cause, commit.decisions))
         if writes:
-            self._transact(commit.pending_id, writes)
+            self._commit(commit, writes)
+
+    def _commit(self, commit: Commit, writes: Sequence[dict[str, Any]]) -> None:
+        """Write it all; of the suppressions those that no later refusal or grant forbids."""
+        puts = [{"Put": suppression_items.put(self._tables.suppressions, one)} for one in commit.suppressions]
+        while True:
+            reasons = transact(self._clients.dynamodb, [*writes, *puts])
+            if reasons is None:
+                return
+            theirs = reasons[len(writes) :]
+            kept = [put for put, reason in zip(puts, theirs, strict=True) if reason.code != FAILED]
+            if len(kept) == len(puts) or any(reason.code in {FAILED, CONFLICT} for reason in reasons[: len(writes)]):
+                raise self._lost(commit.pending_id, reasons)
+            puts = kept
 
     def lift(self, shop: str, channel: str, address: str, granted_at: datetime) -> None:
         """Remember the newest grant."""
@@ -285,12 +299,15 @@ class DynamoState:
     def _transact(self, pending_id: str | None, writes: Sequence[dict[str, Any]]) -> None:
         """Write, the pending item's deletion first. Failures are told apart by their place, never by their message."""
         reasons = transact(self._clients.dynamodb, writes)
-        if reasons is None:
-            return
+        if reasons is not None:
+            raise self._lost(pending_id, reasons)
+
+    @staticmethod
+    def _lost(pending_id: str | None, reasons: Sequence[Reason]) -> PendingGoneError | ConflictError:
         if pending_id is not None and reasons[0].code == FAILED:
-            raise PendingGoneError(pending_id)
+            return PendingGoneError(pending_id)
         places = [place for place, reason in enumerate(reasons) if reason.code in {FAILED, CONFLICT}]
-        raise ConflictError(f"{pending_id or 'alarm'}: writes {places} of {len(writes)} met somebody else's")
+        return ConflictError(f"{pending_id or 'alarm'}: writes {places} of {len(reasons)} met somebody else's")
 
     def _apply(self, pending_id: str) -> dict[str, Any]:
         return {

@@ -155,6 +155,7 @@ class _Work:
         self.doubts: list[ContentError] = []
         self._event_fields: dict[str, tuple[str, int]] = {}
         self._recommended: dict[str, None] = {}
+        self._forms: set[str] = set()
         self._coupon_fields: dict[str, tuple[str, int]] = {}
         self._coupon = False
 
@@ -194,6 +195,7 @@ class _Work:
                 coupon=tuple(sorted(self._coupon_fields)),
                 preheader=self._isolated(peek).strip(),
                 recommend=tuple(self._recommended),
+                forms=tuple(sorted(self._forms)),
             ),
             self._event_fields,
             self._coupon_fields,
@@ -277,6 +279,7 @@ class _Work:
         for used, line in names.event_fields.items():
             self._event_fields.setdefault(used, source.places[min(line, len(source.places)) - 1])
         self._recommended.update(dict.fromkeys(names.recommended))
+        self._forms.update(names.forms)
         for used, line in names.coupon_fields.items():
             self._coupon_fields.setdefault(used, source.places[min(line, len(source.places)) - 1])
         self._coupon = self._coupon or names.coupon

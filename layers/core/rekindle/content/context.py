@@ -18,6 +18,7 @@ from rekindle.content.addresses import is_of
 from rekindle.content.brand import Brand
 from rekindle.content.coupons import coupon_names
 from rekindle.content.formats import Format, country
+from rekindle.content.links import FORMS
 from rekindle.content.media import HOST, placed
 from rekindle.content.sandbox import ASSETS, FORMATS
 from rekindle.domain import facts
@@ -74,9 +75,10 @@ def context(
     """Return the names for one mail.
 
     `products` is what the catalogue knows of the products in `run.trigger`, by id; `links` has `unsubscribe`, `page`
-    and `assets`, which is where the shop's files live (`https://host`); `formats` is how each locale of the playbook
-    writes, `form` how the reader's does: the shop's if not given. `recommend` is what there is to recommend to this
-    profile, by the name of its list. `coupon` is what the message gives, if anything; `language` what it is written in.
+    the forms that the mail links to (`links.FORMS`) and `assets`, which is where the shop's files live
+    (`https://host`); `formats` is how each locale of the playbook writes, `form` how the reader's does: the shop's
+    if not given. `recommend` is what there is to recommend to this profile, by the name of its list. `coupon` is
+    what the message gives, if anything; `language` what it is written in.
     """
     of_shop = formats.get(shop.locale) or Format(locale=shop.locale, language=shop.locale.partition("-")[0])
     form = form or of_shop
@@ -103,7 +105,7 @@ def context(
         else coupon_names(
             coupon, shop=shop, trigger=run.trigger, products=products, form=form, language=language or form.language
         ),
-        "links": {name: links.get(name) for name in ("unsubscribe", "preferences", "page")},
+        "links": {name: links.get(name) for name in ("unsubscribe", "preferences", "page", *FORMS)},
         FORMATS: {**formats, "": form},
         ASSETS: base,
     }

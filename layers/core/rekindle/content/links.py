@@ -76,6 +76,20 @@ class Preferences(Unsubscribe, frozen=True, array_like=True):
     """Whose preference page this opens: the one of `profile`. The link was sent to `address`, a keyed hash."""
 
 
+#: What forms are called that only their own links open: in the page's address, in a template's `links`, in the token.
+FORMS = ("stay",)
+
+
+class FormLink(Unsubscribe, frozen=True, array_like=True):
+    """Whose answers a form takes: those of `profile`. The link was sent to `address`, a keyed hash.
+
+    `form` is which (one of `FORMS`); `about` what it asks about, where it is something of several: an order's id.
+    """
+
+    form: str = ""
+    about: str = ""
+
+
 def sign_unsubscribe(keys: Mapping[str, bytes], claim: Unsubscribe) -> str:
     """Return the token, at most a few hundred URL-safe characters, signed with the current (first) key."""
     return _sign(keys, "unsubscribe", claim)
@@ -123,6 +137,21 @@ def sign_preferences(keys: Mapping[str, bytes], claim: Preferences) -> str:
 def read_preferences(keys: Mapping[str, bytes], token: str) -> Preferences:
     """Return what the token claims. Raises `BadLinkError` as `read_unsubscribe` does."""
     return _read(keys, "preferences", token, Preferences)
+
+
+def sign_form(keys: Mapping[str, bytes], claim: FormLink) -> str:
+    """Return the token of the link to a form, and to no other, as `sign_unsubscribe` does."""
+    return _sign(keys, "form", claim)
+
+
+def read_form(keys: Mapping[str, bytes], token: str) -> FormLink:
+    """Return what the token claims. Raises `BadLinkError` as `read_unsubscribe` does. Whoever asks looks at `form`."""
+    return _read(keys, "form", token, FormLink)
+
+
+def form_of(claim: Unsubscribe, form: str, about: str = "") -> FormLink:
+    """Return the claim to a form of whoever holds this one: both were sent to the same address."""
+    return FormLink(claim.shop, claim.channel, claim.address, claim.message, claim.profile, claim.locale, form, about)
 
 
 def _sign(keys: Mapping[str, bytes], purpose: str, claim: Struct) -> str:

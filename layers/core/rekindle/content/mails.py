@@ -48,6 +48,8 @@ class MailTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """as its writer wrote it; it is part of `html` already"""
     recommend: tuple[str, ...] = ()
     """the lists of `recommend` that it uses, in the order in which they come first"""
+    forms: tuple[str, ...] = ()
+    """the forms (`links.FORMS`) that it links to"""
 
 
 class Rendered(Struct, frozen=True):

@@ -15,6 +15,7 @@ from jinja2 import nodes
 
 from rekindle.content.brand import Brand, Social
 from rekindle.content.context import OPEN, RECOMMENDATIONS, context
+from rekindle.content.links import FORMS
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Address, Item, Order, Product
 from rekindle.domain.offers import Coupon, Offer
@@ -92,10 +93,10 @@ def _element(shape: Shape) -> Shape:
 class Names:
     """One walk through a template's tree.
 
-    Afterwards `event_fields` are the parts of `event` that it uses, with their line, and `recommended` the lists of
-    `recommend`. What is recommended may be shown only where `if` has looked whether there is something.
-    `coupon_fields` are the parts of `coupon` that it uses whether there is one or not; `coupon` says whether it speaks
-    of one at all.
+    Afterwards `event_fields` are the parts of `event` that it uses, with their line, `recommended` the lists of
+    `recommend`, `forms` the forms that it links to. What is recommended may be shown only where `if` has looked
+    whether there is something. `coupon_fields` are the parts of `coupon` that it uses whether there is one or
+    not; `coupon` says whether it speaks of one at all.
     """
 
     def __init__(self, file: str) -> None:
@@ -105,6 +106,7 @@ class Names:
         self.problems: list[ContentError] = []
         self.event_fields: dict[str, int] = {}
         self.recommended: dict[str, int] = {}
+        self.forms: dict[str, int] = {}
         self.coupon_fields: dict[str, int] = {}
         self.coupon = False
         self._given = 0
@@ -274,6 +276,8 @@ class Names:
             self.event_fields.setdefault(key, node.lineno)
         if isinstance(of, nodes.Name) and of.name == "recommend" and base is self._scopes[0]["recommend"]:
             self.recommended.setdefault(key, node.lineno)
+        if isinstance(of, nodes.Name) and of.name == "links" and key in FORMS:
+            self.forms.setdefault(key, node.lineno)
         if not self._given and isinstance(of, nodes.Name) and of.name == "coupon" and base is self._scopes[0]["coupon"]:
             self.coupon_fields.setdefault(key, node.lineno)
         found: Shape = base[key]

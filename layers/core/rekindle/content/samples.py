@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from rekindle.content import languages
 from rekindle.content.context import RECOMMENDATIONS
+from rekindle.content.links import FORMS
 from rekindle.content.mails import Rendered
 from rekindle.content.playbook import Mails
 from rekindle.content.tracker import Tracker
@@ -26,7 +27,12 @@ from rekindle.domain.profile import Profile, Run, Trait, TraitValue
 from rekindle.flow.program import Shop
 
 UNSUBSCRIBE = "https://links.example/u/sample"
-LINKS = {"unsubscribe": UNSUBSCRIBE, "preferences": "https://links.example/p/sample", "page": UNSUBSCRIBE}
+LINKS = {
+    "unsubscribe": UNSUBSCRIBE,
+    "preferences": "https://links.example/p/sample",
+    "page": UNSUBSCRIBE,
+    **{form: f"https://links.example/{form}/sample" for form in FORMS},
+}
 #: So many lines the largest basket or order has that a shop is likely to see.
 LARGEST = 30
 #: As long as the token in a link (`rekindle.content.links`).

@@ -181,9 +181,11 @@ class _Work:
             self.event_fields.setdefault(used, where.places[min(at, len(where.places)) - 1])
         for used, at in names.coupon_fields.items():
             self.coupon_fields.setdefault(used, where.places[min(at, len(where.places)) - 1])
-        for used, at in names.recommended.items():
+        mails_only = {f"recommend.{used}": at for used, at in names.recommended.items()}
+        mails_only |= {f"links.{used}": at for used, at in names.forms.items()}
+        for used, at in mails_only.items():
             place = where.places[min(at, len(where.places)) - 1]
-            said = ContentError(f"recommend.{used} is for mails alone", file=place[0], line=place[1])
+            said = ContentError(f"{used} is for mails alone", file=place[0], line=place[1])
             said.hint = "leave it out of short messages"
             self.problems.append(said)
         counted = numbering.number_text(pieces) if numbered else pieces

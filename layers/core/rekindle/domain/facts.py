@@ -12,7 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-ConsentState = Literal["subscribed", "unsubscribed", "pending", "not_subscribed", "redacted", "invalid"]
+#: `suppressed`: a flow has given somebody up who never answers; all others the person, or the platform, has said.
+ConsentState = Literal["subscribed", "unsubscribed", "pending", "not_subscribed", "redacted", "invalid", "suppressed"]
 Channel = Literal["email", "sms", "push"]
 ShipmentStatus = Literal[
     "fulfilled", "confirmed", "in_transit", "out_for_delivery", "attempted_delivery", "delivered", "failed", "cancelled"

@@ -31,7 +31,16 @@ class LiftSuppression(Struct, frozen=True):
     granted_at: datetime
 
 
-Effect = RingAt | Enqueue | LiftSuppression
+class PutSuppression(Struct, frozen=True):
+    """Effect: no more marketing to this address from `since` on, for this `reason`; a later consent lifts it."""
+
+    channel: str
+    address: str
+    reason: str
+    since: datetime
+
+
+Effect = RingAt | Enqueue | LiftSuppression | PutSuppression
 
 
 class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -42,6 +42,7 @@ _Deed = (
     | lang.NotifyModel
     | lang.AudienceModel
     | lang.SetModel
+    | lang.SuppressModel
     | lang.ExitModel
 )
 
@@ -319,6 +320,8 @@ class FlowCompiler(Checker):
                 return program.Audience(id=name, audience=step.audience, action=step.action, next=following)
             case lang.SetModel():
                 return self._set(step, name, following, path)
+            case lang.SuppressModel():
+                return program.Suppress(id=name, reason=step.suppress, channel=step.channel, next=following)
             case lang.ExitModel():
                 return program.Exit(id=name, reason=step.exit)
 

@@ -684,6 +684,13 @@ class SetModel(_Step):
     set: Changes = Field(description="Traits and tags.")
 
 
+class SuppressModel(_Step):
+    """Give the person up: no more marketing to their address, until they agree to it anew."""
+
+    suppress: Name = Field(description="Why, in a word, for lists and the ledger: sunset.")
+    channel: Literal["email", "sms"] = Field("email", description="Of which channel; email unless told otherwise.")
+
+
 class Rounds(Model):
     """How often."""
 
@@ -738,7 +745,7 @@ class SplitModel(_Step):
 
 STEPS = (
     "wait", "wait_until", "wait_for", "branch", "split", "repeat",
-    "email", "sms", "push", "notify", "audience", "set", "exit",
+    "email", "sms", "push", "notify", "audience", "set", "suppress", "exit",
 )  # fmt: skip
 
 
@@ -765,6 +772,7 @@ StepModel = TypeAliasType(
         | Annotated[NotifyModel, Tag("notify")]
         | Annotated[AudienceModel, Tag("audience")]
         | Annotated[SetModel, Tag("set")]
+        | Annotated[SuppressModel, Tag("suppress")]
         | Annotated[ExitModel, Tag("exit")],
         Discriminator(
             step_kind,

@@ -148,6 +148,15 @@ class Set(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="set"):
     next: str | None = None
 
 
+class Suppress(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="suppress"):
+    """Give the person up on this channel: no more marketing to their address, until they agree to it anew."""
+
+    id: str
+    reason: str
+    channel: Literal["email", "sms"] = "email"
+    next: str | None = None
+
+
 class Repeat(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="repeat"):
     """Go through `body`, which leads back here, at most `times` times and while `until` is not true; then go on."""
 
@@ -165,7 +174,7 @@ class Exit(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exit"):
     reason: str = "exit step"
 
 
-Step = Wait | WaitUntil | WaitFor | Branch | Split | Send | Audience | Notify | Set | Repeat | Exit
+Step = Wait | WaitUntil | WaitFor | Branch | Split | Send | Audience | Notify | Set | Suppress | Repeat | Exit
 
 
 # --- triggers and rules ----------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from rekindle.domain import ids
-from rekindle.domain.absorb import few_coupons
+from rekindle.domain.absorb import few_coupons, later_act
 from rekindle.domain.errors import ConditionError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Coupon, TraitsTold
-from rekindle.domain.outcome import Enqueue
+from rekindle.domain.facts import Consent, Coupon, TraitsTold
+from rekindle.domain.outcome import Enqueue, PutSuppression
 from rekindle.domain.profile import Given, OnList, Planned, Run, Tag, Touch, Trait, TraitValue
 from rekindle.domain.traits import with_traits
 from rekindle.flow.conditions import condition, plain
@@ -31,6 +31,7 @@ from rekindle.flow.program import (
     Set,
     Split,
     Step,
+    Suppress,
     Wait,
     WaitFor,
     WaitUntil,
@@ -506,6 +507,28 @@ def _set(here: _Here, step: Set) -> Onward:
     return run, step.next
 
 
+def _suppress(here: _Here, step: Suppress) -> Onward:
+    """Forbid marketing to the address, and say so on the profile: what only a later consent takes back.
+
+    Whoever has refused already, or has agreed anew since the moment that is being worked on, stays as they are.
+    """
+    turn, run = here.turn, here.run
+    address = turn.profile.address(step.channel)
+    key = f"{step.channel}:{address}"
+    known = turn.profile.consent.get(key)
+    act = Consent(channel=step.channel, state="suppressed", at=turn.at, source=step.reason, address=address)
+    if address is None or known is None or not turn.profile.consented(step.channel) or later_act(known, act) is known:
+        turn.decide("not_suppressed", "no consent that it could end", run=run, values={"channel": step.channel})
+        return run, step.next
+    turn.change(consent={**turn.profile.consent, key: act})
+    turn.effects.append(PutSuppression(step.channel, address, step.reason, turn.at))
+    turn.decide("suppressed", step.reason, run=run, values={"channel": step.channel})
+    event_id = ids.digest("consent.changed", run.id, step.id, turn.event.id)
+    turn.tell(turn.own_event("consent.changed", act, turn.at, event_id))
+    unlist(turn)
+    return run, step.next
+
+
 _DO: Mapping[type[Step], Callable[[_Here, Any], Onward]] = {
     Wait: _wait,
     WaitUntil: _wait,
@@ -517,5 +540,6 @@ _DO: Mapping[type[Step], Callable[[_Here, Any], Onward]] = {
     Audience: _audience,
     Notify: _notify,
     Set: _set,
+    Suppress: _suppress,
     Exit: _exit,
 }

@@ -173,6 +173,7 @@ PROFILE: dict[str, Field] = {
     "tags": Field("list", ("tag_marks", "own_tags"), lambda of: of.profile.tags),
     "anonymous": Field("flag", ("email", "phone", "shop_customer_id"), lambda of: of.profile.anonymous),
     "subscribed": Field("flag", ("consent", "email"), lambda of: of.profile.consented("email")),
+    "suppressed": Field("text", ("consent", "email"), lambda of: _suppressed(of.profile)),
     "sms_subscribed": Field("flag", ("consent", "phone"), lambda of: of.profile.consented("sms")),
     "push_subscribed": Field("flag", ("browsers",), lambda of: of.profile.consented("push")),
     "created_at": Field("moment", ("created_at",), lambda of: of.profile.created_at),
@@ -285,6 +286,12 @@ def _steps(visits: Iterable[str]) -> tuple[str, ...]:
 def _open_basket(profile: Profile) -> Any:
     left = [basket for basket in profile.baskets.values() if basket.items and basket.completed_at is None]
     return max(left, key=lambda basket: (basket.updated_at, basket.id), default=None)
+
+
+def _suppressed(profile: Profile) -> str | None:
+    """Return why a flow has given this person up, if one has and they have not agreed to mails since."""
+    act = profile.consent.get(f"email:{profile.email}")
+    return act.source if act is not None and act.state == "suppressed" else None
 
 
 def _frequency(profile: Profile) -> str:

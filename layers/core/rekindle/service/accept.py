@@ -19,7 +19,7 @@ def accept(delivery: Delivery, intake: Intake, key: bytes) -> bool:
     Raises `MalformedBodyError` for an event that only the engine itself may tell: no way in leads past here.
     """
     for event in delivery.events:
-        if event.type in INNER_EVENTS:
+        if event.type in INNER_EVENTS or (isinstance(event.data, Consent) and event.data.state == "suppressed"):
             raise MalformedBodyError(f"{event.type} is nothing that anybody may tell us")
     suppressions = [found for event in delivery.events if (found := suppression(event, key)) is not None]
     return intake.accept(delivery, suppressions, alias_keys(key, delivery.events))

@@ -15,7 +15,9 @@ from rekindle.content.context import holds, product_ids
 from rekindle.content.links import (
     Track,
     Unsubscribe,
+    form_of,
     preferences_of,
+    sign_form,
     sign_preferences,
     sign_track,
     sign_unsubscribe,
@@ -25,7 +27,7 @@ from rekindle.content.texts import RenderedPush
 from rekindle.content.tracker import Tracker
 from rekindle.domain import ids
 from rekindle.domain.errors import ContentError, NothingToSayError
-from rekindle.domain.facts import Product
+from rekindle.domain.facts import Order, Product, Refund, Review, Shipment
 from rekindle.domain.offers import Coupon
 from rekindle.domain.profile import Channel, Planned, Profile, Run
 from rekindle.flow.program import Shop
@@ -118,7 +120,9 @@ class Composer:
         to_shop = planned.to == "shop"
         spoken = mails.spoken(planned.template, *mails.readers(profile, to_shop=to_shop))
         language = spoken.locale if spoken is not None else ""
-        pages = {} if to_shop else self._pages(message_id, profile, to, shop, language)
+        forms = spoken.forms if spoken is not None else ()
+        about = about_of(run)
+        pages = {} if to_shop else self._pages(message_id, profile, to, shop, language, forms=forms, about=about)
         page, links = pages.get("unsubscribe"), {"assets": self._base(shop)} | pages
         # What the shop's own people do says nothing about a customer: nobody counts it.
         tracker = None if to_shop else self.tracker(message_id, shop, links.values())
@@ -260,15 +264,25 @@ class Composer:
         self._products.update({(shop, product): found.get(product) for product in products})
 
     def _pages(
-        self, message_id: str, profile: Profile, address: str, shop: Shop, language: str, *, channel: Channel = "email"
+        self,
+        message_id: str,
+        profile: Profile,
+        address: str,
+        shop: Shop,
+        language: str,
+        *,
+        channel: Channel = "email",
+        forms: Iterable[str] = (),
+        about: str = "",
     ) -> dict[str, str]:
-        """Return the addresses of the pages that are this person's own."""
+        """Return the addresses of the pages that are this person's own; of forms only these: each is a signature."""
         hashed = address_hash(self._secrets.address_key(), ADDRESS_KINDS[channel], address)
         claim = Unsubscribe(profile.shop, channel, hashed, message_id, profile.id, language)
         keys, base = self._secrets.link_keys(), self._base(shop)
         return {
             "unsubscribe": f"{base}/u/{sign_unsubscribe(keys, claim)}",
             "preferences": f"{base}/p/{sign_preferences(keys, preferences_of(claim))}",
+            **{form: f"{base}/{form}/{sign_form(keys, form_of(claim, form, about))}" for form in forms},
         }
 
     def _published(self, run: Run, has: Callable[[Mails], bool]) -> Mails:
@@ -306,6 +320,17 @@ def _notification(shown: RenderedPush, message_id: str, topic: str, *, rtl: bool
         "data": {"message": message_id},
     }
     return msgspec.json.encode({"web_push": 8030, "notification": {key: part for key, part in parts.items() if part}})
+
+
+def about_of(run: Run) -> str:
+    """Return the id of the order that a run is about, for the forms that its mails link to; else nothing."""
+    match run.trigger:
+        case Order(id=order) | Shipment(order_id=order) | Refund(order_id=order):
+            return order
+        case Review(order_id=str(order)):
+            return order
+        case _:
+            return ""
 
 
 def sender_of(wanted: str, shop: Shop) -> str:

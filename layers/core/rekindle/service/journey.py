@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
-from rekindle.domain.events import Event
+from rekindle.domain.events import Event, Suppression
 from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product, VariantStock
-from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, RingAt
+from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, PutSuppression, RingAt
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.flow.engine import advance, forget_planned
 from rekindle.flow.merge import MERGED, unite
@@ -221,6 +221,7 @@ class Journey:
                 decisions=(*_merged(share, stored, now), *advanced.decisions),
                 products=products,
                 interests=interests,
+                suppressions=self._forbidden(profile, advanced.effects),
                 expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
             )
         )
@@ -256,6 +257,7 @@ class Journey:
                         shop=profile.shop,
                         profile=profile,
                         decisions=advanced.decisions,
+                        suppressions=self._forbidden(profile, advanced.effects),
                         expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
                     )
                 )
@@ -309,6 +311,21 @@ class Journey:
         """Hand over what the catalogue must know. It knows an order again that it hears of twice."""
         if tasks:
             self._catalogue.ask(tasks)
+
+    def _forbidden(self, profile: Profile, effects: Sequence[Effect]) -> tuple[Suppression, ...]:
+        """Return what flows have decided that nobody may send any more: written with the decision, or not at all."""
+        return tuple(
+            Suppression(
+                shop=profile.shop,
+                channel=effect.channel,
+                address=address_hash(self._key, ADDRESS_KINDS[effect.channel], effect.address),
+                covers="marketing",
+                reason=effect.reason,
+                since=effect.since,
+            )
+            for effect in effects
+            if isinstance(effect, PutSuppression)
+        )
 
     def _hand_over(self, profile: Profile, effects: Sequence[Effect]) -> None:
         now = self._clock.now()

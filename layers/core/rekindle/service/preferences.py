@@ -6,47 +6,34 @@ is saved is what differs from what the page had shown, so that an old page never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
 from rekindle.content.languages import base, pick
 from rekindle.content.links import Preferences
-from rekindle.content.pages import layout, masks, preferences, texts
+from rekindle.content.pages import masks, preferences, texts
 from rekindle.content.pages.forms import Posted
 from rekindle.content.pages.layout import Page
 from rekindle.content.pages.preferences import FREQUENCIES, Shown, Way
 from rekindle.content.pages.settings import PageSettings
-from rekindle.domain import ids
-from rekindle.domain.events import Delivery, Event
-from rekindle.domain.facts import Consent, Fact, PreferencesTold, TraitsTold
+from rekindle.domain.facts import PreferencesTold, TraitsTold
 from rekindle.domain.preferences import paused_until
 from rekindle.domain.profile import Profile
 from rekindle.domain.traits import birthday
 from rekindle.domain.zones import zone_of
 from rekindle.flow.local_time import zone
-from rekindle.flow.program import Shop
 from rekindle.ports import Clock, Desk, Intake
-from rekindle.service.accept import accept
-from rekindle.service.people import address_hash, address_hashes, follow
+from rekindle.service.visits import CHANNELS, Answer, Told, Visit, Visits
 
 #: How long a pause lasts.
 PAUSE = timedelta(days=30)
-#: What a consent says of where it comes from.
-SOURCE = "preferences"
+#: What a consent says of where it comes from, and a delivery of what it is about.
+SOURCE = TOPIC = "preferences"
 
 _MASKS: Mapping[str, Callable[[str], Any]] = {"email": masks.email, "sms": masks.phone}
-_WAYS = ("email", "sms", "push")
-
-
-class Answer(NamedTuple):
-    """A page, its status, and what happened: `shown`, `saved`, `stopped`, `refused`."""
-
-    status: int
-    page: Page
-    what: str
 
 
 class PreferenceDesk:
@@ -56,15 +43,12 @@ class PreferenceDesk:
         self, *, desk: Desk, intake: Intake, clock: Clock, address_key: bytes, new_nonce: Callable[[], str]
     ) -> None:
         """Take the ports. `new_nonce` gives each page that is shown a name of its own."""
-        self._desk = desk
-        self._intake = intake
-        self._clock = clock
-        self._key = address_key
+        self._visits = Visits(desk=desk, intake=intake, clock=clock, address_key=address_key)
         self._new_nonce = new_nonce
 
     def show(self, claim: Preferences, published: PageSettings, accept_language: str | None = None) -> Answer:
         """Return the page as things are stored now. Changes nothing."""
-        visit = self._visit(claim, published, accept_language)
+        visit = self._visits.come(claim, published, accept_language)
         if visit.profile is None:
             return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
         shown = self._stored(visit, visit.profile)
@@ -80,9 +64,9 @@ class PreferenceDesk:
         here: str = "?",
     ) -> Answer:
         """Do what was posted, and return the page with what holds from now on. `here` is the page's own address."""
-        visit = self._visit(claim, published, accept_language)
+        visit = self._visits.come(claim, published, accept_language)
         if posted.one("act") == "unsubscribe":
-            self._tell(claim, posted, self._stopped(visit), visit.now)
+            self._visits.tell(TOPIC, visit, posted, self._visits.stopped(visit, SOURCE))
             return Answer(200, preferences.stopped(visit.spoken, visit.look, here), "stopped")
         if visit.profile is None:
             return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
@@ -94,7 +78,7 @@ class PreferenceDesk:
             wrong["channels"] = "wrong.trap"
         if wrong:
             return Answer(422, self._page(visit, wanted, wrong=wrong), "refused")
-        self._tell(claim, posted, tuple(self._facts(visit.profile, wanted, was, visit.now)), visit.now)
+        self._visits.tell(TOPIC, visit, posted, tuple(self._told(visit.profile, wanted, was, visit.now)))
         spoken = texts.language(accept_language, wanted.language, visit.spoken)
         now_known = bool(wanted.birthday[0]) or (wanted.birthday_known and not wanted.forget)
         after = replace(wanted, birthday=("", "", ""), birthday_known=now_known, forget=False)
@@ -102,26 +86,10 @@ class PreferenceDesk:
 
     # --- within
 
-    def _visit(self, claim: Preferences, published: PageSettings, accept_language: str | None) -> _Visit:
-        found = follow(self._desk.profile, claim.profile)
-        profile = found if found is not None and found.shop == claim.shop else None
-        shop = published.shops.get(claim.shop)
-        chosen = profile.preferences.language if profile is not None else None
-        wishes = (chosen.value if chosen is not None else None, claim.locale, profile.locale if profile else None)
-        return _Visit(
-            claim=claim,
-            profile=profile,
-            shop=shop,
-            published=published,
-            look=layout.look_of(published.brand, shop),
-            spoken=texts.language(accept_language, *wishes),
-            now=self._clock.now(),
-        )
-
-    def _page(self, visit: _Visit, shown: Shown, *, saved: bool = False, wrong: dict[str, str] | None = None) -> Page:
+    def _page(self, visit: Visit, shown: Shown, *, saved: bool = False, wrong: dict[str, str] | None = None) -> Page:
         return preferences.page(visit.spoken, visit.look, shown, nonce=self._new_nonce(), saved=saved, wrong=wrong)
 
-    def _stored(self, visit: _Visit, profile: Profile) -> Shown:
+    def _stored(self, visit: Visit, profile: Profile) -> Shown:
         pause = paused_until(profile.preferences, visit.now)
         frequency = profile.preferences.frequency
         born = profile.traits.get("birthday")
@@ -137,19 +105,15 @@ class PreferenceDesk:
             birthday_known=born is not None and born.value is not None,
         )
 
-    def _ways(self, visit: _Visit, profile: Profile) -> Iterator[Way]:
+    def _ways(self, visit: Visit, profile: Profile) -> Iterator[Way]:
         """Yield the channels: where messages go, whether the person has agreed to them, and whether they came back."""
-        for channel in _WAYS:
+        for channel in CHANNELS:
             address = profile.address(channel)
             consented = profile.consented(channel)
             connected = channel == "email" or (visit.shop is not None and channel in visit.shop.channels)
             if address is None or not (connected or consented):
                 continue
-            covers = {
-                cover
-                for hashed in address_hashes(self._key, profile, channel)
-                for cover in self._desk.refused(profile.shop, channel, hashed)
-            }
+            covers = self._visits.refused(profile, channel)
             if channel == "push" and covers:
                 continue
             mask = _MASKS.get(channel)
@@ -160,71 +124,18 @@ class PreferenceDesk:
                 dead="everything" in covers,
             )
 
-    def _foreign(self, visit: _Visit, wanted: Shown, was: frozenset[str]) -> dict[str, str]:
+    def _foreign(self, visit: Visit, wanted: Shown, was: frozenset[str]) -> dict[str, str]:
         """Return what is wrong where somebody would agree for an address that this link was not sent to."""
-        claim, profile = visit.claim, visit.profile
         grants = {f"channel.{way.channel}" for way in wanted.ways if way.on} - was
-        if profile is None or claim.channel != "email" or "channel.email" not in grants:
+        if visit.claim.channel != "email" or "channel.email" not in grants or self._visits.addressed(visit):
             return {}
-        own = claim.address in address_hashes(self._key, profile, "email")
-        return {} if own else {"channels": "preferences.elsewhere"}
+        return {"channels": "preferences.elsewhere"}
 
-    def _stopped(self, visit: _Visit) -> tuple[Fact, ...]:
-        """Return the refusals of everything: of each channel, and of the address that the link was sent to."""
-        claim, profile, now = visit.claim, visit.profile, visit.now
-        linked = Consent(
-            channel=claim.channel,  # type: ignore[arg-type]  # signed by us: one of our own channels
-            state="unsubscribed",
-            at=now,
-            source=SOURCE,
-            address_key=claim.address,
-        )
-        found = [linked]
-        if profile is not None:
-            found += [
-                self._said(profile, channel, "unsubscribed", now) for channel in _WAYS if profile.address(channel)
-            ]
-        return tuple(dict.fromkeys(found))
-
-    def _said(self, profile: Profile, channel: str, state: str, now: datetime) -> Consent:
-        address = None if channel == "push" else profile.address(channel)
-        kind = "email" if channel == "email" else "phone"
-        return Consent(
-            channel=channel,  # type: ignore[arg-type]  # one of `_WAYS`
-            state=state,  # type: ignore[arg-type]
-            at=now,
-            source=SOURCE,
-            address_key=address_hash(self._key, kind, address) if address is not None else None,
-        )
-
-    def _tell(self, claim: Preferences, posted: Posted, facts: Sequence[Fact], now: datetime) -> None:
-        """Accept what was said, once: the same form again within its minute is a repeat."""
-        if not facts:
-            return
-        minute = now.strftime("%Y-%m-%dT%H:%M")
-        delivery = ids.digest("preferences", claim.shop, claim.profile, claim.address, minute, posted.whole())
-        events = tuple(
-            Event(
-                id=ids.digest("event", delivery, str(place)),
-                shop=claim.shop,
-                type=_TYPES[type(fact)],
-                occurred_at=now,
-                received_at=now,
-                profile_id=claim.profile,
-                data=fact,
-            )
-            for place, fact in enumerate(facts)
-        )
-        news = Delivery(
-            id=delivery, shop=claim.shop, source="link", topic="preferences", received_at=now, events=events
-        )
-        accept(news, self._intake, self._key)
-
-    def _facts(self, profile: Profile, wanted: Shown, was: frozenset[str], now: datetime) -> Iterator[Fact]:
+    def _told(self, profile: Profile, wanted: Shown, was: frozenset[str], now: datetime) -> Iterator[Told]:
         """Yield what differs from what the page had shown."""
         for way in wanted.ways:
             if not way.dead and way.on != (f"channel.{way.channel}" in was):
-                yield self._said(profile, way.channel, "subscribed" if way.on else "unsubscribed", now)
+                yield self._visits.said(profile, way.channel, "subscribed" if way.on else "unsubscribed", now, SOURCE)
         told = PreferencesTold(
             at=now,
             topics={topic.name: on for topic, on in wanted.topics if on != (f"topic.{topic.name}" in was)},
@@ -233,37 +144,18 @@ class PreferenceDesk:
             paused_until=(now + PAUSE if wanted.paused else now) if wanted.paused != ("pause" in was) else None,
         )
         if told != PreferencesTold(at=now):
-            yield told
+            yield "preferences.changed", told
         if wanted.forget:
-            yield TraitsTold(at=now, values={"birthday": None})
+            yield "traits.changed", TraitsTold(at=now, values={"birthday": None})
         elif any(wanted.birthday):
-            yield TraitsTold(at=now, values={"birthday": _birthday(wanted.birthday, now)[0]})
+            yield "traits.changed", TraitsTold(at=now, values={"birthday": _birthday(wanted.birthday, now)[0]})
 
 
-class _Visit(NamedTuple):
-    """Somebody at the page: whose link it is, what is known of them, and how the page speaks and looks."""
-
-    claim: Preferences
-    profile: Profile | None
-    shop: Shop | None
-    published: PageSettings
-    look: layout.Look
-    spoken: str
-    now: datetime
-
-
-_TYPES: Mapping[type, str] = {
-    Consent: "consent.changed",
-    TraitsTold: "traits.changed",
-    PreferencesTold: "preferences.changed",
-}
-
-
-def _own(visit: _Visit) -> str | None:
+def _own(visit: Visit) -> str | None:
     return visit.shop.locale if visit.shop is not None else None
 
 
-def _languages(visit: _Visit) -> dict[str, str]:
+def _languages(visit: Visit) -> dict[str, str]:
     spoken = visit.shop.languages if visit.shop is not None else ()
     tags = dict.fromkeys(base(locale) for locale in spoken)
     return {tag: visit.published.languages.get(tag, tag) for tag in tags}
@@ -274,14 +166,14 @@ def _gets(profile: Profile, topic: str, *, on: bool) -> bool:
     return chosen.on if chosen is not None else on
 
 
-def _day(visit: _Visit, moment: datetime) -> date:
+def _day(visit: Visit, moment: datetime) -> date:
     known = zone_of(visit.profile) if visit.profile is not None else None
     names = (known[0] if known else None, visit.shop.zone if visit.shop is not None else None, "UTC")
     where = next(found for name in names if name and (found := zone(name)) is not None)
     return moment.astimezone(where).date()
 
 
-def _wanted(visit: _Visit, stored: Shown, posted: Posted) -> tuple[Shown, dict[str, str]]:
+def _wanted(visit: Visit, stored: Shown, posted: Posted) -> tuple[Shown, dict[str, str]]:
     """Return what was posted as the page would show it, and what is wrong with it: id of a field → name of a text."""
     on, wrong = posted.all("on"), dict[str, str]()
     frequency = posted.one("frequency") or stored.frequency

@@ -30,6 +30,8 @@ PHRASES: Mapping[str, str] = {
     "planned": "{plan}",
     "skipped": "{skip}: {rule}",
     "set": "{writes}",
+    "suppressed": "is given up, because of {rule}: no more marketing by {channel} until they agree to it anew",
+    "not_suppressed": "is not given up: {rule}",
     "ended": "{end}: {rule}{read}",
     "joined": "came into the segment {segment}{because}",
     "left_segment": "left the segment {segment}: no longer {rule}{read}",

@@ -49,6 +49,7 @@ _ICONS = {
     "notify": _BELL,
     "audience": "M6 7.5a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 0 0 0 4.6M2 13c0-2.5 1.6-4 4-4s4 1.5 4 4M11 3a2.2 2.2 0 0 1 0 4",
     "set": "M2.5 8.500 8 3h5v5l-5.500 5.500zM10.600 5.300v.100",
+    "suppress": "M8 2.500a5.500 5.500 0 1 0 .01 0M4.200 4.200l7.600 7.600",
     "repeat": "M3 8a5 5 0 0 1 8.600-3.400L13 6M13 2.5V6H9.500M13 8a5 5 0 0 1-8.600 3.400L3 10M3 13.500V10h3.500",
     "exit": "M9 3H3.500v10H9M7 8h7M11.500 5.500 14 8l-2.5 2.5",
 }  # fmt: skip
@@ -69,6 +70,7 @@ STYLE = """
 .flow-graph .k-branch,.flow-graph .k-repeat{fill:#1f8a9e}.flow-graph .k-split{fill:#b04a9d}
 .flow-graph .k-email{fill:#4f5bd5}.flow-graph .k-sms,.flow-graph .k-push{fill:#7a4fd5}.flow-graph .k-exit{fill:#7b8496}
 .flow-graph .k-audience,.flow-graph .k-notify,.flow-graph .k-set{fill:#5f7a3a}
+.flow-graph .k-suppress{fill:#7b8496}
 """
 
 

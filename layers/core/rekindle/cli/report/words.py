@@ -20,6 +20,7 @@ from rekindle.flow.program import (
     Set,
     Split,
     Step,
+    Suppress,
     Trigger,
     Wait,
     WaitFor,
@@ -167,6 +168,8 @@ def step(one: Step) -> tuple[str, str]:  # noqa: C901, PLR0912 - one case for ea
         case Set():
             names = (*one.traits, *(f"+{tag}" for tag in one.tags), *(f"−{tag}" for tag in one.untags))
             return "Remember", ", ".join(names)
+        case Suppress():
+            return f"Give up: {one.reason}", f"no more marketing by {one.channel}"
         case Repeat():
             return f"Repeat up to {one.times} times", f"until {one.until}" if one.until else ""
         case Exit():

@@ -222,6 +222,7 @@ input.line, select {{ width: 100%; min-height: 48px; padding: 10px 12px; border:
 [aria-invalid=true] {{ border: 2px solid var(--wrong) !important; }}
 button {{ width: 100%; min-height: 52px; padding: 12px 20px; border: 2px solid var(--accent); border-radius: {radius}px;
   background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; cursor: pointer; }}
+.choices form + form {{ margin-top: 12px; }}
 button.quiet {{ border-color: var(--soft); background: var(--paper); color: var(--ink); }}
 .said {{ margin: 0 0 24px; padding: 14px 16px; border: 2px solid var(--tick); border-radius: {radius}px; }}
 .said.wrong {{ border-color: var(--wrong); }}

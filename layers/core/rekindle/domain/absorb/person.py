@@ -16,9 +16,9 @@ from rekindle.domain.profile import Profile, Tag, Told
 #: The source of a word that takes back an earlier refusal, and allows nothing that was never spoken of.
 AGAIN = "sms:start"
 #: States by which somebody, or the platform, made a choice: the latest of these wins.
-_EXPLICIT = frozenset({"subscribed", "unsubscribed", "pending", "redacted", "invalid"})
+_EXPLICIT = frozenset({"subscribed", "unsubscribed", "pending", "redacted", "invalid", "suppressed"})
 #: Between two acts of the same moment the more careful one wins.
-_CAUTION = ("subscribed", "not_subscribed", "pending", "unsubscribed", "invalid", "redacted")
+_CAUTION = ("subscribed", "not_subscribed", "pending", "suppressed", "unsubscribed", "invalid", "redacted")
 #: What a browser knows of itself. Names are written into mails, and addresses decide who gets them.
 _UNSIGNED = frozenset({"locale", "zone"})
 

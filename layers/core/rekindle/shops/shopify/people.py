@@ -14,7 +14,8 @@ from rekindle.shops import contact
 from rekindle.shops.reading import Body, Telling, identifier, mapping, moment, text
 from rekindle.shops.shopify.values import token_of
 
-_STATES = frozenset(get_args(ConsentState))
+#: `suppressed` is a word of ours, and no shop's.
+_STATES = frozenset(get_args(ConsentState)) - {"suppressed"}
 _GRANTING = frozenset(("subscribed", "pending"))
 
 

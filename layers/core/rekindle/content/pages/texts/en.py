@@ -92,6 +92,28 @@ TEXTS = {
     "preferences.nobody.said": "{shop} keeps nothing about you. Should mails still reach this address, stop them here.",
     "preferences.nobody.said.nameless": "Nothing is kept about you. Should mails still reach this address, "
     "stop them here.",
+    # --- stay or leave
+    "stay": "Shall we go on writing to you?",
+    "stay.said": "You have not opened a mail from {shop} for some time. Tell us how you would like it from now on. "
+    "Mails about your orders always reach you.",
+    "stay.said.nameless": "You have not opened our mails for some time. Tell us how you would like it from now on. "
+    "Mails about your orders always reach you.",
+    "stay.stay": "Yes, go on as before",
+    "stay.fewer": "Yes, but at most once a month",
+    "stay.leave": "No, please stop",
+    "stay.stay.done": "Good to have you with us",
+    "stay.stay.done.said": "{shop} goes on writing to you as before.",
+    "stay.stay.done.said.nameless": "We go on writing to you as before.",
+    "stay.fewer.done": "At most once a month, then",
+    "stay.fewer.done.said": "From now on {shop} writes to you at most once a month. Mails about your orders still "
+    "reach you.",
+    "stay.fewer.done.said.nameless": "From now on we write to you at most once a month. Mails about your orders "
+    "still reach you.",
+    "stay.leave.done": "You are unsubscribed",
+    "stay.leave.done.said": "No more newsletters and offers from {shop} will reach you. Mails about your orders "
+    "still do. Thank you for having been with us.",
+    "stay.leave.done.said.nameless": "No more newsletters and offers will reach you. Mails about your orders still "
+    "do. Thank you for having been with us.",
     "refused": "This could not be read",
     "refused.said": "It is not what the form on this page sends. Go back, load the page again and try once more.",
     "wrong.title": "Not saved: {title}",

@@ -1,0 +1,161 @@
+"""Stay or leave over the whole road: the link of a mail, the page, and what holds afterwards for every flow."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from rekindle.content.links import FORMS, BadLinkError, FormLink, sign_form
+from rekindle.content.pages.forms import TRAP, Posted
+from rekindle.content.pages.settings import PageSettings
+from rekindle.domain.profile import Profile, Tombstone
+from rekindle.service.desks import Desks
+from rekindle.service.people import address_hash
+from rekindle.service.visits import Answer
+from tests.support.build import T0, at, consent, flow_of, order, playbook
+from tests.support.plant import Plant
+
+SUNSET = flow_of(
+    """
+    trigger: {event: order.placed}
+    steps:
+      - wait: 1d
+      - suppress: sunset
+    """
+)
+
+
+@pytest.fixture
+def plant() -> Plant:
+    """Ada has agreed to mails, bought something, and is given up a day later."""
+    made = Plant(playbook(SUNSET))
+    made.post(consent(T0), order(T0))
+    made.settle()
+    return made
+
+
+class Visitor:
+    """Somebody with the link of a mail, and a browser."""
+
+    def __init__(self, plant: Plant, form: str = "stay", email: str = "ada@example.com") -> None:
+        self.plant = plant
+        world = plant.world
+        nonces = itertools.count(1)
+        self.desks = Desks(
+            desk=world.desk,
+            intake=world.intake,
+            clock=world.clock,
+            secrets=world.secrets,
+            new_nonce=lambda: f"nonce-{next(nonces)}",
+        )
+        self.claim = FormLink(
+            shop="tea",
+            channel="email",
+            address=address_hash(world.secret_address_key, "email", email),
+            message="m" * 32,
+            profile=plant.profile("ada@example.com").id,
+            form=form,
+        )
+        self.published = PageSettings(hash="h", shops=playbook(SUNSET).shops)
+
+    def open(self) -> Answer:
+        """Look at the page."""
+        claim, desk = self.desks.of(self.claim.form, sign_form(self.plant.world.secrets.link_keys(), self.claim))
+        return desk.show(claim, self.published)
+
+    def press(self, act: str, **typed: str) -> Answer:
+        """Press the button that sends this."""
+        claim, desk = self.desks.of(self.claim.form, sign_form(self.plant.world.secrets.link_keys(), self.claim))
+        posted = Posted({"act": [act], **{name: [value] for name, value in typed.items()}})
+        return desk.save(claim, posted, self.published)
+
+
+def ada(plant: Plant) -> Profile:
+    plant.settle()
+    return plant.profile("ada@example.com")
+
+
+def test_looking_changes_nothing(plant: Plant) -> None:
+    before = len(plant.world.deliveries)
+    answer = Visitor(plant).open()
+    assert (answer.status, answer.what) == (200, "shown")
+    assert all(f'name="act" value="{choice}"' in answer.page.html for choice in ("stay", "fewer", "leave"))
+    assert len(plant.world.deliveries) == before
+
+
+def test_who_was_given_up_and_stays_is_written_to_again(plant: Plant) -> None:
+    """The suppression is a real one, and the answer is a consent that lifts it."""
+    visitor = Visitor(plant)
+    plant.until(at(days=2))
+    assert not ada(plant).consented("email")
+    assert plant.world.suppressed("tea", "email", visitor.claim.address, "marketing")
+    assert visitor.press("stay").what == "saved"
+    assert ada(plant).consented("email")
+    assert not plant.world.suppressed("tea", "email", visitor.claim.address, "marketing")
+
+
+def test_fewer_is_at_most_one_a_month(plant: Plant) -> None:
+    assert Visitor(plant).press("fewer").what == "saved"
+    chosen = ada(plant).preferences.frequency
+    assert chosen is not None
+    assert chosen.value == "monthly"
+
+
+def test_who_leaves_gets_nothing_from_that_moment(plant: Plant) -> None:
+    visitor = Visitor(plant)
+    assert visitor.press("leave").what == "stopped"
+    assert plant.world.suppressed("tea", "email", visitor.claim.address, "marketing")
+    assert ada(plant).consent["email:ada@example.com"].state == "unsubscribed"
+
+
+@pytest.mark.parametrize("choice", ["stay", "fewer", "leave"])
+def test_flows_hear_of_every_answer_once(choice: str) -> None:
+    when = f"event.name == 'stay-or-leave' and event.answers.answer == '{choice}'"
+    flow = f"trigger: {{event: form.submitted, when: {when}}}\nentry: {{again: always}}\n"
+    heard = Plant(playbook(flow_of(flow + "steps: [{set: {tags: [answered]}}]")))
+    heard.post(consent(T0), order(T0))
+    heard.settle()
+    visitor = Visitor(heard)
+    for _ in range(2):
+        visitor.press(choice, nonce="n")
+    assert ada(heard).tags == ("answered",)
+    assert len(heard.world.deliveries) == 2
+
+
+def test_an_old_address_may_leave_and_not_agree(plant: Plant) -> None:
+    plant.until(at(days=2))
+    old = Visitor(plant, email="old@example.com")
+    assert (old.press("stay").status, old.press("fewer").what) == (422, "saved")
+    assert not ada(plant).consented("email")
+
+
+@pytest.mark.parametrize(("act", "typed"), [("", {}), ("all", {}), ("stay", {TRAP: "http://spam.example"})])
+def test_what_the_page_did_not_ask_is_refused(plant: Plant, act: str, typed: dict[str, str]) -> None:
+    before = len(plant.world.deliveries)
+    answer = Visitor(plant).press(act, **typed)
+    assert (answer.status, 'role="alert"' in answer.page.html) == (422, True)
+    assert len(plant.world.deliveries) == before
+
+
+def test_of_somebody_who_was_erased_nothing_is_known_and_mails_can_still_be_stopped(plant: Plant) -> None:
+    visitor, profile = Visitor(plant), ada(plant)
+    plant.world.vault.bury(profile.id, Tombstone(erased_at=at(hours=1), shop="tea"), profile.version)
+    assert "There is nothing to choose any more" in visitor.open().page.html
+    assert visitor.press("stay").what == "shown"
+    plant.world.clock.advance_to(plant.world.clock.now() + timedelta(hours=2))
+    assert visitor.press("unsubscribe").what == "stopped"
+    assert plant.world.suppressed("tea", "email", visitor.claim.address, "marketing")
+
+
+def test_a_link_opens_its_own_form_alone(plant: Plant) -> None:
+    visitor = Visitor(plant)
+    keys = plant.world.secrets.link_keys()
+    for form in ("", "p", "review", "../stay"):
+        with pytest.raises(BadLinkError):
+            visitor.desks.of("stay", sign_form(keys, replace(visitor.claim, form=form)))
+    for form in FORMS:
+        claim, _ = visitor.desks.of(form, sign_form(keys, replace(visitor.claim, form=form)))
+        assert claim.profile == visitor.claim.profile
