@@ -1,4 +1,4 @@
-"""Take every look anew, and note those that are right (`tests.browser.looks`).
+"""Take the looks that have changed, and note those that are right (`tests.browser.looks`); all with REKINDLE_LONG=1.
 
 PYTHONPATH=layers/core .venv/bin/python -m tests.browser.record
 """
@@ -13,11 +13,11 @@ import msgspec
 
 from tests.browser import chromium
 from tests.browser.conftest import Site
-from tests.browser.looks import NAMES, TAKEN, looks, taken, wrong_with
+from tests.browser.looks import NAMES, TAKEN, is_due, looks, taken, wrong_with
 
 
 def main() -> int:
-    """Look at all mails; write down what was right, and return 1 where something was not."""
+    """Look at mails; write down what was right, and return 1 where something was not."""
     program = chromium.find()
     if program is None:
         print("there is no Chromium or Chrome on this machine")  # noqa: T201 - a command
@@ -26,7 +26,7 @@ def main() -> int:
     site = Site()
     with tempfile.TemporaryDirectory() as folder, chromium.browser(program, Path(folder)) as page:
         for look in (look for name in NAMES for look in looks(name)):
-            wrong = wrong_with(look, page, site)
+            wrong = wrong_with(look, page, site) if is_due(look, before) else None
             if wrong:
                 failed += 1
                 print(f"{look}: {wrong}")  # noqa: T201

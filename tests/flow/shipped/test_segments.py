@@ -158,6 +158,11 @@ LIVES: dict[str, list[tuple[list[Event], str, dict[str, Any]]]] = {
         (looks(1, 2, 3), "2.5 out, 3.1 in, 7.9 in, 8.1 out", {}),
         (looks(1, 6, 9), "9.1 out", {}),
     ],
+    "viewed-not-bought": [
+        ([JOIN, *looks(1, 2, 3, 4, 5, 6)], "5.5 out, 6.1 in, 30.9 in, 31.1 out, 36.1 in, 64.1 out", {}),
+        ([JOIN, *looks(1, 2, 3, 4, 5, 6), *buys(8)], "7 in, 9 out", {}),
+        ([JOIN, *looks(1, 2, 3)], "4 out, 32.9 out, 33.1 in, 60.9 in, 61.1 out", {}),
+    ],
     "price-sensitive": [
         (buys(1, 2, codes=("TEN",)), "1.5 out, 2.1 in", {}),
         ([*buys(1, 2, codes=("TEN",)), *buys(3, 4, 5)], "4.1 in, 5.1 out", {}),
