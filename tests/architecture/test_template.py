@@ -321,6 +321,7 @@ def test_no_table_is_lost_with_its_stack(table: str) -> None:
 def test_what_never_expires_has_no_time_to_live() -> None:
     mortal = {name for name, properties in TABLES.items() if "TimeToLiveSpecification" in properties}
     assert mortal == {
+        "ResultsTable",
         "DeliveriesTable",
         "ProfilesTable",
         "MessagesTable",

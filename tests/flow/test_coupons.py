@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.domain.facts import Coupon
+from rekindle.domain.labels import Label
 from rekindle.domain.offers import Offer
 from rekindle.domain.profile import Given
 from rekindle.flow.engine import forget_planned
@@ -69,7 +70,8 @@ def test_the_run_and_the_person_know_what_was_given() -> None:
     story = given(story_of(REMINDED).tell(order(at(hours=1))), at(hours=2))
     (run,) = story.profile.runs
     known = Given("TEA-1", at(hours=2), story.messages[0], "ten", ENDS)
-    assert (run.codes, run.coupons, story.profile.coupons) == ({"gift": "TEA-1"}, {"ten": known}, (known,))
+    labelled = replace(known, label=Label("2026-03-02", "test", "gift"))
+    assert (run.codes, run.coupons, story.profile.coupons) == ({"gift": "TEA-1"}, {"ten": known}, (labelled,))
 
 
 def test_a_reminder_comes_before_the_end_and_gives_the_same_code() -> None:

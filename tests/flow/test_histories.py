@@ -34,9 +34,9 @@ def test_the_histories_show_every_kind_of_decision() -> None:
     """But `merged`, which is the journey's own."""
     lines = [line for name in histories.names() for turn in histories.read(name)["then"] for line in turn["then"]]
     assert {line.split()[0] for line in lines} - {"→"} == {
-        "branched", "due", "ended", "entered", "error", "gathered", "heard", "held", "ignored", "joined",
-        "left_segment", "not_entered", "not_suppressed", "planned", "repeated", "restarted", "said", "set", "skipped",
-        "split", "suppressed", "waiting",
+        "branched", "credited", "due", "ended", "entered", "error", "gathered", "heard", "held", "ignored",
+        "joined", "left_segment", "not_entered", "not_suppressed", "planned", "repeated", "restarted", "said", "set",
+        "skipped", "split", "suppressed", "waiting",
     }  # fmt: skip
 
 

@@ -29,7 +29,9 @@ from rekindle.content.links import (
 )
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Campaign, PreferencesTold, Product, ProductChange
+from rekindle.domain.labels import Label
 from rekindle.domain.profile import Profile
+from rekindle.domain.results import one
 from rekindle.flow.program import Playbook
 from rekindle.ports import Bought, Commit, Interested, Lease, Look, Message, Reaction, Tally, Wake, read_hit
 from rekindle.service.deliver import Done
@@ -727,6 +729,29 @@ def test_catalogue_hears_of_products_from_their_stream(load: Load, ports: AwsPor
     assert load("catalogue").handler({"Records": records}, None) == {"batchItemFailures": []}
     found = ports.shelves.shelved("tea", shelves=["new", "kind/pots", "best"])
     assert {name: list(shelf.spots) for name, shelf in found.shelves.items()} == {"new": ["p1"], "kind/pots": ["p1"]}
+
+
+def test_tally_adds_up_what_both_streams_tell_once(load: Load, ports: AwsPorts) -> None:
+    label = Label("2026-03-02", "cart", "mail-1")
+    counts = (one(Label("2026-03-02", "cart"), "entered"),)
+    ports.state.commit(Commit(profile=a_profile(), at=LONG_AGO, counts=counts))
+    (line,) = ports.clients.dynamodb.scan(TableName=ports.installation.tables.ledger)["Items"]
+    message = Message(id="0" * 32, shop="tea", state="skipped", at=LONG_AGO, day=label.day, flow="cart", step="mail-1")
+    assert ports.outbox.record(message)
+    record = ports.item("messages", message.id)
+    keys = ({"profile_id": line["profile_id"], "at": line["at"]}, {"id": {"S": message.id}})
+    records = [
+        {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"Keys": key, "NewImage": image}}
+        for key, image in zip(keys, (line, record), strict=True)
+    ]
+    gone = {"eventSource": "aws:dynamodb", "eventName": "REMOVE", "dynamodb": {"Keys": keys[1], "OldImage": record}}
+    app = load("tally")
+    for batch in (records, [*records, gone], records[1:]):
+        assert app.handler({"Records": batch}, None) == {"batchItemFailures": []}
+    assert ports.results.figures("tea", label.day, label.day) == {
+        label: {"skipped": 1},
+        Label("2026-03-02", "cart"): {"entered": 1},
+    }
 
 
 def test_mint_sends_on_what_needs_no_coupon_and_counts_what_is_left(

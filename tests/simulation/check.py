@@ -27,8 +27,10 @@ from rekindle.domain import ids
 from rekindle.domain.errors import AddressGoneError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who, encode_events
 from rekindle.domain.facts import Campaign, Consent, Engagement, PrivacyRequest, Product
+from rekindle.domain.labels import Label
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile, Signpost, Tombstone
+from rekindle.domain.results import standing
 from rekindle.domain.shelves import BEST_HALF_LIFE, decode_near
 from rekindle.flow.program import Playbook
 from rekindle.ports import (
@@ -45,10 +47,12 @@ from rekindle.ports import (
     Pending,
     TextMessage,
     Work,
+    label_of,
 )
 from rekindle.service.deliver import Done
 from rekindle.service.library import POINTER
 from rekindle.service.notices import Notice
+from rekindle.service.tally import figures
 from tests.simulation.faults import ATTEMPTS, LOSSES, InfrastructureError
 from tests.simulation.story import LETTER_AT, SUBSCRIBERS, books
 
@@ -73,6 +77,8 @@ _SLACK = timedelta(seconds=90)
 _PAUSE_NOTICED, _LONGEST_REST, _TOLD_WITHIN = timedelta(seconds=30), timedelta(seconds=900), timedelta(minutes=6)
 #: What a heat loses by each addition.
 _ROUNDED = 1e-5
+#: The figures that follow from profiles.
+_OF_PROFILES = ("orders", "by_", "revenue:", "people", "goals", "buyers", "purchases", "spent:", "squares:")
 _EXPECTED = (InfrastructureError, RekindleError)
 
 
@@ -126,6 +132,10 @@ class Watch:
         self.accepted: dict[str, tuple[Delivery, Sequence[str]]] = {}
         """delivery → itself, as it was accepted, and its alias keys"""
         self.steps: list[Step] = []
+        self.told_counts: Counter[tuple[Label, str]] = Counter()
+        """what the commits said that they count"""
+        self.recorded: dict[str, Message] = {}
+        """message → its record as it was written last"""
         self.placed: set[str] = set()
         """orders that a commit told as placed"""
         self.bought: dict[str, Bought] = {}
@@ -240,7 +250,7 @@ class Watch:
         found = method(wanted)
         worker = self.simulation.current
         if worker is not None:
-            worker.read = found
+            worker.read = {**worker.read, **found}
         return found
 
     def _work(self, method: Callable[..., Work | None], pending: Pending) -> Work | None:
@@ -271,6 +281,9 @@ class Watch:
         before = self.world.profile(profile.id) if profile is not None else None
         lines = len(self.world.ledger)
         method(commit)
+        self.told_counts.update({(one.label, one.figure): 0 for one in commit.counts})
+        for one in commit.counts:
+            self.told_counts[one.label, one.figure] += one.amount  # type: ignore[assignment]
         if commit.pending_id is not None:
             self._consume(commit.pending_id)
         if profile is None:
@@ -429,6 +442,8 @@ class Watch:
         return written
 
     def _moved(self, before: Message | None, after: Message | None) -> None:
+        if after is not None:
+            self.recorded[after.id] = after
         if after is None or (before is not None and before.state == after.state):
             return
         state = before.state if before is not None else None
@@ -698,6 +713,7 @@ class Watch:
             self._told,
             self._counts,
             self._counted,
+            self._figures,
             self._looked_at,
             *([self._reached] if any("letter" in book.flows for _, book in self.published) else []),
         ):
@@ -761,6 +777,31 @@ class Watch:
                 self.wrong(
                     "an order is counted once", f"{product}: {near.sold}, and {len(sales)} orders say {expected}"
                 )
+
+    def _figures(self) -> None:
+        """Figures are what the ledger's lines and the messages' records say, and what people's profiles stand for."""
+        world = self.world
+        wanted = Counter(self.told_counts)
+        for message in self.recorded.values():
+            label = label_of(message)
+            if label is not None:
+                wanted.update({(label, figure): 1 for figure in figures(message)})
+        found = Counter[tuple[Label, str]]()
+        for (_, label), sums in world.figures.items():
+            found.update({(label, figure): amount for figure, amount in sums.items()})
+        found, wanted = _without_nothing(found), _without_nothing(wanted)
+        if found != wanted:
+            self.wrong("figures are what the ledger and the records say", f"{found} instead of {wanted}")
+        if self.erased:
+            return
+        stands = Counter[tuple[Label, str]]()
+        for profile_id in world.profiles:
+            profile = world.profile(profile_id)
+            for counts in standing(profile).values() if isinstance(profile, Profile) else ():
+                stands.update({(count.label, count.figure): count.amount for count in counts})
+        told = Counter({key: amount for key, amount in wanted.items() if key[1].startswith(_OF_PROFILES)})
+        if _without_nothing(stands) != told:
+            self.wrong("a person's share is what their profile says", f"{told} instead of {stands}")
 
     def _kept(self) -> None:
         """What forbids stays in force, unless a later grant was signed."""
@@ -860,3 +901,7 @@ class Unexpected(logging.Handler):
         """Look at the error."""
         if self.watch is not None and record.exc_info and isinstance(record.exc_info[1], Exception):
             self.watch.failed(record.exc_info[1])
+
+
+def _without_nothing(sums: Counter[tuple[Label, str]]) -> Counter[tuple[Label, str]]:
+    return Counter({key: amount for key, amount in sums.items() if amount})

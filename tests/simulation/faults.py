@@ -50,6 +50,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "queues.look_again": ("crash_before", "crash_after", "lost", "time_out", "throttle"),
     "privacy.ask": _QUEUE,
     "catalogue.ask": _QUEUE,
+    "results.add": _TRANSACTION,
     "shelves.shelved": _READ,
     "shelves.count": _TRANSACTION,
     "shelves.put_shelf": _UPDATE,
@@ -123,6 +124,7 @@ NOT_SIMULATED = {
     "outbox.note_hit": "only `track` calls it, and leads on whatever becomes of it",
     "outbox.products": "mails are not built",
     "raw.list": "nobody calls it",
+    "results.figures": "tools",
     "raw.swap": "a shop's departure",
     "raw.tagged": "a shop's departure",
     "shelves.stock": "no story tells of a variant",
@@ -143,6 +145,7 @@ ROAD_FAULTS: dict[str, tuple[str, ...]] = {
     "marketing": ("twice", "delayed"),
     "tasks": ("twice", "delayed"),
     "catalogue": ("twice", "delayed"),
+    "results": ("twice", "delayed"),
     "fanout": ("twice", "delayed"),
     "minute": ("twice", "lost"),
     "schedule": ("twice", "delayed", "lost", "lingers"),
@@ -163,7 +166,7 @@ SECONDS: dict[str, tuple[int, ...]] = {
 #: What is attempted once: whatever is not heard of may have gone out.
 ATTEMPTS = frozenset({"mailer.send", "texter.send"})
 
-_ANSWERED = ("intake.", "state.", "outbox.", "counters.", "shelves.")
+_ANSWERED = ("intake.", "state.", "outbox.", "counters.", "shelves.", "results.")
 _READS = {place for place, kinds in CALL_FAULTS.items() if kinds == _READ}
 
 

@@ -106,7 +106,8 @@ def _order(kind: str, when: datetime, person: str, number: int, by: Who) -> Even
     data = Order(
         id=f"order-{person}-{number}",
         updated_at=when,
-        placed_at=T0,
+        # One order is told of at several moments, and was placed at one: those from 100 on at that minute.
+        placed_at=T0 + timedelta(minutes=number if number >= 100 else 0),
         cart_token=by.cart_token,
         checkout_token=by.checkout_token,
         items=_TEA,
@@ -399,6 +400,15 @@ REFERENCES: dict[str, Story] = {
         (_HOUR, "unsubscribes", "bob"),
         (2 * _DAY, "order", "ada"),
         ada="opens",
+    ),
+    "credit": _story(
+        (0, "subscribes", "ada"),
+        (0, "checkout", "ada"),
+        (0, "account", "ada"),
+        (2 * _HOUR, "order", "ada", 120),
+        (2 * _HOUR + 60, "refund", "ada", 120),
+        (3 * _HOUR, "identified", "ada"),
+        ada="clicks",
     ),
     "two people": _story((0, "both_order", "ada"), (0, "checkout", "bob"), (60, "publish", ""), (60, "deploy", "")),
     "erasure": _story(

@@ -34,7 +34,7 @@ from rekindle.domain.profile import Planned, Profile, Run, decode_profile, encod
 from rekindle.flow.engine import advance
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, Fate, Queue, Received, World
-from rekindle.ports import Mail, Pause, Pending, TextMessage, Wake
+from rekindle.ports import Counted, Mail, Pause, Pending, TextMessage, Wake
 from rekindle.service import fanout as fanout_module
 from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
@@ -57,6 +57,7 @@ from rekindle.service.phones import Incoming
 from rekindle.service.privacy import Privacy
 from rekindle.service.publish import publish
 from rekindle.service.sweep import EVERY, MAX_TRIES, OVERDUE, PENDING_FOR, sweep
+from rekindle.service.tally import Tally, of_message
 from rekindle.service.texting import Texting
 from rekindle.service.unsubscribe import unsubscribe
 from rekindle.settings import LEASE_LIFE_SECONDS
@@ -79,6 +80,7 @@ TIMEOUTS = {
     "campaign": 60,
     "tool": 60,
     "catalogue": 60,
+    "tally": 60,
 }
 VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800, "catalogue": 370, "fanout": 360}
 MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5, "catalogue": 8, "fanout": 5}
@@ -89,6 +91,8 @@ STREAM_TRIES, ASYNC_TRIES = 6, 3
 #: A shop sends a webhook again for hours; a person clicks again a few times.
 SENDER_TRIES = 9
 _UPLOAD_PAUSE = 20
+#: So many seconds records of a stream are gathered for tally.
+_GATHERED = 20
 _SES_DOWN: tuple[tuple[Fate, int], ...] = (("throttled", 100), ("not_connected", 1000), ("quota", 5000))
 _MAX_AT_ONCE = 8
 _TICKED = "campaigns/ticked.json"
@@ -181,6 +185,8 @@ class Simulation:
         self.due: deque[Callable[[], None]] = deque()
         self.later: list[tuple[datetime, int, Callable[[], None]]] = []
         self.stream: deque[tuple[Pending, int]] = deque()
+        self.to_count: list[Counted] = []
+        """what the streams of Messages and Ledger brought, and tally has not taken yet"""
         self.warm: dict[str, list[Any]] = {}
         self.ses_down: tuple[Fate, datetime] | None = None
         self.swept_at: datetime | None = None
@@ -270,6 +276,13 @@ class Simulation:
             self.stream.append((stream.popleft(), 1))
         while products:
             self.due.append(partial(self._hear_of_product, Change(*products.popleft()), 1))
+        counts, changes = self.world.count_stream, self.world.message_stream
+        if counts or changes:
+            if not self.to_count:
+                self.after(_GATHERED, self._gathered)
+            self.to_count += [*counts, *filter(None, (of_message(*change) for change in changes))]
+            counts.clear()
+            changes.clear()
 
     def _take_due(self, place: int) -> None:
         happen = self.due[place]
@@ -819,6 +832,30 @@ class Simulation:
 
         self.start("catalogue", body, change.now.id)
 
+    def _gathered(self) -> None:
+        """Let tally take what its streams have brought: late, or twice, it may."""
+        found, self.to_count = self.to_count, []
+        if not found:
+            return
+        choice = self._road("results")
+        if choice is not None:
+            self.after(choice.amount, lambda: self._tally(found))
+        if choice is None or choice.kind == "twice":
+            self._tally(found)
+
+    def _tally(self, found: Sequence[Counted]) -> None:
+        """As functions/tally with a batch. One that fails comes again, perhaps cut at another place."""
+
+        def body() -> None:
+            try:
+                Tally(self.ports["results"]).heard(found)
+            except (Exception, Crash):  # noqa: BLE001 - Lambda tries again until a day is over
+                half = len(found) // 2
+                for part in filter(None, (found[:half], found[half:])):
+                    self.after(1, partial(self._tally, part))
+
+        self.start("tally", body)
+
     def _count(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
         """As functions/catalogue with a batch of its queue."""
         try:
@@ -1146,7 +1183,7 @@ class PlainTexts:
 #: Under what name services ask for a port → the world's attribute.
 _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
 _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
-_PORTS |= {"catalogue": "catalogue_tasks", "texter": "texter"}
+_PORTS |= {"catalogue": "catalogue_tasks", "texter": "texter", "results": "results"}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:

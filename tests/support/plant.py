@@ -35,6 +35,7 @@ from rekindle.service.people import alias_key
 from rekindle.service.privacy import Privacy
 from rekindle.service.pushing import Pushing
 from rekindle.service.sweep import Swept, sweep
+from rekindle.service.tally import Tally, of_message
 from rekindle.service.texting import Texting
 from rekindle.service.tracks import Tracks
 from tests.support.build import T0
@@ -110,6 +111,7 @@ class Plant:
             clock=world.clock,
         )
         self.catalogue = Catalogue(shelves=world.shelves, queue=world.catalogue_tasks, fanout=world.fanout)
+        self.tally = Tally(world.results)
         self.guard = Guard(counters=world.counters, clock=world.clock)
         wallet = Wallet(coupons=world.coupons, library=library)
         self.mint = Mint(
@@ -204,7 +206,18 @@ class Plant:
             self.privacy.handle(task.value)
             world.privacy_queue.delete(task.receipt)
             return True
-        return self._tend_catalogue() or bool(world.ring_due_schedules())
+        return self._tend_catalogue() or self.add_up() or bool(world.ring_due_schedules())
+
+    def add_up(self) -> bool:
+        """Work as functions/tally, on all that its streams brought; return whether there was any."""
+        world = self.world
+        found = [*world.count_stream, *(of_message(*change) for change in world.message_stream)]
+        if not found:
+            return False
+        self.tally.heard(found)
+        world.count_stream.clear()
+        world.message_stream.clear()
+        return True
 
     def _tend_catalogue(self) -> bool:
         """Work as functions/catalogue, on one thing; return whether there was any."""

@@ -31,6 +31,7 @@ from rekindle.aws.queues import (
     SqsReactions,
     SqsSendQueues,
 )
+from rekindle.aws.results import DynamoResults
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.shelves import DynamoShelves
 from rekindle.aws.state import DynamoState
@@ -61,6 +62,7 @@ from rekindle.ports import (
     PublishQueue,
     Reaction,
     Reactions,
+    Results,
     Secrets,
     SendQueues,
     ShardTask,
@@ -208,6 +210,11 @@ class Ports(Protocol):
         ...
 
     @property
+    def results(self) -> Results:
+        """`ports.Results`."""
+        ...
+
+    @property
     def coupons(self) -> Coupons:
         """`ports.Coupons`."""
         ...
@@ -280,6 +287,7 @@ class MemoryPorts:
         self.blobs: Blobs = world.blobs
         self.secrets: Secrets = world.secrets
         self.counters: Counters = world.counters
+        self.results: Results = world.results
         self.coupons: Coupons = world.coupons
         self.survey: Survey = world.survey
         self.publish_queue: PublishQueue = world.publish_queue
@@ -533,6 +541,11 @@ class AwsPorts:
     def counters(self) -> Counters:
         """The adapter."""
         return DynamoCounters(self.clients, self.installation.tables)
+
+    @cached_property
+    def results(self) -> Results:
+        """The adapter."""
+        return DynamoResults(self.clients, self.installation.tables, self.clock)
 
     @cached_property
     def coupons(self) -> Coupons:

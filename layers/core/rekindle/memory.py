@@ -17,6 +17,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
 
 import msgspec
@@ -33,10 +34,12 @@ from rekindle.domain.errors import (
 )
 from rekindle.domain.events import Delivery, Event, Suppression, decode_events, encode_events
 from rekindle.domain.facts import Product, VariantStock
+from rekindle.domain.labels import Label
 from rekindle.domain.offers import Coupon, coupon_id, plain_code
 from rekindle.domain.outcome import Decision
 from rekindle.domain.products import counts, judged, kept, stocked
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone, decode_profile, encode_profile
+from rekindle.domain.results import Count
 from rekindle.domain.shelves import Near, Shelf, decode_near, decode_shelf
 from rekindle.ports import (
     ALARM_HORIZON,
@@ -52,6 +55,7 @@ from rekindle.ports import (
     AudienceChange,
     CatalogueTask,
     Commit,
+    Counted,
     DeadLetter,
     Heard,
     HeardPage,
@@ -242,6 +246,7 @@ class LedgerLine(Struct, frozen=True, kw_only=True):
     at: datetime
     cause: str
     decisions: tuple[Decision, ...]
+    counts: tuple[Count, ...] = ()
 
     @property
     def key(self) -> str:
@@ -332,6 +337,14 @@ class World:
         """shop and hour → what was counted"""
         self.pauses: dict[str, Pause] = {}
         """shop → its newest pause"""
+        self.message_stream: deque[tuple[Message | None, Message]] = deque()
+        """a message's record before and after each change, for tally to read; never taken off by a port"""
+        self.count_stream: deque[Counted] = deque()
+        """what lines of the ledger count, likewise"""
+        self.figures: dict[tuple[str, Label], dict[str, Decimal]] = {}
+        """shop and label → figures"""
+        self.seen_marks: set[str] = set()
+        """what has been counted"""
         self.shops: dict[str, ShopSecrets] = {}
         self.shop_codes: dict[tuple[str, str], NewCode] = {}
         """shop and code, in any case → the discount code that stands in that shop"""
@@ -416,6 +429,7 @@ class World:
         self.codes = MemoryShopCodes(self)
         self.coupons = MemoryCoupons(self)
         self.counters = MemoryCounters(self)
+        self.results = MemoryResults(self)
         self.survey = MemorySurvey(self)
         self.dead_letters = MemoryDeadLetters(self)
 
@@ -501,6 +515,11 @@ class World:
             return
         if record.latest is None or record.latest.since < suppression.since:
             self.suppressions[key] = structs.replace(record, latest=suppression)
+
+    def put_message(self, message: Message) -> None:
+        """Store a message's record, and let the stream tell of it."""
+        self.message_stream.append((self.messages.get(message.id), message))
+        self.messages[message.id] = message
 
     def insert_pending(self, pending: Pending) -> None:
         """Add a pending item, which the stream then shows."""
@@ -662,9 +681,18 @@ class MemoryState(_Port):
         if commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{profile.version}"
             line = LedgerLine(
-                profile_id=profile.id, shop=profile.shop, at=commit.told_at, cause=cause, decisions=commit.decisions
+                profile_id=profile.id,
+                shop=profile.shop,
+                at=commit.told_at,
+                cause=cause,
+                decisions=commit.decisions,
+                counts=commit.counts,
             )
             world.ledger.append(line)
+            if line.counts:
+                world.count_stream.append(
+                    Counted(mark=f"{line.profile_id}#{line.key}", shop=line.shop, counts=line.counts)
+                )
 
     @_call
     def lift(self, shop: str, channel: str, address: str, granted_at: datetime) -> None:
@@ -977,7 +1005,7 @@ class MemoryOutbox(_Port):
             profile = self.world.profile(lease.profile_id)
             if not isinstance(profile, Profile) or profile.version != lease.profile_version:
                 return "profile_changed"
-        self.world.messages[wanted.id] = wanted
+        self.world.put_message(wanted)
         return "taken"
 
     @_call
@@ -991,7 +1019,7 @@ class MemoryOutbox(_Port):
             allowed = stored is not None and stored.state == "leased" and stored.token == token
         if not allowed:
             return stored is not None and message.repeats(stored, token)
-        self.world.messages[message.id] = _merged(stored, message)
+        self.world.put_message(_merged(stored, message))
         return True
 
     @_call
@@ -1001,7 +1029,7 @@ class MemoryOutbox(_Port):
         stored = self.world.messages.get(message.id)
         if stored is None or stored.state not in allowed:
             return False
-        self.world.messages[message.id] = _merged(stored, message)
+        self.world.put_message(_merged(stored, message))
         return True
 
     @_call
@@ -1665,6 +1693,32 @@ class MemoryCounters(_Port):
             return known.resumed_at == pause.resumed_at
         self.world.pauses[pause.shop] = structs.replace(known, resumed_at=pause.resumed_at, less=pause.less)
         return True
+
+
+class MemoryResults(_Port):
+    """`ports.Results`."""
+
+    name = "results"
+
+    @_call
+    def add(self, found: Sequence[Counted]) -> int:
+        """Add what is new."""
+        new = 0
+        for one in found:
+            if one.mark in self.world.seen_marks:
+                continue
+            self.world.seen_marks.add(one.mark)
+            new += 1
+            for count in one.counts:
+                figures = self.world.figures.setdefault((one.shop, count.label), {})
+                figures[count.figure] = figures.get(count.figure, Decimal(0)) + count.amount
+        return new
+
+    @_call
+    def figures(self, shop: str, since: str, until: str) -> dict[Label, dict[str, Decimal]]:
+        """Return the figures."""
+        found = self.world.figures.items()
+        return {label: dict(sums) for (of, label), sums in found if of == shop and since <= label.day <= until}
 
 
 def _hour(moment: datetime) -> datetime:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from rekindle.domain.events import Delivery, Event, Suppression
 from rekindle.domain.facts import Campaign, Product, ProductChange, VariantStock
+from rekindle.domain.labels import Label
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Browser, Category, Profile, Signpost, Tombstone
+from rekindle.domain.results import Count
 from rekindle.domain.shelves import Near, Shelf
 
 
@@ -142,6 +145,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     """the lists of products on which the profile is to stand"""
     suppressions: tuple[Suppression, ...] = ()
     """what is forbidden from now on, unless a later refusal or grant is known: that fails nothing"""
+    counts: tuple[Count, ...] = ()
+    """what it changes in the figures: they stand in the ledger line, and are added up from there, each line once"""
 
     @property
     def shop_id(self) -> str:
@@ -155,8 +160,11 @@ class Commit(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raise `ValueError` for what no transaction could mean: decisions about nobody, products of no shop."""
-        if (self.decisions or self.merged or self.interests or self.suppressions) and self.profile is None:
-            raise ValueError("decisions, merges, interests and suppressions belong to a profile")
+        of_somebody = self.decisions or self.merged or self.interests or self.suppressions or self.counts
+        if of_somebody and self.profile is None:
+            raise ValueError("decisions, merges, interests, suppressions and counts belong to a profile")
+        if self.counts and self.told_at is None:
+            raise ValueError("counts stand in a line of the ledger")
         if self.products and not self.shop_id:
             raise ValueError("products belong to a shop")
 
@@ -544,6 +552,11 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gone: tuple[str, ...] = ()
     """which addresses the channel said are no more, where that could not be accepted at once: keyed hashes, of push the
     browsers' keys"""
+    category: str = ""
+    day: str = ""
+    """with the next two: under what it counts (`Label`); empty where it counts as nothing"""
+    ways: str = ""
+    occurrence: str = ""
 
     def check(self) -> None:
         """Raise `ValueError` for an open message without `leased_at`: nobody would ever look at it again."""
@@ -554,6 +567,13 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether `stored` shows this very outcome under this token: then an earlier call was answered to nobody."""
         same = (stored.state, stored.vendor_id, stored.at) == (self.state, self.vendor_id, self.at)
         return same and (token is None or stored.token == token)
+
+
+def label_of(message: Message) -> Label | None:
+    """Return under what a message counts, if it does."""
+    if not message.day:
+        return None
+    return Label(message.day, message.flow, message.step, message.ways, message.occurrence)
 
 
 #: How many hits a message notes: enough to tell a sweep from a reader.
@@ -786,6 +806,33 @@ class Audiences(Protocol):
         Raises `MailRefusedError` where it did not, or may not have: ask again. Raises `MailRejectedError` where it
         never will.
         """
+        ...
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """What one source (a line of the ledger, a change of a message) adds to the figures; `mark` is its name."""
+
+    mark: str
+    shop: str
+    counts: tuple[Count, ...]
+
+
+class Results(Protocol):
+    """The figures by label (docs/results.md)."""
+
+    def add(self, found: Sequence[Counted]) -> int:
+        """Add each source to the figures with its mark, in one transaction, unless the mark is known.
+
+        Returns how many were new. Raises `ConflictError` when others keep writing the same figures; some may have been
+        added then, which a repeat leaves out.
+        """
+        ...
+
+    def figures(self, shop: str, since: str, until: str) -> dict[Label, dict[str, Decimal]]:
+        """Return the figures of the shop's labels from day `since` to `until`, both included. It may lag a little."""
         ...
 
 

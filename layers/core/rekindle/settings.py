@@ -238,6 +238,12 @@ class Catalogue(Settings, frozen=True, kw_only=True, rename="upper"):
     fanout_queue_url: str
 
 
+class Tally(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/tally."""
+
+    results_table: str
+
+
 class Sweep(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/sweep."""
 

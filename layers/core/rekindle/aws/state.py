@@ -38,7 +38,6 @@ from rekindle.aws.profiles import parse_profile, profile_item
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event, decode_events
 from rekindle.domain.facts import Product
-from rekindle.domain.outcome import Decision
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import (
     MAX_SPLIT,
@@ -133,7 +132,7 @@ class DynamoState:
             writes += [self._put_interest(each, commit.profile) for each in commit.interests]
         if commit.profile is not None and commit.told_at is not None:
             cause = commit.pending_id or f"alarm.{commit.profile.version}"
-            writes.append(self._put_ledger(commit.profile, commit.told_at, cause, commit.decisions))
+            writes.append(self._put_ledger(commit.profile, commit.told_at, cause, commit))
         if writes:
             self._commit(commit, writes)
 
@@ -359,14 +358,16 @@ class DynamoState:
         item = interest_item(of.shop, of.id, interested)
         return {"Put": {"TableName": self._tables.interests, "Item": item}}
 
-    def _put_ledger(self, profile: Profile, at: datetime, cause: str, decisions: Sequence[Decision]) -> dict[str, Any]:
+    def _put_ledger(self, profile: Profile, at: datetime, cause: str, commit: Commit) -> dict[str, Any]:
         item = {
             "profile_id": text(profile.id),
             "at": text(f"{stamp(at)}#{cause}"),
             "shop": text(profile.shop),
-            "decisions": text(msgspec.json.encode(decisions).decode()),
+            "decisions": text(msgspec.json.encode(commit.decisions).decode()),
             "expires": epoch(at + KEPT),
         }
+        if commit.counts:
+            item["counts"] = text(msgspec.json.encode(commit.counts).decode())
         return {"Put": {"TableName": self._tables.ledger, "Item": item}}
 
     def _put_product(self, shop: str, product: Product) -> None:

@@ -23,6 +23,7 @@ class Tables(Struct, frozen=True, kw_only=True):
     shelves: str = ""
     interests: str = ""
     counters: str = ""
+    results: str = ""
     coupons: str = ""
 
     @classmethod

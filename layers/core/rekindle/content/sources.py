@@ -30,8 +30,8 @@ from rekindle.content.media import FOLDER
 from rekindle.content.pages.settings import Topic
 from rekindle.content.texts import MAX_PUSH_BODY, MAX_PUSH_TITLE
 from rekindle.domain.errors import ContentError
-from rekindle.flow.language import Utm
-from rekindle.flow.program import CYCLE_DAYS, Shop, Tier
+from rekindle.flow.language import Duration, Percent, Utm
+from rekindle.flow.program import CYCLE_DAYS, Attribution, Shop, Tier
 from rekindle.flow.yaml_source import Positions, load
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -127,6 +127,10 @@ def _origin(value: str) -> str:
     return value
 
 
+_HOUR, _DAY = 3_600, 86_400
+_LONGEST_WINDOW = 90 * _DAY
+
+
 def _phone(value: str) -> str:
     if not _PHONE.match(value):
         raise ValueError("this is no number: write it whole, with + and the country, as in +447700900000")
@@ -147,6 +151,15 @@ Font = Annotated[str, AfterValidator(_font)]
 Switch = Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool | Literal["on", "off"])]
 AudienceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 ValueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+def _window(value: int) -> int:
+    if not _HOUR <= value <= _LONGEST_WINDOW:
+        raise ValueError("this must be between 1h and 90d")
+    return value
+
+
+_Window = Annotated[Duration, AfterValidator(_window)]
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -176,6 +189,20 @@ class _Sms(Model):
     numbers: list[Annotated[str, AfterValidator(_phone)]] = Field(
         [], description="The numbers to which customers' answers come, STOP among them.", examples=[["+447700900000"]]
     )
+
+
+class _Attribution(Model):
+    click: _Window = Field(5 * _DAY, description="An order so long after a click is credited to the message.")
+    open: _Window | Literal["off", False] = Field(
+        "off", description="Likewise after a message was opened, where nothing was clicked; off unless told otherwise."
+    )
+    lift: _Window = Field(30 * _DAY, description="For so long somebody's orders count in comparisons with a holdout.")
+
+    def told(self) -> Attribution:
+        """Return it as the engine takes it."""
+        return Attribution(
+            click=self.click, open=0 if isinstance(self.open, (str, bool)) else self.open, lift=self.lift
+        )
 
 
 class _Site(Model):
@@ -244,6 +271,8 @@ class ShopFile(Model):
         {}, description="The shop's own numbers and words, for conditions: shop.values.vip_line"
     )
     utm: Utm | None = Field(None, description="Other UTM parameters on links to the shop; or off.")
+    attribution: _Attribution | None = Field(None, description="Which message an order is credited to.")
+    holdout: Percent = Field(0, description="So many people get no marketing at all, always the same, to measure it.")
     channels: list[Literal["email", "sms", "push", "audience"]] = Field(
         [], description="What is connected, beside email."
     )
@@ -386,6 +415,8 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         ),
         values={key: tuple(value) if isinstance(value, list) else value for key, value in sorted(found.values.items())},
         utm=found.utm.told() if found.utm is not None else {},
+        attribution=found.attribution.told() if found.attribution is not None else Attribution(),
+        holdout=found.holdout,
         channels=tuple(channel for channel in _CHANNELS if channel == "email" or channel in found.channels),
         audiences=dict(sorted(found.audiences.items())),
         sms_sender=found.sms.sender if found.sms else "",

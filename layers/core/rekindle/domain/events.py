@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.domain.facts import Fact, Order, Person, Refund, Shipment, View
+from rekindle.domain.labels import Label
 
 #: Event types, each with the kind of fact that it carries (DESIGN §2).
 EVENT_TYPES: dict[str, str] = {
@@ -114,6 +115,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     profile_id: str | None = None
     signed: bool = True
     problems: tuple[str, ...] = ()
+    message_id: str | None = None
+    """by whose link it was said, where `data` does not name the message that it is about"""
+    label: Label | None = None
+    """of what people do with a marketing message: under what that counts"""
 
     @property
     def again(self) -> bool:

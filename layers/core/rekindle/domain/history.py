@@ -46,7 +46,7 @@ def history(profile: Profile) -> History:
     orders: dict[str, int] = {}
     for mark in marks:
         if mark.currency is not None:
-            revenue[mark.currency] = revenue.get(mark.currency, _NOTHING) + _worth(mark)
+            revenue[mark.currency] = revenue.get(mark.currency, _NOTHING) + worth(mark)
             orders[mark.currency] = orders.get(mark.currency, 0) + 1
     moments = [placed(mark) for mark in marks]
     return History(
@@ -65,7 +65,12 @@ def history(profile: Profile) -> History:
 
 def counted(profile: Profile) -> list[OrderMark]:
     """Return the marks of the orders that count."""
-    return [mark for mark in profile.orders.values() if mark.status == "placed" and "order.placed" in mark.events]
+    return [mark for mark in profile.orders.values() if counts_as_order(mark)]
+
+
+def counts_as_order(mark: OrderMark) -> bool:
+    """Whether the order counts: it was placed, not cancelled, and is no test."""
+    return mark.status == "placed" and "order.placed" in mark.events
 
 
 def placed(mark: OrderMark) -> datetime:
@@ -94,7 +99,8 @@ def rhythm_of(profile: Profile, what: str) -> timedelta | None:
     return rhythm(placed(mark) for mark in counted(profile) if what in mark.products or what in mark.kinds)
 
 
-def _worth(mark: OrderMark) -> Decimal:
+def worth(mark: OrderMark) -> Decimal:
+    """Return what the order brought: its total less what was refunded, in its own currency."""
     # An order's body may tell its refunds late, one by one, or only as a sum: the greater knowledge is the newer.
     refunded = max(sum(mark.refunds.values(), _NOTHING), mark.refunded or _NOTHING)
     return (mark.total or _NOTHING) - refunded

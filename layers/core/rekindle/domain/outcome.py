@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from rekindle.domain.profile import Category, Profile
+from rekindle.domain.results import Count
 
 
 class RingAt(Struct, frozen=True):
@@ -64,3 +65,5 @@ class Outcome(Struct, frozen=True):
     profile: Profile
     effects: tuple[Effect, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    counts: tuple[Count, ...] = ()
+    """what happened that is counted as such; what follows from the profile is not here (`results.changes`)"""

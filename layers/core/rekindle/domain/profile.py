@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.domain.facts import Basket, Consent, Fact, Person
+from rekindle.domain.labels import Label
 
 RunStatus = Literal["active", "finished", "converted", "exited", "timed_out"]
 Category = Literal["marketing", "transactional"]
@@ -127,6 +128,43 @@ class Given(Struct, frozen=True, array_like=True):
     message: str
     offer: str = ""
     expires_at: datetime | None = None
+    label: Label | None = None
+    """of a marketing message: under what an order with this code counts"""
+
+
+class Reacted(Struct, frozen=True, array_like=True):
+    """That a person opened a marketing message first at this moment, and clicked in it at these."""
+
+    label: Label
+    opened: datetime | None = None
+    clicks: tuple[datetime, ...] = ()
+
+    @property
+    def latest(self) -> datetime:
+        """When they did something with it last."""
+        return max(moment for moment in (self.opened, *self.clicks) if moment is not None)
+
+
+class Credit(Struct, frozen=True, array_like=True):
+    """That an order is credited to a message, by which proof, and when what proves it was."""
+
+    label: Label
+    message: str
+    how: Literal["coupon", "click", "open"]
+    at: datetime
+
+
+class Trial(Struct, frozen=True, array_like=True):
+    """That a person takes part in a comparison: of a split's ways, or with those held out. `label.ways` says where.
+
+    What they buy from `at` on and before `until` counts for that side.
+    """
+
+    label: Label
+    at: datetime
+    until: datetime
+    goal: bool = False
+    """whether the flow's goal was reached"""
 
 
 class ShipmentMark(Struct, frozen=True, array_like=True):
@@ -199,6 +237,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """offer → what this run has got of it, once that is known"""
     redeemed: tuple[str, ...] = ()
     """those whose coupon was used in an order"""
+    ways: dict[str, str] = {}
+    """split step → the way that it went there"""
 
 
 class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -223,6 +263,8 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """of an audience: what is to be done; with an empty `run`, because the person wants nothing any more"""
     topic: str = ""
     """the flow's topic, which the person may switch off before it is sent"""
+    label: Label | None = None
+    """under what it counts"""
     quiet_from: datetime | None = None
     """the next time at which manners forbid it: `send` holds it back from then on …"""
     quiet_until: datetime | None = None
@@ -302,6 +344,12 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """category → when this person last looked at it or at something of it, the latest ones"""
     tiers: dict[str, datetime] = {}
     """the shop's loyalty tiers that were ever reached → when: none is told twice"""
+    reacted: dict[str, Reacted] = {}
+    """marketing message → what this person did with it lately: by that an order shows what brought it"""
+    credits: dict[str, Credit] = {}
+    """order → the message that brought it"""
+    trials: dict[str, Trial] = {}
+    """what is compared (`flow/split`, `flow`, or empty: the shop's holdout) → on which side this person is"""
     recent: dict[str, tuple[datetime, ...]] = {}
     """key of an ask (`rekindle.flow.program.Ask`) → when such events were, newest first"""
     segments: dict[str, datetime] = {}

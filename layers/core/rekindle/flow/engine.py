@@ -19,6 +19,8 @@ from rekindle.domain.facts import Consent, PreferencesTold, PushSubscription
 from rekindle.domain.outcome import LiftSuppression, Outcome, RingAt
 from rekindle.domain.preferences import as_values, chosen
 from rekindle.domain.profile import Profile, Run
+from rekindle.domain.results import one
+from rekindle.flow.attribution import settle
 from rekindle.flow.entry import MAX_ENTRIES, enter
 from rekindle.flow.live import refresh
 from rekindle.flow.program import Playbook
@@ -47,8 +49,9 @@ def advance(profile: Profile, event: Event, playbook: Playbook, now: datetime) -
     _take(turn)
     _tell_all(turn, profile, rung=False)
     _walk_due(turn)
+    settle(turn)
     _settle(turn)
-    return Outcome(turn.profile, tuple(turn.effects), tuple(turn.decisions))
+    return Outcome(turn.profile, tuple(turn.effects), tuple(turn.decisions), tuple(turn.counts))
 
 
 def forget_planned(profile: Profile, settled: Iterable[str], now: datetime, *, unsent: Iterable[str] = ()) -> Profile:
@@ -93,6 +96,8 @@ def _note_consent(turn: Turn, told: Event) -> None:
     if not isinstance(data, Consent):
         return
     turn.decide("said", f"{data.state} ({data.channel})", values={"source": data.source, "when": str(data.at)})
+    if data.state == "unsubscribed" and told.label is not None:
+        turn.counts.append(one(told.label, "unsubscribed"))
     if data.state == "subscribed" and told.signed and data.address:
         turn.effects.append(LiftSuppression(data.channel, data.address, data.at))
 

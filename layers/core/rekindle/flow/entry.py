@@ -14,6 +14,8 @@ from rekindle.domain.errors import ConditionError
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Campaign, DateCame, Fact, SegmentChange, Start
 from rekindle.domain.profile import Entry, Run
+from rekindle.domain.results import one
+from rekindle.flow.attribution import HELD, IN, held_out, label_of, of_flow, take_part_in_holdout
 from rekindle.flow.conditions import condition
 from rekindle.flow.local_time import zone
 from rekindle.flow.program import Flow, OnSchedule, Rule, Trigger
@@ -27,7 +29,7 @@ MAX_ENTRIES = 50
 #: So many things at most join one run (`Flow.gather`), the latest.
 MAX_JOINED = 20
 
-_ALL = 10_000
+_HOLDOUT = "holdout"
 
 
 #: The rule that forbade an entry, and the values that it looked at.
@@ -63,7 +65,7 @@ def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
     if refusal is None:
         refusal, ordinal = _again(turn, flow, key, len(inside))
     if refusal is not None:
-        turn.decide("not_entered", refusal[0], flow=flow, values=refusal[1])
+        _refuse(turn, flow, told, refusal)
         return
     run = Run(
         id=ids.run_id(turn.profile.shop, flow.name, key, ordinal, None if flow.unique_key else turn.profile.id),
@@ -81,8 +83,22 @@ def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
         step=flow.first,
     )
     turn.change(runs=(*turn.profile.runs, run))
+    _count(turn, flow, run)
     turn.decide("entered", trigger.when or _said(trigger, told), run=run, values=turn.read(trigger.when, names))
     arrive(turn, run, flow, flow.first, start)
+
+
+def _refuse(turn: Turn, flow: Flow, told: Event, refusal: Refusal) -> None:
+    turn.decide("not_entered", refusal[0], flow=flow, values=refusal[1])
+    if refusal[0] == _HOLDOUT:
+        turn.counts.append(one(of_flow(turn, flow.name, told.data), "held_out"))
+        take_part_in_holdout(turn, flow.name, HELD, told.data)
+
+
+def _count(turn: Turn, flow: Flow, run: Run) -> None:
+    turn.counts.append(one(label_of(turn, run, run.entered_at), "entered"))
+    if flow.holdout:
+        take_part_in_holdout(turn, flow.name, IN, run.trigger)
 
 
 def _unwanted(turn: Turn, flow: Flow, trigger: Trigger, told: Event, names: dict[str, Any]) -> Refusal | None:
@@ -108,8 +124,8 @@ def _again(turn: Turn, flow: Flow, key: str | None, inside: int) -> tuple[Refusa
         return ("entered before", {"key": key, "at": past.at.isoformat()}), ordinal
     # Who is held out counts as entered, so that both groups are taken in by the same rules and can be compared.
     _remember(turn, flow, key or "", Entry(ordinal, turn.at))
-    if flow.holdout and _held_out(turn, flow):
-        return ("holdout", {"share": f"{flow.holdout / 100:g} %"}), ordinal
+    if flow.holdout and held_out(turn.profile.shop, flow.name, turn.profile.id, flow.holdout):
+        return (_HOLDOUT, {"share": f"{flow.holdout / 100:g} %"}), ordinal
     return None, ordinal
 
 
@@ -146,11 +162,6 @@ def _open(turn: Turn, flow: Flow, when: datetime) -> bool:
 @functools.lru_cache(maxsize=256)
 def _local(text: str, where: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=zone(where) or ZoneInfo("UTC"))
-
-
-def _held_out(turn: Turn, flow: Flow) -> bool:
-    point = int(ids.digest("holdout", turn.profile.shop, flow.name, turn.profile.id), 16) % _ALL
-    return point < flow.holdout
 
 
 def _remember(turn: Turn, flow: Flow, key: str, entry: Entry) -> None:

@@ -26,6 +26,7 @@ from rekindle.domain.absorb import (
     fill,
     later_act,
     newness,
+    with_reacted,
 )
 from rekindle.domain.facts import Basket, Person
 from rekindle.domain.preferences import both
@@ -42,7 +43,9 @@ from rekindle.domain.profile import (
     Tag,
     Told,
     Touch,
+    Trial,
 )
+from rekindle.domain.results import better, few_trials
 from rekindle.domain.traits import with_traits
 from rekindle.flow.runs import TRANSITIONS
 
@@ -106,6 +109,9 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         interests=few_interests(survivor.interests, other.interests),
         browsed=few_browsed(survivor.browsed, other.browsed),
         tiers=_union(survivor.tiers, other.tiers, min),
+        reacted=with_reacted(survivor.reacted, other.reacted),
+        credits=_union(survivor.credits, other.credits, better),
+        trials=few_trials(_union(survivor.trials, other.trials, _trial)),
         recent=_union(survivor.recent, other.recent, _moments),
         segments=_union(survivor.segments, other.segments, min),
         moments=_union(survivor.moments, other.moments, min),
@@ -257,7 +263,13 @@ def _same_run(one: Run, two: Run) -> Run:
         opened=_visits(one.opened, two.opened),
         clicked=_visits(one.clicked, two.clicked),
         redeemed=_visits(one.redeemed, two.redeemed),
+        ways={**other.ways, **further.ways},
     )
+
+
+def _trial(one: Trial, two: Trial) -> Trial:
+    earlier = min(one, two, key=lambda trial: (trial.at, trial.label.key, trial.until))
+    return replace(earlier, goal=one.goal or two.goal)
 
 
 def _earlier_coupon(one: Given, two: Given) -> Given:
@@ -270,5 +282,5 @@ def _visits(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
 
 def _progress(run: Run) -> tuple[int, int, datetime, str, bytes]:
     # The last of these only makes two states of one run stand in one order; what is united plays no part in it.
-    stand = replace(run, messages={}, codes={}, offers={}, coupons={}, opened=(), clicked=(), redeemed=())
+    stand = replace(run, messages={}, codes={}, offers={}, coupons={}, opened=(), clicked=(), redeemed=(), ways={})
     return len(run.messages), sum(run.visits.values()), run.entered_at, run.id, msgspec.json.encode(stand)

@@ -383,6 +383,17 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     orders: int | None = None
 
 
+class Attribution(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Within how many seconds after a click, and after an opening (0: never), an order is credited to a message.
+
+    `lift` is how long somebody's orders count for the side of a comparison on which they stand.
+    """
+
+    click: int = 5 * 86_400
+    open: int = 0
+    lift: int = 30 * 86_400
+
+
 class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What marketers set for one shop. `flows` switches flows on or off for this shop, whatever their own file says."""
 
@@ -428,6 +439,9 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """who says on its site that a visitor agrees: `platform`, `explicit` or `assumed` (docs/site.md)"""
     utm: dict[str, str] = {}
     """UTM parameter → text, where it is another than `rekindle.content.utm.DEFAULT`; empty: left out"""
+    attribution: Attribution = Attribution()
+    holdout: int = 0
+    """how many people get no marketing at all, to measure what it brings: hundredths of a per cent"""
 
     def earned(self, past: History) -> tuple[str, ...]:
         """Return the names of the tiers that a customer with this history has reached, the lowest first."""

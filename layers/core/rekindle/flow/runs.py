@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from rekindle.domain.events import Event
 from rekindle.domain.profile import Run, RunStatus
+from rekindle.domain.results import one
+from rekindle.flow.attribution import label_of, reach_goal
 from rekindle.flow.program import Rule
 from rekindle.flow.turn import Turn
 
@@ -35,6 +37,9 @@ def end(turn: Turn, run: Run, signal: Signal, rule: str, values: Mapping[str, An
     turn.put(ended)
     if signal == "exit" and not run.messages:
         _void(turn, run)
+    turn.counts.append(one(label_of(turn, ended, ended.entered_at), status))
+    if signal == "goal":
+        reach_goal(turn, run.flow)
     turn.decide("ended", rule, run=ended, values={"as": status, **(values or {})})
 
 

@@ -15,7 +15,9 @@ from rekindle.domain.events import Event
 from rekindle.domain.facts import Consent, Coupon, TraitsTold
 from rekindle.domain.outcome import Enqueue, PutSuppression
 from rekindle.domain.profile import Given, OnList, Planned, Run, Tag, Touch, Trait, TraitValue
+from rekindle.domain.results import one
 from rekindle.domain.traits import with_traits
+from rekindle.flow.attribution import held_out_by_shop, label_of, take_part_in_split
 from rekindle.flow.conditions import condition, plain
 from rekindle.flow.dates import day_of, next_date
 from rekindle.flow.local_time import next_local
@@ -231,7 +233,8 @@ def _split(here: _Here, step: Split) -> Onward:
             break
         point -= way.share
     turn.decide("split", way.name, run=run, values={"share": f"{way.share} of {total}"})
-    return run, way.to
+    take_part_in_split(turn, run, step.id, way.name)
+    return replace(run, ways={**run.ways, step.id: way.name}), way.to
 
 
 def _repeat(here: _Here, step: Repeat) -> Onward:
@@ -266,6 +269,8 @@ def _send(here: _Here, step: Send) -> Onward:
     expired = known is not None and known.expires_at is not None and known.expires_at <= turn.at
     refused = "too late" if late else "its coupon has expired" if expired else ""
     verdict = Refuse(refused) if refused else _may(turn, run, flow, step)
+    if isinstance(verdict, Go) and step.category == "marketing" and held_out_by_shop(turn):
+        verdict = Refuse("held out: the shop leaves some people without marketing, to measure what it brings")
     if isinstance(verdict, Hold) and verdict.until < stood + timedelta(seconds=step.valid_seconds):
         standing = replace(run, arrived_at=stood, resume_at=verdict.until)
         turn.put(standing)
@@ -276,6 +281,7 @@ def _send(here: _Here, step: Send) -> Onward:
     why = verdict.why if isinstance(verdict, Refuse) else f"{verdict.why}, and then it is too late"
     values = {"template": step.template, "channel": step.channel, **_last(turn, step)}
     turn.decide("skipped", why, run=run, values=values)
+    turn.counts.append(one(label_of(turn, run, turn.at, step.id), "skipped"))
     return run, step.next
 
 
@@ -349,13 +355,19 @@ def _plan_send(here: _Here, step: Send, verdict: Go, stood: datetime, offered: s
         topic=flow.topic if step.category == "marketing" else "",
         quiet_from=verdict.quiet_from,
         quiet_until=verdict.quiet_until,
+        label=label_of(turn, run, turn.at, step.id),
     )
     known = run.messages
     run = _plan(turn, run, step.id, planned)
     (visit,) = run.messages.keys() - known.keys()
     if step.code:
         run = replace(run, codes={**run.codes, visit: step.code})
-        given = Given(step.code, turn.at, run.messages[visit])
+        given = Given(
+            step.code,
+            turn.at,
+            run.messages[visit],
+            label=planned.label if step.category == "marketing" else None,
+        )
         turn.change(coupons=few_coupons((*turn.profile.coupons, given)))
     if offered:
         run = replace(run, offers={**run.offers, visit: offered})

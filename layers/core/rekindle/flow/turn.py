@@ -18,6 +18,7 @@ from rekindle.domain.events import Event
 from rekindle.domain.facts import Fact
 from rekindle.domain.outcome import Decision, Effect
 from rekindle.domain.profile import Profile, Run
+from rekindle.domain.results import Count
 from rekindle.domain.zones import zone_of
 from rekindle.flow.conditions import condition
 from rekindle.flow.library import Library
@@ -42,6 +43,7 @@ class Turn:
         self.at = now
         self.effects: list[Effect] = []
         self.decisions: list[Decision] = []
+        self.counts: list[Count] = []
         self.untold: deque[Event] = deque()
         self.shop = playbook.shops.get(profile.shop)
         self._viewed: tuple[Profile, ProfileView] | None = None

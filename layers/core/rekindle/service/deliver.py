@@ -27,6 +27,7 @@ from rekindle.domain.errors import (
     NothingToSayError,
     RekindleError,
 )
+from rekindle.domain.labels import Label
 from rekindle.domain.profile import Channel, Planned, Profile, Run, Signpost
 from rekindle.flow.wishes import refused
 from rekindle.ports import (
@@ -695,6 +696,8 @@ def _counts(planned: Planned) -> bool:
 
 
 def _record(parcel: Parcel, profile: Profile, planned: Planned, address: str) -> Message:
+    # What was planned before there were labels, and what is no message to a person, counts as nothing.
+    label = planned.label or Label("")
     return Message(
         id=parcel.message_id,
         profile_id=profile.id,
@@ -706,6 +709,10 @@ def _record(parcel: Parcel, profile: Profile, planned: Planned, address: str) ->
         flow=planned.flow,
         step=planned.step,
         template=planned.template,
+        category=planned.category,
+        day=label.day,
+        ways=label.ways,
+        occurrence=label.occurrence,
     )
 
 

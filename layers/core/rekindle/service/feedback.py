@@ -19,7 +19,7 @@ from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import EVENT_TYPES, Delivery, Event
 from rekindle.domain.facts import Engagement
 from rekindle.flow.program import Shop
-from rekindle.ports import Clock, Intake, Message, MessageState, Outbox
+from rekindle.ports import Clock, Intake, Message, MessageState, Outbox, label_of
 from rekindle.service.accept import accept
 from rekindle.service.answers import hear
 from rekindle.service.deliver import FORWARD
@@ -191,6 +191,7 @@ def _delivery(notice: Notice, message: Message, now: datetime) -> Delivery:
             link=notice.link,
             detail=notice.detail,
         ),
+        label=label_of(message) if message.category == "marketing" else None,
     )
     source = "ses" if message.channel == "email" else message.channel
     return Delivery(id=delivery, shop=message.shop, source=source, topic=kind, received_at=now, events=(event,))

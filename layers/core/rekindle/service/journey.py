@@ -19,6 +19,7 @@ from rekindle.domain.events import Event, Suppression
 from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product, VariantStock
 from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, PutSuppression, RingAt
 from rekindle.domain.profile import Profile, Signpost, Tombstone
+from rekindle.domain.results import Count, changes
 from rekindle.flow.engine import advance, forget_planned
 from rekindle.flow.merge import MERGED, unite
 from rekindle.ports import (
@@ -37,6 +38,7 @@ from rekindle.ports import (
     Stocked,
     Wake,
     Work,
+    label_of,
 )
 from rekindle.service.graves import buried, remembering
 from rekindle.service.interests import noted
@@ -75,6 +77,7 @@ class Advanced(Struct, frozen=True):
     profile: Profile
     effects: tuple[Effect, ...]
     decisions: tuple[Decision, ...]
+    counts: tuple[Count, ...] = ()
 
 
 class Journey:
@@ -222,6 +225,7 @@ class Journey:
                 products=products,
                 interests=interests,
                 suppressions=self._forbidden(profile, advanced.effects),
+                counts=(*advanced.counts, *changes((share.profile, *share.absorbed), profile)),
                 expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
             )
         )
@@ -250,14 +254,17 @@ class Journey:
                 self._hand_over(stored, advanced.effects)
                 return
             profile = replace(advanced.profile, version=stored.version + 1)
+            counts = (*advanced.counts, *changes((stored,), profile))
             self._hand_over(profile, advanced.effects)
             try:
                 self._state.commit(
                     Commit(
                         shop=profile.shop,
                         profile=profile,
+                        at=now if counts else None,
                         decisions=advanced.decisions,
                         suppressions=self._forbidden(profile, advanced.effects),
+                        counts=counts,
                         expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
                     )
                 )
@@ -279,6 +286,7 @@ class Journey:
             profile = forget_planned(profile, settled, now, unsent=unsent)
         effects: list[Effect] = []
         decisions: list[Decision] = []
+        counts: list[Count] = []
         playbook = self._library.for_profile(profile)
         asks = missing(profile, playbook)
         if asks:
@@ -296,11 +304,18 @@ class Journey:
             profile = outcome.profile
             effects += outcome.effects
             decisions += outcome.decisions
-        return Advanced(profile, tuple(effects), tuple(decisions))
+            counts += outcome.counts
+        return Advanced(profile, tuple(effects), tuple(decisions), tuple(counts))
 
     def _addressed(self, event: Event, profile: Profile) -> Event:
-        """Give what came by a link or a channel its address, known there only as a hash, if it is still theirs."""
+        """Give what came by a link or a channel its address, known there only as a hash, if it is still theirs.
+
+        Who unsubscribes by a message's link counts as that message's: its record says under what.
+        """
         data = event.data
+        if event.message_id is not None:
+            by = self._state.messages((event.message_id,)).get(event.message_id)
+            event = replace(event, label=label_of(by) if by is not None else None)
         if isinstance(data, (Consent, Engagement)) and data.address is None and data.address_key is not None:
             address = profile.address(data.channel)
             if address and data.address_key in address_hashes(self._key, profile, data.channel):

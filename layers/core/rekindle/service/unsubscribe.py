@@ -32,6 +32,7 @@ def unsubscribe(claim: Unsubscribe, *, intake: Intake, clock: Clock, address_key
             source=source,
             address_key=claim.address,
         ),
+        message_id=claim.message or None,
     )
     news = Delivery(id=delivery, shop=claim.shop, source="link", topic="unsubscribe", received_at=now, events=(event,))
     return accept(news, intake, address_key)

@@ -41,6 +41,7 @@ PHRASES: Mapping[str, str] = {
     "said": "is now {rule}, by {source}",
     "ignored": "{event} changed nothing: {rule}",
     "merged": "turned out to be one person with profile {profile}: {rule}",
+    "credited": "order {order} is credited to this message, by its {rule}",
     "error": "a condition failed and counted as false: {rule}",
 }
 

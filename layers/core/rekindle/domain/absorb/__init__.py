@@ -30,7 +30,7 @@ from rekindle.domain.absorb.interests import (
     take_change,
     with_interests,
 )
-from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement
+from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement, with_reacted
 from rekindle.domain.absorb.orders import (
     MAX_SHIPMENTS,
     few_shipments,
@@ -88,6 +88,7 @@ __all__ = [
     "fill",
     "later_act",
     "newness",
+    "with_reacted",
 ]
 
 #: What anybody may tell.

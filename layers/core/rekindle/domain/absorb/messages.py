@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -12,10 +12,12 @@ from rekindle.domain.absorb.person import take_consent
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Consent, ConsentState, Coupon, Engagement
 from rekindle.domain.offers import plain_code
-from rekindle.domain.profile import Given, Profile, Run, Touch
+from rekindle.domain.profile import Given, Profile, Reacted, Run, Touch
 
 #: So many codes are remembered of what a person was given.
 MAX_COUPONS = 20
+#: So many messages are remembered that a person did something with, and so many clicks of each.
+MAX_REACTED, MAX_CLICKS = 30, 10
 
 _REACTIONS: dict[str, ConsentState] = {
     "email.bounced": "invalid",
@@ -37,6 +39,9 @@ def take_engagement(profile: Profile, event: Event, engagement: Engagement) -> A
             profile = replace(profile, runs=runs)
         if touches != profile.touches:
             profile = replace(profile, touches=touches)
+        if event.label is not None:
+            news = Reacted(event.label, engagement.at, (engagement.at,) if clicked else ())
+            profile = replace(profile, reacted=with_reacted(profile.reacted, {message: news}))
     state = _REACTIONS.get(event.type)
     if state is not None and engagement.address is not None:
         said = Consent(
@@ -54,11 +59,13 @@ def take_coupon(profile: Profile, event: Event, coupon: Coupon) -> Absorbed:
     if event.type != "coupon.issued":
         return Absorbed(profile, (event,))
     message = coupon.message_id or ""
+    planned = profile.planned.get(message)
+    label = planned.label if planned is not None and planned.category == "marketing" else None
     given = Given(coupon.code, coupon.at, message, coupon.offer or "", coupon.expires_at)
     if any((known.message, plain_code(known.code)) == (message, plain_code(given.code)) for known in profile.coupons):
         return Absorbed(profile, ignored="already known")
     runs = tuple(_with_coupon(run, given) for run in profile.runs)
-    profile = replace(profile, runs=runs, coupons=few_coupons((*profile.coupons, given)))
+    profile = replace(profile, runs=runs, coupons=few_coupons((*profile.coupons, replace(given, label=label))))
     told = [event]
     for order_id, mark in profile.orders.items():
         when = mark.placed_at or mark.updated_at
@@ -71,6 +78,18 @@ def take_coupon(profile: Profile, event: Event, coupon: Coupon) -> Absorbed:
 def few_coupons(coupons: Iterable[Given]) -> tuple[Given, ...]:
     """Return at most `MAX_COUPONS` of these, the newest, oldest first."""
     return tuple(sorted(coupons, key=lambda given: (given.at, given.message, given.code))[-MAX_COUPONS:])
+
+
+def with_reacted(known: Mapping[str, Reacted], news: Mapping[str, Reacted]) -> dict[str, Reacted]:
+    """Return what is known of reactions by message, with the news: at most `MAX_REACTED`, the latest."""
+    found = dict(known)
+    for message, news_of in news.items():
+        before = found.get(message, news_of)
+        clicks = tuple(sorted({*before.clicks, *news_of.clicks})[-MAX_CLICKS:])
+        opened = min(filter(None, (before.opened, news_of.opened)), default=None)
+        found[message] = Reacted(before.label, opened, clicks)
+    latest = sorted(found, key=lambda message: (found[message].latest, message))
+    return {message: found[message] for message in latest[-MAX_REACTED:]}
 
 
 def _with_coupon(run: Run, given: Given) -> Run:
