@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return layout.answer(refused.status, layout.bad_link(texts.language(spoken)))
     published = library.newest()
     if event["requestContext"]["http"]["method"] != "POST":
-        answer = desk.show(claim, published, spoken)
+        answer = desk.show(claim, published, spoken, event.get("queryStringParameters") or {})
     else:
         try:
             posted = read_form(

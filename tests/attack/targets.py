@@ -1044,6 +1044,8 @@ ROUTES = frozenset({
     "POST /p/{token}",
     "GET /stay/{token}",
     "POST /stay/{token}",
+    "GET /review/{token}",
+    "POST /review/{token}",
     "GET /c/{token}/{index}",
     "HEAD /c/{token}/{index}",
     "GET /o/{image}",
@@ -1066,4 +1068,5 @@ FUNCTIONS: Mapping[str, str] = {
     "publish": "our queue",
     "sweep": "the clock",
     "catalogue": "our queue, our table's stream",
+    "tally": "our tables' streams",
 }

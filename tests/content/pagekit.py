@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from rekindle.content.pages import layout, masks, preferences, stay, unsubscribe
+from rekindle.content.pages import layout, masks, preferences, reviews, stay, unsubscribe
 from rekindle.content.pages.layout import Look, Page
 from rekindle.content.pages.preferences import Shown, Way
 from rekindle.content.pages.settings import Topic
@@ -58,5 +58,11 @@ PAGES: Mapping[str, Made] = {
     "stay-wrong": lambda spoken, look: stay.ask(spoken, look, nonce="n", wrong="preferences.elsewhere"),
     "stay-stayed": lambda spoken, look: stay.done(spoken, look, "stay", "../p/token"),
     "stay-fewer": lambda spoken, look: stay.done(spoken, look, "fewer", "../p/token"),
+    "review": lambda spoken, look: reviews.ask(spoken, look, nonce="n", ordered=date(2026, 3, 2), stars="4"),
+    "review-wrong": lambda spoken, look: reviews.ask(
+        spoken, look, nonce="n", ordered=None, text="Well <b>made</b>", wrong="review.stars.none"
+    ),
+    "review-good": lambda spoken, look: reviews.done(spoken, look, 5, {"Google": "https://g.page/r/acme/review"}),
+    "review-bad": lambda spoken, look: reviews.done(spoken, look, 1, {}),
     "stay-left": lambda spoken, look: stay.done(spoken, look, "leave", "../p/token"),
 }

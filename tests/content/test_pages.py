@@ -20,7 +20,7 @@ from tests.support.build import ROOT
 NAME = "Tea <script>& Co</script>"
 NAMED, NAMELESS = look_of(Brand(), replace(SAMPLE_SHOP, name=NAME)), Look()
 #: Texts whose names are put together from what somebody chooses.
-CHOSEN = ("stay.stay", "stay.fewer", "stay.leave")
+CHOSEN = ("stay.stay", "stay.fewer", "stay.leave", "review.stars.", "review.done.")
 #: Elements that have no end.
 _VOID = {"meta", "img", "input", "br"}
 
@@ -71,7 +71,7 @@ class Outline(HTMLParser):
         match tag:
             case "a":
                 self._link(had.get("href", ""))
-            case "input" | "select" if had.get("type") != "hidden":
+            case "input" | "select" | "textarea" if had.get("type") != "hidden":
                 if "label" not in self.open and had.get("id") not in self.labels:
                     self.wrong.append(f"a field has no label: {had}")
             case "label":

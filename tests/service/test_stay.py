@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from rekindle.content.links import FORMS, BadLinkError, FormLink, sign_form
-from rekindle.content.pages.forms import TRAP, Posted
-from rekindle.content.pages.settings import PageSettings
+from rekindle.content.links import FORMS, BadLinkError, sign_form
+from rekindle.content.pages.forms import TRAP
 from rekindle.domain.profile import Profile, Tombstone
-from rekindle.service.desks import Desks
-from rekindle.service.people import address_hash
-from rekindle.service.visits import Answer
 from tests.support.build import T0, at, consent, flow_of, order, playbook
 from tests.support.plant import Plant
+from tests.support.visitor import Visitor
 
 SUNSET = flow_of(
     """
@@ -35,42 +31,6 @@ def plant() -> Plant:
     made.post(consent(T0), order(T0))
     made.settle()
     return made
-
-
-class Visitor:
-    """Somebody with the link of a mail, and a browser."""
-
-    def __init__(self, plant: Plant, form: str = "stay", email: str = "ada@example.com") -> None:
-        self.plant = plant
-        world = plant.world
-        nonces = itertools.count(1)
-        self.desks = Desks(
-            desk=world.desk,
-            intake=world.intake,
-            clock=world.clock,
-            secrets=world.secrets,
-            new_nonce=lambda: f"nonce-{next(nonces)}",
-        )
-        self.claim = FormLink(
-            shop="tea",
-            channel="email",
-            address=address_hash(world.secret_address_key, "email", email),
-            message="m" * 32,
-            profile=plant.profile("ada@example.com").id,
-            form=form,
-        )
-        self.published = PageSettings(hash="h", shops=playbook(SUNSET).shops)
-
-    def open(self) -> Answer:
-        """Look at the page."""
-        claim, desk = self.desks.of(self.claim.form, sign_form(self.plant.world.secrets.link_keys(), self.claim))
-        return desk.show(claim, self.published)
-
-    def press(self, act: str, **typed: str) -> Answer:
-        """Press the button that sends this."""
-        claim, desk = self.desks.of(self.claim.form, sign_form(self.plant.world.secrets.link_keys(), self.claim))
-        posted = Posted({"act": [act], **{name: [value] for name, value in typed.items()}})
-        return desk.save(claim, posted, self.published)
 
 
 def ada(plant: Plant) -> Profile:

@@ -62,6 +62,7 @@ class Plant:
 
     def publish(self, book: Playbook) -> None:
         """Make this the published playbook, as functions/publish leaves it."""
+        self.playbook = book
         files = self.world.files
         files[f"playbooks/{book.hash}/flows.json"] = msgspec.json.encode(book)
         files.update({f"flows/{flow.version}.json": msgspec.json.encode(flow) for flow in book.flows.values()})

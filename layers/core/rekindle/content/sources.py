@@ -259,6 +259,11 @@ class ShopFile(Model):
     offers: dict[str, Switch] = Field({}, description="Offer → given here or not, whatever its own file says.")
     notify: Email | None = Field(None, description="Where notify steps write to.")
     shipping_days: Annotated[int, Field(ge=0, le=60)] = Field(5, description="How many days a parcel takes.")
+    reviews: Annotated[dict[Line, Web], Field(max_length=6)] = Field(
+        {},
+        description="Where people can say publicly what they think, offered to all who leave a review.",
+        examples=[{"Google": "https://g.page/r/acme/review"}],
+    )
     cycle_days: Annotated[int, Field(ge=1, le=730)] = Field(
         CYCLE_DAYS, description="How many days usually lie between two orders of a customer."
     )
@@ -404,6 +409,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         notify=found.notify,
         shipping_days=found.shipping_days,
         cycle_days=found.cycle_days,
+        reviews=dict(found.reviews),
         tiers=tuple(
             Tier(
                 name=name,

@@ -282,6 +282,13 @@ class Interest(Struct, frozen=True, array_like=True, omit_defaults=True):
     """the latest changes of the product that this person was told of"""
 
 
+class Rated(Struct, frozen=True, array_like=True):
+    """How somebody rated what they had ordered, 1 to 5, and when they said so last."""
+
+    at: datetime
+    rating: int
+
+
 class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at": "t", "void": "v"}):
     """That a flow was entered: how often under this key, and when last.
 
@@ -342,6 +349,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """product → that this person looked at it, the latest ones"""
     browsed: dict[str, datetime] = {}
     """category → when this person last looked at it or at something of it, the latest ones"""
+    reviews: dict[str, Rated] = {}
+    """order (empty where none was named) → what this person thought of it, the latest ones"""
     tiers: dict[str, datetime] = {}
     """the shop's loyalty tiers that were ever reached → when: none is told twice"""
     reacted: dict[str, Reacted] = {}

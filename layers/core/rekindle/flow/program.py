@@ -433,6 +433,8 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the origination identity of text messages: a number, a pool or a sender id"""
     sms_numbers: tuple[str, ...] = ()
     """the numbers (E.164) to which customers' answers come"""
+    reviews: dict[str, str] = {}
+    """where customers can say publicly what they think: a place's name → its address"""
     domains: tuple[str, ...] = ()
     """further hosts that its pages are on"""
     site_consent: str = "platform"

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from rekindle.domain.facts import Frequency
 from rekindle.domain.history import History, history, rhythm_of
-from rekindle.domain.profile import Profile, Run, Touch
+from rekindle.domain.profile import Profile, Rated, Run, Touch
 from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.program import CYCLE_DAYS, Shop
 
@@ -195,6 +195,8 @@ PROFILE: dict[str, Field] = {
     "viewed": Field("list", ("interests",), lambda of: _latest_first(of.profile.interests, lambda one: one.at)),
     "browsed": Field("list", ("browsed",), lambda of: _latest_first(of.profile.browsed, lambda at: at)),
     "basket": Field("basket", ("baskets",), lambda of: _open_basket(of.profile)),
+    "rating": Field("number", ("reviews",), lambda of: getattr(_latest_review(of.profile), "rating", None)),
+    "reviewed_at": Field("moment", ("reviews",), lambda of: getattr(_latest_review(of.profile), "at", None)),
     "unopened": Field("number", ("touches",), lambda of: _unopened(of.touches)),
     "recent_mails": Field("number", ("touches",), lambda of: len(of.lately())),
     "recent_opens": Field("number", ("touches",), lambda of: sum(touch.opened for touch in of.lately())),
@@ -286,6 +288,10 @@ def _steps(visits: Iterable[str]) -> tuple[str, ...]:
 def _open_basket(profile: Profile) -> Any:
     left = [basket for basket in profile.baskets.values() if basket.items and basket.completed_at is None]
     return max(left, key=lambda basket: (basket.updated_at, basket.id), default=None)
+
+
+def _latest_review(profile: Profile) -> Rated | None:
+    return max(profile.reviews.values(), key=lambda rated: (rated.at, rated.rating), default=None)
 
 
 def _suppressed(profile: Profile) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from rekindle.content.links import (
@@ -17,6 +17,7 @@ from rekindle.content.pages.forms import Posted
 from rekindle.content.pages.settings import PageSettings
 from rekindle.ports import Clock, Desk, Intake, Secrets
 from rekindle.service.preferences import PreferenceDesk
+from rekindle.service.reviews import ReviewDesk
 from rekindle.service.stay import StayDesk
 from rekindle.service.visits import Answer, Visits
 
@@ -24,7 +25,13 @@ from rekindle.service.visits import Answer, Visits
 class FormDesk(Protocol):
     """Shows a form to whoever holds its link, and takes what they post."""
 
-    def show(self, claim: Any, published: PageSettings, accept_language: str | None = None) -> Answer:
+    def show(
+        self,
+        claim: Any,
+        published: PageSettings,
+        accept_language: str | None = None,
+        query: Mapping[str, str] = {},
+    ) -> Answer:
         """Return the page as things are stored now. Changes nothing."""
         ...
 
@@ -67,6 +74,8 @@ class Desks:
         match form:
             case "stay":
                 return claim, StayDesk(visits, preferences_of=self._preferences, new_nonce=self._new_nonce)
+            case "review":
+                return claim, ReviewDesk(visits, new_nonce=self._new_nonce)
             case _:
                 raise BadLinkError("no form of ours")
 

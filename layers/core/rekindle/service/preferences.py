@@ -7,7 +7,7 @@ is saved is what differs from what the page had shown, so that an old page never
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,10 +23,8 @@ from rekindle.domain.facts import PreferencesTold, TraitsTold
 from rekindle.domain.preferences import paused_until
 from rekindle.domain.profile import Profile
 from rekindle.domain.traits import birthday
-from rekindle.domain.zones import zone_of
-from rekindle.flow.local_time import zone
 from rekindle.ports import Clock, Desk, Intake
-from rekindle.service.visits import CHANNELS, Answer, Told, Visit, Visits
+from rekindle.service.visits import CHANNELS, Answer, Told, Visit, Visits, day_of
 
 #: How long a pause lasts.
 PAUSE = timedelta(days=30)
@@ -46,8 +44,15 @@ class PreferenceDesk:
         self._visits = Visits(desk=desk, intake=intake, clock=clock, address_key=address_key)
         self._new_nonce = new_nonce
 
-    def show(self, claim: Preferences, published: PageSettings, accept_language: str | None = None) -> Answer:
+    def show(
+        self,
+        claim: Preferences,
+        published: PageSettings,
+        accept_language: str | None = None,
+        query: Mapping[str, str] = {},
+    ) -> Answer:
         """Return the page as things are stored now. Changes nothing."""
+        del query
         visit = self._visits.come(claim, published, accept_language)
         if visit.profile is None:
             return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
@@ -100,7 +105,7 @@ class PreferenceDesk:
             frequency=frequency.value if frequency is not None else FREQUENCIES[0],
             languages=languages,
             language=pick(languages, profile.locale, visit.claim.locale, _own(visit)) or next(iter(languages), ""),
-            paused_until=_day(visit, pause) if pause is not None else None,
+            paused_until=day_of(visit, pause) if pause is not None else None,
             paused=pause is not None,
             birthday_known=born is not None and born.value is not None,
         )
@@ -166,13 +171,6 @@ def _gets(profile: Profile, topic: str, *, on: bool) -> bool:
     return chosen.on if chosen is not None else on
 
 
-def _day(visit: Visit, moment: datetime) -> date:
-    known = zone_of(visit.profile) if visit.profile is not None else None
-    names = (known[0] if known else None, visit.shop.zone if visit.shop is not None else None, "UTC")
-    where = next(found for name in names if name and (found := zone(name)) is not None)
-    return moment.astimezone(where).date()
-
-
 def _wanted(visit: Visit, stored: Shown, posted: Posted) -> tuple[Shown, dict[str, str]]:
     """Return what was posted as the page would show it, and what is wrong with it: id of a field → name of a text."""
     on, wrong = posted.all("on"), dict[str, str]()
@@ -188,7 +186,7 @@ def _wanted(visit: Visit, stored: Shown, posted: Posted) -> tuple[Shown, dict[st
         if problem is not None:
             wrong["birthday"] = problem
     paused = "pause" in on
-    until = stored.paused_until if stored.paused else _day(visit, visit.now + PAUSE)
+    until = stored.paused_until if stored.paused else day_of(visit, visit.now + PAUSE)
     wanted = replace(
         stored,
         ways=tuple(replace(way, on=f"channel.{way.channel}" in on and not way.dead) for way in stored.ways),

@@ -6,7 +6,7 @@ To stay is to agree anew, for the address that the link was sent to: it lifts wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import get_args
 
 from rekindle.content.links import FormLink, Unsubscribe
@@ -32,8 +32,15 @@ class StayDesk:
         self._preferences_of = preferences_of
         self._new_nonce = new_nonce
 
-    def show(self, claim: FormLink, published: PageSettings, accept_language: str | None = None) -> Answer:
+    def show(
+        self,
+        claim: FormLink,
+        published: PageSettings,
+        accept_language: str | None = None,
+        query: Mapping[str, str] = {},
+    ) -> Answer:
         """Return the page that asks. Changes nothing."""
+        del query
         visit = self._visits.come(claim, published, accept_language)
         if visit.profile is None:
             return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")

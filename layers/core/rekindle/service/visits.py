@@ -7,7 +7,7 @@ is told without an answer, and everything that one answer says is told in one ac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from rekindle.content.links import Unsubscribe
@@ -19,6 +19,8 @@ from rekindle.domain import ids
 from rekindle.domain.events import Delivery, Event
 from rekindle.domain.facts import Consent, Fact
 from rekindle.domain.profile import Profile
+from rekindle.domain.zones import zone_of
+from rekindle.flow.local_time import zone
 from rekindle.flow.program import Shop
 from rekindle.ports import Clock, Desk, Intake
 from rekindle.service.accept import accept
@@ -136,3 +138,11 @@ class Visits:
         )
         news = Delivery(id=delivery, shop=claim.shop, source="link", topic=topic, received_at=now, events=events)
         accept(news, self._intake, self._key)
+
+
+def day_of(visit: Visit, moment: datetime) -> date:
+    """Return the day on which a moment was, or will be, where this person lives."""
+    known = zone_of(visit.profile) if visit.profile is not None else None
+    names = (known[0] if known else None, visit.shop.zone if visit.shop is not None else None, "UTC")
+    where = next(found for name in names if name and (found := zone(name)) is not None)
+    return moment.astimezone(where).date()

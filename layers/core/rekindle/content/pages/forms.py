@@ -140,6 +140,14 @@ def line(
     return _field(name, label, field, notes)
 
 
+def area(name: str, label: Markup, value: str, notes: Notes = _NONE, *, most: int) -> Markup:
+    """Return room for a few sentences, of at most so many characters."""
+    field = Markup(
+        '<textarea class="line" id="{}" name="{}" rows="4" maxlength="{}" dir="auto"{}>{}</textarea>'
+    ).format(name, name, most, _described(name, notes), value)
+    return _field(name, label, field, notes)
+
+
 def group(
     id_: str, legend: Markup, fields: Iterable[Markup], notes: Notes = _NONE, *, after: Markup | str = ""
 ) -> Markup:

@@ -217,11 +217,13 @@ legend, .label {{ display: block; padding: 0; margin: 0 0 4px; font-weight: 700;
 .row .field {{ flex: 1 1 72px; margin-bottom: 12px; }}
 .row .field:has(select) {{ flex: 2 1 124px; }}
 .row .field .label {{ font-size: 15px; font-weight: 400; }}
-input.line, select {{ width: 100%; min-height: 48px; padding: 10px 12px; border: 1px solid var(--soft);
+input.line, textarea.line, select {{ width: 100%; min-height: 48px; padding: 10px 12px; border: 1px solid var(--soft);
   border-radius: {radius}px; background: var(--paper); color: var(--ink); font: inherit; }}
 [aria-invalid=true] {{ border: 2px solid var(--wrong) !important; }}
 button {{ width: 100%; min-height: 52px; padding: 12px 20px; border: 2px solid var(--accent); border-radius: {radius}px;
   background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; cursor: pointer; }}
+.stars {{ color: var(--tick); letter-spacing: 2px; white-space: nowrap; }}
+.stars i {{ font-style: normal; opacity: 0.35; }}
 .choices form + form {{ margin-top: 12px; }}
 button.quiet {{ border-color: var(--soft); background: var(--paper); color: var(--ink); }}
 .said {{ margin: 0 0 24px; padding: 14px 16px; border: 2px solid var(--tick); border-radius: {radius}px; }}

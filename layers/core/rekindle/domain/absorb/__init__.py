@@ -33,6 +33,7 @@ from rekindle.domain.absorb.interests import (
 from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement, with_reacted
 from rekindle.domain.absorb.orders import (
     MAX_SHIPMENTS,
+    few_reviews,
     few_shipments,
     newness,
     take_order,
@@ -84,6 +85,7 @@ __all__ = [
     "few_browsers",
     "few_coupons",
     "few_interests",
+    "few_reviews",
     "few_shipments",
     "fill",
     "later_act",

@@ -14,9 +14,11 @@ from rekindle.domain.absorb.messages import redeem
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Order, Referral, Refund, Review, Shipment
 from rekindle.domain.offers import plain_code
-from rekindle.domain.profile import OrderMark, Profile, ShipmentMark
+from rekindle.domain.profile import OrderMark, Profile, Rated, ShipmentMark
 
 MAX_SHIPMENTS = 20
+#: Of so many orders it is remembered what the person thought of them.
+MAX_REVIEWS = 20
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -118,9 +120,29 @@ def few_shipments(shipments: Mapping[str, ShipmentMark]) -> dict[str, ShipmentMa
 
 def take_review(profile: Profile, event: Event, review: Review) -> Absorbed:
     """Take a review: one of an order is told once. Who thinks again, and gives other stars, is heard again."""
+    profile = replace(profile, reviews=few_reviews(profile.reviews, {review.order_id or "": _rated(review)}))
     if review.order_id is None:
         return Absorbed(profile, (event,))
     return _once(profile, event, review.order_id, f"{event.type}:{review.product_id or ''}:{review.rating}")
+
+
+def _rated(review: Review) -> Rated:
+    return Rated(review.at, review.rating)
+
+
+def few_reviews(one: Mapping[str, Rated], two: Mapping[str, Rated]) -> dict[str, Rated]:
+    """Return what holds of both: the latest word on each order; at most `MAX_REVIEWS`, the latest."""
+    both = dict(one)
+    for order_id, rated in two.items():
+        known = both.get(order_id)
+        both[order_id] = rated if known is None else max(known, rated, key=_lateness)
+    latest = sorted(both.items(), key=lambda pair: (*_lateness(pair[1]), pair[0]), reverse=True)
+    return dict(sorted(latest[:MAX_REVIEWS]))
+
+
+def _lateness(rated: Rated) -> tuple[datetime, int]:
+    # Of two words of one moment the better one, in any order of arrival.
+    return rated.at, rated.rating
 
 
 def take_referral(profile: Profile, event: Event, referral: Referral) -> Absorbed:
