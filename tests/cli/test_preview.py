@@ -120,7 +120,7 @@ def test_the_contact_sheet_has_everything_and_asks_nobody(content: Path, capsys:
     [
         ((), "name a mail, or write --all"),
         (("cart-reminder-1", "--all"), "--all takes no mail's name"),
-        (("nothing",), "has no mail 'nothing': there are browse-1, "),
+        (("nothing",), "has no mail 'nothing': there are back-in-stock, "),
         (("cart-reminder-1", "--locale", "fr"), "cart-reminder-1 is not written in fr: there is ar, en, zh-Hant"),
         (("cart-reminder-1", "--locale", "klingon"), "--locale klingon: write a language"),
         (("--all", "--locale", "fr"), "no mail is written in fr"),

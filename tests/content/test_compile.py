@@ -347,6 +347,17 @@ def test_a_text_part_of_ones_own_is_taken_as_it_is() -> None:
             "emails/m/mail.yaml:1",
             "category",
         ),
+        (
+            {"m/subject.txt": "x", "m/body.html": "x", "m/mail.yaml": "category: marketing\nneeds: [cheaper]"},
+            "emails/m/mail.yaml:2",
+            "together, better",
+        ),
+        (
+            {"m/subject.txt": "x", "m/body.html": "x", "m/mail.yaml": "needs: [better]"},
+            "emails/m/mail.yaml:1",
+            "the mail shows no recommend.better",
+        ),
+        ({"m/subject.txt": "x", "m/body.html": "x", "m/mail.yaml": "topic: news"}, "emails/m/mail.yaml:1", "else"),
         ({"m/subject.txt": "x", "m/body.html": "x", "m/mail.yaml": "a: b: c"}, "emails/m/mail.yaml:1", "YAML"),
     ],
 )
@@ -360,3 +371,10 @@ def test_a_mail_is_marketing_unless_it_says_otherwise() -> None:
     """The careful choice is the default."""
     assert compiled(page("x")).category == "marketing"
     assert compiled(page("x"), mail_yaml="category: transactional").category == "transactional"
+
+
+def test_a_mail_says_without_which_list_it_is_pointless() -> None:
+    shown = page("{% if recommend.better %}{{ recommend.better | join(', ', 'title') }}{% endif %}")
+    assert compiled(shown).needs == ()
+    found = compiled(shown, mail_yaml="needs: [better]")
+    assert (found.category, found.needs) == ("marketing", ("better",))

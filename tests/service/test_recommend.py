@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from rekindle.content.mails import MailTemplate
 from rekindle.content.playbook import Mails
+from rekindle.domain.errors import NothingToSayError
 from rekindle.domain.facts import Basket, Consent, Fact, Item, Order, Person
 from rekindle.domain.profile import Category, Interest, OrderMark, Planned, Profile, Run
 from rekindle.memory import World
@@ -195,12 +196,12 @@ def test_only_what_a_mail_shows_is_read(shop: Teashop) -> None:
 TEXT = "{% if recommend.together %}Look: {{ recommend.together | join(', ', 'title') }}{% endif %}"
 
 
-def composer(world: World, category: Category) -> Composer:
+def composer(world: World, category: Category, **more: Any) -> Composer:
     """Return a composer over one published mail that recommends."""
     template = MailTemplate(
         name="t", subject="Hi", html=f"<p>{TEXT}</p>", text=TEXT, category=category, recommend=("together",)
     )
-    plain = replace(template, name="plain", recommend=())
+    plain, template = replace(template, name="plain", recommend=()), replace(template, **more)
     mails = Mails(
         hash="h1", templates={"t": template, "plain": plain}, shops={"tea": replace(SHOP, notify="team@tea.example")}
     )
@@ -237,6 +238,22 @@ def test_a_transactional_mail_recommends_only_to_who_agreed_to_marketing(
     mail = made.build(MESSAGE, made_for, planned, run_about(basket("pot")))
     assert ("Look: Tea, Oolong" in mail.text) is said
     assert (world.calls["shelves.shelved"] > before) is said
+
+
+@pytest.mark.parametrize(("about", "there_is_one"), [("mug", True), ("kettle", False)])
+def test_a_mail_that_needs_a_list_is_not_made_while_that_is_empty(
+    shop: Teashop, about: str, there_is_one: bool
+) -> None:
+    """Nothing of its kind is dearer than the kettle."""
+    shown = "{{ recommend.better | join(', ', 'title') }}"
+    made = composer(shop.world, "marketing", html=shown, text=shown, recommend=("better",), needs=("better",))
+    person, planned = replace(ADA, consent=SUBSCRIBED), planned_for("t", "marketing")
+    made.prepare([(person, planned, run_about(basket(about)))])
+    if there_is_one:
+        assert "Pot" in made.build(MESSAGE, person, planned, run_about(basket(about))).text
+    else:
+        with pytest.raises(NothingToSayError, match=r"recommend\.better"):
+            made.build(MESSAGE, person, planned, run_about(basket(about)))
 
 
 def planned_for(template: str, category: Category, to: Literal["person", "shop"] = "person") -> Planned:

@@ -22,5 +22,14 @@ def test_who_ordered_again_is_told_of_the_new_ones() -> None:
     assert mail[1] > at(days=111)
 
 
+def test_from_three_orders_on_their_own_rhythm_counts_whatever_the_shop_reckons() -> None:
+    """Every forty days, less three, and to ten o'clock; also after an order of twice as much."""
+    told = [consent(T0), *(capsules(at(days=day), 100, f"o{day}") for day in (0, 40, 80))]
+    (mail,) = plays("running-low", told, at(days=200), values=VALUES)
+    assert mail[1] == at(days=118, hours=-1)
+    told[-1] = capsules(at(days=80), 200, "o80")
+    assert plays("running-low", told, at(days=200), values=VALUES) == [mail]
+
+
 def test_what_is_not_used_up_is_not_told_of() -> None:
     assert plays("running-low", [consent(T0), order(at(hours=1))], at(days=200), values=VALUES) == []

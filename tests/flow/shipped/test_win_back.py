@@ -18,6 +18,15 @@ def test_from_what_is_new_to_the_last_question() -> None:
     ]  # fmt: skip
 
 
+def test_whoever_has_a_rhythm_of_their_own_is_missed_by_it() -> None:
+    told = [consent(T0), *(capsules(at(days=day), 1, f"o{day}") for day in (0, 10, 20))]
+    assert [(name, (when - T0).days) for name, when in plays("win-back", told, at(days=250))] == [
+        ("win-back-1", 40), ("win-back-2", 50), ("win-back-2", 60), ("stay-or-leave", 74),
+    ]  # fmt: skip
+    told = [consent(T0), capsules(at(hours=1), 1)]
+    assert [(when - T0).days for _, when in plays("win-back", told, at(days=250), cycle_days=45)] == [90, 135, 180, 194]
+
+
 def test_an_order_ends_it() -> None:
     told = [consent(T0), capsules(at(hours=1), 1), capsules(at(days=70), 1, "o2")]
     assert [(when - T0).days for _, when in plays("win-back", told, at(days=129))] == [60]

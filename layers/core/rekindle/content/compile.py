@@ -27,6 +27,7 @@ from rekindle.content.catalogues import (
     unused,
 )
 from rekindle.content.compose import Composer, check_tags, join, located, tags_alone
+from rekindle.content.context import RECOMMENDATIONS
 from rekindle.content.mails import MailTemplate
 from rekindle.content.media import FOLDER, HOST
 from rekindle.content.names import Names
@@ -161,12 +162,15 @@ class _Work:
 
     def compile(self) -> CompiledMail | None:
         body = self._body()
-        category = self._category()
+        category, needs = self._settings()
         subject = self._checked("subject.txt", html=False)
         preheader = self._own.get("preheader.txt")
         peek = self._checked("preheader.txt", html=False) if preheader else []
         pieces = self._checked(body, html=True, preheader=preheader)
         own_text = self._checked("body.txt", html=False) if "body.txt" in self._own else None
+        for name in needs:
+            if name not in self._recommended:
+                self._unsettled(f"needs says {name}, and the mail shows no recommend.{name}", "needs", "take it out")
         if self.problems:
             return None
         for found, wrong in self._shelf.check(pieces):
@@ -196,6 +200,7 @@ class _Work:
                 preheader=self._isolated(peek).strip(),
                 recommend=tuple(self._recommended),
                 forms=tuple(sorted(self._forms)),
+                needs=needs,
             ),
             self._event_fields,
             self._coupon_fields,
@@ -238,24 +243,30 @@ class _Work:
             raise self.problems.pop()
         return bodies[0]
 
-    def _category(self) -> Category:
+    def _settings(self) -> tuple[Category, tuple[str, ...]]:
+        """Return what `mail.yaml` says: the category, and the lists of `recommend` without which no mail goes."""
         if "mail.yaml" not in self._own:
-            return "marketing"
-        file = self._path("mail.yaml")
-        data, lines = load(self._files[self._own["mail.yaml"]], file)
+            return "marketing", ()
+        data, _ = load(self._files[self._own["mail.yaml"]], self._path("mail.yaml"))
         known = get_args(Category)
-        if not isinstance(data, dict) or set(data) != {"category"} or data["category"] not in known:
-            self.problems.append(
-                ContentError(
-                    "mail.yaml says one thing: the category",
-                    file=file,
-                    line=lines.line(("category",)),
-                    hint=f"write category: {' or category: '.join(known)}",
-                )
-            )
-            return "marketing"
-        found: Category = data["category"]
-        return found
+        told = data if isinstance(data, dict) else {}
+        if not told or not told.keys() <= {"category", "needs"}:
+            hint = f"write category: {' or category: '.join(known)}"
+            self._unsettled("mail.yaml says the category, and what the mail needs, and nothing else", "category", hint)
+            return "marketing", ()
+        category, needs = told.get("category", "marketing"), told.get("needs", [])
+        if category not in known:
+            self._unsettled(f"there is no category '{category}'", "category", f"write {' or '.join(known)}")
+        if not isinstance(needs, list) or not set(map(str, needs)) <= set(RECOMMENDATIONS):
+            lists = ", ".join(RECOMMENDATIONS)
+            self._unsettled("needs names lists of recommend", "needs", f"write needs: [better]; there are {lists}")
+            needs = []
+        return category if category in known else "marketing", tuple(needs)
+
+    def _unsettled(self, said: str, place: str, hint: str) -> None:
+        file = self._path("mail.yaml")
+        _, lines = load(self._files[self._own["mail.yaml"]], file)
+        self.problems.append(ContentError(said, file=file, line=lines.line((place,)), hint=hint))
 
     def _checked(self, file: str, *, html: bool, preheader: str | None = None) -> list[Piece]:
         path = self._own[file]

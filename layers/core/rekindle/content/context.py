@@ -29,7 +29,7 @@ from rekindle.domain.products import still_so
 from rekindle.domain.profile import Profile, Run
 from rekindle.domain.traits import STANDARD_TRAITS
 from rekindle.flow.program import Shop
-from rekindle.flow.view import ProfileView
+from rekindle.flow.view import ProfileView, steps
 
 #: How many lines of a basket or order a mail can show.
 MAX_ITEMS = 100
@@ -91,6 +91,8 @@ def context(
             "flow": run.flow,
             "key": run.key,
             "entered_at": run.entered_at,
+            "opened": steps(run.opened),
+            "clicked": steps(run.clicked),
             "codes": {step: code for step, given in run.codes.items() if (code := clean(given))},
         },
         "event": _event(run, products, shop, form),

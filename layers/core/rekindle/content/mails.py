@@ -50,6 +50,8 @@ class MailTemplate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the lists of `recommend` that it uses, in the order in which they come first"""
     forms: tuple[str, ...] = ()
     """the forms (`links.FORMS`) that it links to"""
+    needs: tuple[str, ...] = ()
+    """the lists of `recommend` without which there is nothing to say"""
 
 
 class Rendered(Struct, frozen=True):

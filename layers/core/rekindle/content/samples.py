@@ -74,12 +74,15 @@ class SamplePerson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class SampleRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the sample's run knows beside its event.
 
-    `codes` is step → coupon code, `event` the event's type; `joined` is what else happened that the mail is about.
+    `codes` is step → coupon code, `event` the event's type; `joined` is what else happened that the mail is about;
+    `opened` and `clicked` name the steps whose messages were.
     """
 
     event: str = ""
     codes: dict[str, str] = {}
     joined: tuple[Fact, ...] = ()
+    opened: tuple[str, ...] = ()
+    clicked: tuple[str, ...] = ()
 
 
 class SampleCoupon(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,6 +191,8 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             event_type=self.run.event,
             codes=self.run.codes,
             joined=self.run.joined,
+            opened=self.run.opened,
+            clicked=self.run.clicked,
         )
 
 

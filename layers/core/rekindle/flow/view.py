@@ -262,10 +262,10 @@ def run_view(run: Run) -> dict[str, Any]:
     return {
         "key": run.key,
         "entered_at": run.entered_at,
-        "opened": _steps(run.opened),
-        "clicked": _steps(run.clicked),
-        "messages": _steps(run.messages),
-        "redeemed": _steps(run.redeemed),
+        "opened": steps(run.opened),
+        "clicked": steps(run.clicked),
+        "messages": steps(run.messages),
+        "redeemed": steps(run.redeemed),
     }
 
 
@@ -280,7 +280,7 @@ def coupon_view(run: Run) -> dict[str, Any]:
     return {"offer": given.offer, "code": given.code, "given_at": given.at, "expires_at": given.expires_at}
 
 
-def _steps(visits: Iterable[str]) -> tuple[str, ...]:
+def steps(visits: Iterable[str]) -> tuple[str, ...]:
     """Return the steps, each once: in whichever round of a repeat it was."""
     return tuple(dict.fromkeys(visit.partition(".")[0] for visit in visits))
 

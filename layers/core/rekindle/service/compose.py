@@ -107,7 +107,8 @@ class Composer:
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
         """Return the mail for this planned message. Raises `ContentError` when it cannot be made.
 
-        Every message raises `NothingToSayError` where what it was to tell of products is no longer so.
+        Every message raises `NothingToSayError` where what it was to tell of products is no longer so, or where a list
+        that it needs is empty.
         """
         mails = self._published(run, lambda mails: planned.template in mails.templates)
         shop = mails.shops.get(profile.shop)
@@ -122,6 +123,10 @@ class Composer:
         language = spoken.locale if spoken is not None else ""
         forms = spoken.forms if spoken is not None else ()
         about = about_of(run)
+        recommended = self._recommended(profile, planned, run)
+        for name in spoken.needs if spoken is not None else ():
+            if not recommended.get(name):
+                raise NothingToSayError(f"there is nothing to show under recommend.{name}")
         pages = {} if to_shop else self._pages(message_id, profile, to, shop, language, forms=forms, about=about)
         page, links = pages.get("unsubscribe"), {"assets": self._base(shop)} | pages
         # What the shop's own people do says nothing about a customer: nobody counts it.
@@ -134,7 +139,7 @@ class Composer:
             links=links,
             clock=time.monotonic,
             to_shop=to_shop,
-            recommend=self._recommended(profile, planned, run),
+            recommend=recommended,
             tracker=tracker,
             coupon=self._coupon(message_id, profile, planned, run),
         )
