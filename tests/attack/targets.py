@@ -1046,6 +1046,8 @@ ROUTES = frozenset({
     "POST /stay/{token}",
     "GET /review/{token}",
     "POST /review/{token}",
+    "GET /survey/{token}",
+    "POST /survey/{token}",
     "GET /c/{token}/{index}",
     "HEAD /c/{token}/{index}",
     "GET /o/{image}",

@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from rekindle.content.pages import layout, masks, preferences, reviews, stay, unsubscribe
+from rekindle.content.pages import layout, masks, preferences, reviews, stay, surveys, unsubscribe
 from rekindle.content.pages.layout import Look, Page
 from rekindle.content.pages.preferences import Shown, Way
 from rekindle.content.pages.settings import Topic
@@ -32,6 +32,7 @@ FULL = Shown(
     paused=True,
     birthday_known=True,
 )
+INTERESTS = {"teaware": {"en": "Teaware", "ar": "أدوات الشاي", "zh-Hant": "茶具"}, "tea": {"": "Tea <b>"}}
 WRONG = {
     "channels": "preferences.elsewhere",
     "frequency": "wrong.choice",
@@ -64,5 +65,17 @@ PAGES: Mapping[str, Made] = {
     ),
     "review-good": lambda spoken, look: reviews.done(spoken, look, 5, {"Google": "https://g.page/r/acme/review"}),
     "review-bad": lambda spoken, look: reviews.done(spoken, look, 1, {}),
+    "survey": lambda spoken, look: surveys.ask(spoken, look, INTERESTS, nonce="n"),
+    "survey-wrong": lambda spoken, look: surveys.ask(
+        spoken,
+        look,
+        INTERESTS,
+        nonce="n",
+        chosen={"tea"},
+        reward="gift",
+        birthday=("31", "2", ""),
+        wrong={"interest": "wrong.choice", "reward": "survey.empty", "birthday": "preferences.birthday.wrong"},
+    ),
+    "survey-done": lambda spoken, look: surveys.done(spoken, look, "../p/token"),
     "stay-left": lambda spoken, look: stay.done(spoken, look, "leave", "../p/token"),
 }

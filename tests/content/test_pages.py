@@ -20,7 +20,7 @@ from tests.support.build import ROOT
 NAME = "Tea <script>& Co</script>"
 NAMED, NAMELESS = look_of(Brand(), replace(SAMPLE_SHOP, name=NAME)), Look()
 #: Texts whose names are put together from what somebody chooses.
-CHOSEN = ("stay.stay", "stay.fewer", "stay.leave", "review.stars.", "review.done.")
+CHOSEN = ("stay.stay", "stay.fewer", "stay.leave", "review.stars.", "review.done.", "survey.reward.")
 #: Elements that have no end.
 _VOID = {"meta", "img", "input", "br"}
 
@@ -163,7 +163,8 @@ def test_no_text_is_written_for_nobody() -> None:
     """Every name of a text stands somewhere in the pages' code."""
     code = "".join(path.read_text("utf-8") for path in Path(layout.__file__).parent.glob("*.py"))
     code += Path(texts.__file__).read_text("utf-8") + (ROOT / "functions/pages/app.py").read_text("utf-8")
-    code += (ROOT / "layers/core/rekindle/service/preferences.py").read_text("utf-8")
+    for desk in ("preferences", "reviews", "stay", "surveys"):
+        code += (ROOT / f"layers/core/rekindle/service/{desk}.py").read_text("utf-8")
     unused = {
         key
         for key in texts.TEXTS["en"]

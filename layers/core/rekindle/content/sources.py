@@ -227,6 +227,35 @@ class _Tier(Model):
         return self
 
 
+def _words(value: Any) -> Any:
+    if not isinstance(value, (str, dict)):
+        # pydantic makes a line of the report of a ValueError alone
+        raise ValueError(  # noqa: TRY004
+            "this is no text: write the words, or one line for each language"
+        )
+    return {"": value} if isinstance(value, str) else value
+
+
+def _tag(value: str) -> str:
+    found = languages.canonical(value)
+    if value and (not found or not locales.known_locale(found)):
+        raise ValueError("no such language: write it as in en, ar or zh-Hant")
+    return found
+
+
+def _some(value: dict[str, str]) -> dict[str, str]:
+    if not value:
+        raise ValueError("it says nothing: write the words, or one line for each language")
+    return value
+
+
+Words = Annotated[
+    dict[Annotated[str, AfterValidator(_tag)], Line],
+    AfterValidator(_some),
+    BeforeValidator(_words, json_schema_input_type=str | dict[str, str]),
+]
+
+
 class ShopFile(Model):
     """A shop: who it is, how it writes, what it is connected to, and which flows are on. Its id is the file's name."""
 
@@ -259,6 +288,11 @@ class ShopFile(Model):
     offers: dict[str, Switch] = Field({}, description="Offer → given here or not, whatever its own file says.")
     notify: Email | None = Field(None, description="Where notify steps write to.")
     shipping_days: Annotated[int, Field(ge=0, le=60)] = Field(5, description="How many days a parcel takes.")
+    interests: Annotated[dict[ValueName, Words], Field(max_length=20)] = Field(
+        {},
+        description="What the survey asks about: the name that conditions know, and the words that people read.",
+        examples=[{"teaware": {"en": "Teaware", "ar": "أدوات الشاي"}}],
+    )
     reviews: Annotated[dict[Line, Web], Field(max_length=6)] = Field(
         {},
         description="Where people can say publicly what they think, offered to all who leave a review.",
@@ -287,35 +321,6 @@ class ShopFile(Model):
         examples=[{"cart-abandoners": "23851234567890123"}],
     )
     sms: _Sms | None = Field(None, description="How text messages go out: needed once sms is among the channels.")
-
-
-def _words(value: Any) -> Any:
-    if not isinstance(value, (str, dict)):
-        # pydantic makes a line of the report of a ValueError alone
-        raise ValueError(  # noqa: TRY004
-            "this is no text: write the words, or one line for each language"
-        )
-    return {"": value} if isinstance(value, str) else value
-
-
-def _tag(value: str) -> str:
-    found = languages.canonical(value)
-    if value and (not found or not locales.known_locale(found)):
-        raise ValueError("no such language: write it as in en, ar or zh-Hant")
-    return found
-
-
-def _some(value: dict[str, str]) -> dict[str, str]:
-    if not value:
-        raise ValueError("it says nothing: write the words, or one line for each language")
-    return value
-
-
-Words = Annotated[
-    dict[Annotated[str, AfterValidator(_tag)], Line],
-    AfterValidator(_some),
-    BeforeValidator(_words, json_schema_input_type=str | dict[str, str]),
-]
 
 
 class TopicFile(Model):
@@ -409,6 +414,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         notify=found.notify,
         shipping_days=found.shipping_days,
         cycle_days=found.cycle_days,
+        interests={name: dict(words) for name, words in found.interests.items()},
         reviews=dict(found.reviews),
         tiers=tuple(
             Tier(

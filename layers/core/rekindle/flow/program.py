@@ -433,6 +433,8 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the origination identity of text messages: a number, a pool or a sender id"""
     sms_numbers: tuple[str, ...] = ()
     """the numbers (E.164) to which customers' answers come"""
+    interests: dict[str, dict[str, str]] = {}
+    """what the survey asks about: the name that conditions know → language → words"""
     reviews: dict[str, str] = {}
     """where customers can say publicly what they think: a place's name → its address"""
     domains: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from rekindle.ports import Clock, Desk, Intake, Secrets
 from rekindle.service.preferences import PreferenceDesk
 from rekindle.service.reviews import ReviewDesk
 from rekindle.service.stay import StayDesk
+from rekindle.service.surveys import SurveyDesk
 from rekindle.service.visits import Answer, Visits
 
 
@@ -74,6 +75,8 @@ class Desks:
         match form:
             case "stay":
                 return claim, StayDesk(visits, preferences_of=self._preferences, new_nonce=self._new_nonce)
+            case "survey":
+                return claim, SurveyDesk(visits, preferences_of=self._preferences, new_nonce=self._new_nonce)
             case "review":
                 return claim, ReviewDesk(visits, new_nonce=self._new_nonce)
             case _:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from rekindle.content.languages import base, pick
 from rekindle.content.links import Preferences
-from rekindle.content.pages import masks, preferences, texts
+from rekindle.content.pages import birthdays, masks, preferences, texts
 from rekindle.content.pages.forms import Posted
 from rekindle.content.pages.layout import Page
 from rekindle.content.pages.preferences import FREQUENCIES, Shown, Way
@@ -22,7 +22,6 @@ from rekindle.content.pages.settings import PageSettings
 from rekindle.domain.facts import PreferencesTold, TraitsTold
 from rekindle.domain.preferences import paused_until
 from rekindle.domain.profile import Profile
-from rekindle.domain.traits import birthday
 from rekindle.ports import Clock, Desk, Intake
 from rekindle.service.visits import CHANNELS, Answer, Told, Visit, Visits, day_of
 
@@ -153,7 +152,10 @@ class PreferenceDesk:
         if wanted.forget:
             yield "traits.changed", TraitsTold(at=now, values={"birthday": None})
         elif any(wanted.birthday):
-            yield "traits.changed", TraitsTold(at=now, values={"birthday": _birthday(wanted.birthday, now)[0]})
+            yield (
+                "traits.changed",
+                TraitsTold(at=now, values={"birthday": birthdays.kept(wanted.birthday, now.date())[0]}),
+            )
 
 
 def _own(visit: Visit) -> str | None:
@@ -180,9 +182,9 @@ def _wanted(visit: Visit, stored: Shown, posted: Posted) -> tuple[Shown, dict[st
         frequency, wrong["frequency"] = stored.frequency, "wrong.choice"
     if language not in stored.languages and language != stored.language:
         language, wrong["language"] = stored.language, "wrong.choice"
-    typed = tuple(posted.one(name) for name in ("day", "month", "year"))
+    typed = tuple(posted.one(name) for name in birthdays.FIELDS)
     if any(typed) and not posted.one("forget"):
-        problem = _birthday(typed, visit.now)[1]
+        problem = birthdays.kept(typed, visit.now.date())[1]
         if problem is not None:
             wrong["birthday"] = problem
     paused = "pause" in on
@@ -199,15 +201,3 @@ def _wanted(visit: Visit, stored: Shown, posted: Posted) -> tuple[Shown, dict[st
         forget=bool(posted.one("forget")),
     )
     return wanted, wrong
-
-
-def _birthday(typed: tuple[str, ...], now: datetime) -> tuple[str | None, str | None]:
-    """Return the birthday as traits keep it, or the name of the text that says what is wrong."""
-    day, month, year = typed
-    if not (day and month):
-        return None, "preferences.birthday.part"
-    if not all(part.isdecimal() and len(part) <= 4 for part in (day, month, year or "0")):  # noqa: PLR2004
-        return None, "preferences.birthday.wrong"
-    text = f"{int(year):04}-{int(month):02}-{int(day):02}" if year else f"--{int(month):02}-{int(day):02}"
-    found = birthday(text, now.date())
-    return found, None if found is not None else "preferences.birthday.wrong"

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from rekindle.content.languages import canonical
-from rekindle.content.pages import forms
+from rekindle.content.pages import birthdays, forms
 from rekindle.content.pages.forms import Notes, Option
 from rekindle.content.pages.layout import Look, Page, document, paragraph
 from rekindle.content.pages.settings import Topic, worded
@@ -165,23 +165,10 @@ def _pause(spoken: str, shown: Shown) -> Markup:
 
 
 def _birthday(spoken: str, shown: Shown, errors: Mapping[str, Markup]) -> Markup:
-    typed_day, month, year = shown.birthday
-    months = [Option("", plain(spoken, "preferences.month.none"))]
-    months += [Option(str(number), plain(spoken, f"month.{number}")) for number in range(1, 13)]
     hint = say(spoken, "preferences.birthday.known" if shown.birthday_known else "preferences.birthday.hint")
-    fields = [
-        forms.line("day", say(spoken, "preferences.day"), typed_day, most=2, fills="bday-day", mode="numeric"),
-        forms.select("month", say(spoken, "preferences.month"), months, month),
-        forms.line("year", say(spoken, "preferences.year"), year, most=4, fills="bday-year", mode="numeric"),
-    ]
     forget = forms.check("forget", Option("1", say(spoken, "preferences.forget")), on=shown.forget)
-    return forms.group(
-        "birthday",
-        say(spoken, "preferences.birthday"),
-        fields,
-        Notes(hint, errors.get("birthday")),
-        after=forget if shown.birthday_known else "",
-    )
+    notes = Notes(hint, errors.get("birthday"))
+    return birthdays.fields(spoken, shown.birthday, notes, after=forget if shown.birthday_known else "")
 
 
 def _stop(spoken: str, look: Look) -> Markup:

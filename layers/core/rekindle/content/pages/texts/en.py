@@ -137,6 +137,20 @@ TEXTS = {
     "review.done.bad": "We are sorry. {shop} has got your word and will write to you to make it right.",
     "review.done.bad.nameless": "We are sorry. Your word has reached us, and we will write to you to make it right.",
     "review.sites": "Would you say it publicly, too?",
+    # --- survey
+    "survey": "Tell us a little about you",
+    "survey.said": "Then {shop} writes to you about what you like, and not about the rest. Leave out whatever you "
+    "like.",
+    "survey.said.nameless": "Then we write to you about what you like, and not about the rest. Leave out whatever "
+    "you like.",
+    "survey.interests": "What are you interested in?",
+    "survey.reward": "Which thank-you do you like best?",
+    "survey.reward.discount": "A discount",
+    "survey.reward.free_shipping": "Free shipping",
+    "survey.reward.gift": "A small gift with the order",
+    "survey.empty": "Answer at least one question.",
+    "survey.done.said": "{shop} keeps to what you said from now on. You can change your birthday at any time.",
+    "survey.done.said.nameless": "We keep to what you said from now on. You can change your birthday at any time.",
     "refused": "This could not be read",
     "refused.said": "It is not what the form on this page sends. Go back, load the page again and try once more.",
     "wrong.title": "Not saved: {title}",
