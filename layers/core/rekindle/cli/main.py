@@ -23,6 +23,7 @@ COMMANDS = {
     "redrive": "Put back what functions gave up on: dead letters, stuck events.",
     "replay": "Read a shop's stored webhooks again, with today's code.",
     "reputation": "Show bounce and complaint rates, and resume a paused shop.",
+    "results": "Show what messages have brought, and what comparisons say.",
     "rollout": "Show how far what was published has reached everybody.",
     "schema": "Print the JSON Schema of flows and the rest, for editors.",
     "simulate": "Try flows on real events: who gets what, when, and why not.",

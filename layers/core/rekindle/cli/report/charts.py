@@ -125,6 +125,36 @@ def histogram(bars: Sequence[tuple[str, int]], title: str, place: int = 0) -> Ma
     return _svg(width, height, title, parts)
 
 
+def intervals(rows: Sequence[tuple[str, float, float, float]], title: str, place: int = 0) -> Markup:
+    """Return a line for each (name, low, value, high), all shares: a dot where it is, a bar where it may be."""
+    width, left, each = 460, 120, 34
+    low = min((row[1] for row in rows), default=0.0)
+    high = max((row[3] for row in rows), default=1.0)
+    room = (high - low) * 0.08 or 0.01
+    low, high = max(0.0, low - room), min(1.0, high + room)
+
+    def across(share: float) -> float:
+        return left + (width - left - 12) * (share - low) / (high - low)
+
+    parts = []
+    for number_, (name, start, share, end) in enumerate(rows):
+        y = each * number_ + 20
+        parts.append(
+            Markup(
+                '<text class="small" text-anchor="end" x="{}" y="{}">{}</text>'
+                '<rect class="s{}" fill-opacity="0.35" x="{:.1f}" y="{}" width="{:.1f}" height="8" rx="4">'
+                "<title>{}: {:.2%}, between {:.2%} and {:.2%}</title></rect>"
+                '<circle class="s{}" cx="{:.1f}" cy="{}" r="6"/>'
+                '<text class="small" text-anchor="middle" x="{:.1f}" y="{}">{:.2%}</text>'
+            ).format(
+                left - 12, y + 4, name, colour(place + number_), across(start), y - 4,
+                max(across(end) - across(start), 1), name, share, start, end,
+                colour(place + number_), across(share), y, across(share), y - 9, share,
+            )
+        )  # fmt: skip
+    return _svg(width, each * len(rows) + 10, title, parts)
+
+
 def spark(days: Sequence[str], joined: Mapping[str, int], left: Mapping[str, int], title: str) -> Markup:
     """Return who came (up) and who went (down), day by day, in the size of a line of text."""
     width, height = 220, 34
