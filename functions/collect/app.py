@@ -13,6 +13,7 @@ from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
 from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.limits import DynamoLimits
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
 from rekindle.domain.errors import RequestError
@@ -32,6 +33,7 @@ collector = Collector(
     secrets=CachedSecrets(clients, settings.secrets_prefix),
     sites=sites,
     clock=clock,
+    limits=DynamoLimits(clients, Tables.of(settings)),
 )
 
 
@@ -69,7 +71,7 @@ def _script(shop: str, name: str, headers: dict[str, str]) -> dict[str, Any]:
 def _collect(shop: str, event: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     body = event.get("body") or ""
     raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
-    told = collector.receive(shop, headers, raw)
+    told = collector.receive(shop, headers, raw, event["requestContext"]["http"].get("sourceIp", ""))
     logger.info(told.what, extra={"shop": shop, "events": told.events, "delivery_id": told.delivery_id})
     metrics.add_metric(f"Collect{told.what.title()}", MetricUnit.Count, 1)
     origin = headers.get("origin")

@@ -70,6 +70,7 @@ RIGHTS: dict[str, set[str]] = {
     "CollectRole": {
         "dynamodb:PutItem DeliveriesTable",
         "dynamodb:PutItem PendingTable",
+        "dynamodb:UpdateItem LimitsTable",
         "logs:CreateLogStream CollectLog",
         "logs:PutLogEvents CollectLog",
         "s3:GetObject ContentBucket/playbooks/*",
@@ -330,6 +331,19 @@ RIGHTS: dict[str, set[str]] = {
         "sqs:SendMessage MarketingQueue",
         "sqs:SendMessage TransactionalMintQueue",
         "sqs:SendMessage TransactionalQueue",
+    },
+    "SignupRole": {
+        "dynamodb:BatchGetItem ProfilesTable",
+        "dynamodb:PutItem DeliveriesTable",
+        "dynamodb:PutItem PendingTable",
+        "dynamodb:UpdateItem LimitsTable",
+        "logs:CreateLogStream SignupLog",
+        "logs:PutLogEvents SignupLog",
+        "s3:GetObject ContentBucket/playbooks/*",
+        "s3:ListBucket ContentBucket",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/address-key-??????",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/link-keys-??????",
+        "secretsmanager:GetSecretValue secret:rekindle/${AWS::StackName}/shops/*",
     },
     "SweepRole": {
         "dynamodb:Query CountersTable",

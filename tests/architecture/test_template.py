@@ -330,6 +330,7 @@ def test_what_never_expires_has_no_time_to_live() -> None:
         "CouponsTable",
         "ShelvesTable",
         "InterestsTable",
+        "LimitsTable",
     }
 
 

@@ -17,17 +17,19 @@ from rekindle.ports import ShopSecrets
 from rekindle.service.collect import Collector
 from rekindle.service.library import POINTER, Library
 from rekindle.service.pages import PageLibrary
+from rekindle.service.sign_up import SignUps
 from rekindle.service.sites import Scripts, Sites
 from rekindle.service.tracks import Tracks
 from rekindle.service.webhook import Webhooks
-from rekindle.settings import Collect, Feedback, Links, Track, Webhook
+from rekindle.settings import Collect, Feedback, Links, Signup, Track, Webhook
 from tests.attack.targets import DOMAINS, LINK_KEYS, SECRET
+from tests.content.pagekit import POPUP
 from tests.functions.conftest import load, ports
 from tests.support.build import CART, CONFIRMATION, ROOT, T0, playbook
 
 __all__ = ["load", "ports"]
 
-_APPS = ("webhook", "links", "feedback", "collect", "track")
+_APPS = ("webhook", "links", "feedback", "collect", "track", "signup")
 _BOOK = playbook(CART, CONFIRMATION)
 _PLAYBOOK = msgspec.json.encode(_BOOK)
 
@@ -36,7 +38,7 @@ class Doors:
     """The functions that anybody, or SES, can call, over one world."""
 
     def __init__(self, apps: dict[str, ModuleType]) -> None:
-        self.webhook, self.links, self.feedback, self.collect, self.track = (apps[name] for name in _APPS)
+        self.webhook, self.links, self.feedback, self.collect, self.track, self.signup = (apps[name] for name in _APPS)
         self.open()
 
     def open(self) -> World:
@@ -47,16 +49,27 @@ class Doors:
             world.shops[shop] = ShopSecrets(shop=shop, platform=platform, domain=domain, webhook_secrets=(SECRET,))
         world.secret_link_keys = dict(LINK_KEYS)
         world.files[f"playbooks/{_BOOK.hash}/flows.json"] = _PLAYBOOK
-        site = msgspec.json.encode({shop: site_of(told) for shop, told in _BOOK.shops.items()})
+        site = msgspec.json.encode({shop: site_of(told, [POPUP]) for shop, told in _BOOK.shops.items()})
         world.files[f"playbooks/{_BOOK.hash}/site.json"] = site
         world.files[POINTER] = msgspec.json.encode({"hash": _BOOK.hash})
         vars(self.webhook)["webhooks"] = Webhooks(intake=world.intake, secrets=world.secrets, clock=world.clock)
         sites = Sites(world.blobs, world.clock)
-        collector = Collector(intake=world.intake, secrets=world.secrets, sites=sites, clock=world.clock)
+        collector = Collector(
+            intake=world.intake, secrets=world.secrets, sites=sites, clock=world.clock, limits=world.limits
+        )
         vars(self.collect).update(collector=collector, scripts=Scripts(sites))
         for app in (self.links, self.feedback):
             vars(app).update(intake=world.intake, clock=world.clock)
         vars(self.links).update(secrets=world.secrets, library=PageLibrary(world.blobs, world.clock))
+        vars(self.signup).update(
+            secrets=world.secrets,
+            library=PageLibrary(world.blobs, world.clock),
+            sites=sites,
+            desk=world.desk,
+            intake=world.intake,
+            clock=world.clock,
+            sign_ups=SignUps(limits=world.limits, secrets=world.secrets, clock=world.clock),
+        )
         vars(self.track)["tracks"] = Tracks(
             outbox=world.outbox,
             reactions=world.reactions,
@@ -73,7 +86,7 @@ def apps() -> Iterator[dict[str, ModuleType]]:
     """Return the modules of these functions, imported as Lambda does, without an AWS to ask."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(CachedSecrets, "address_key", lambda _self: b"key")
-        for model in (Webhook, Links, Feedback, Collect, Track):
+        for model in (Webhook, Links, Feedback, Collect, Track, Signup):
             for name in model.__struct_encode_fields__:
                 patched.setenv(name, "any")
         patched.setenv("HOLD_SECONDS", "30")

@@ -29,14 +29,17 @@ from rekindle.content.assets import look
 from rekindle.content.catalogues import read_catalogue
 from rekindle.content.links import (
     BadLinkError,
+    Confirm,
     Preferences,
     Track,
     Unsubscribe,
     Visit,
+    read_confirm,
     read_preferences,
     read_track,
     read_unsubscribe,
     read_visit,
+    sign_confirm,
     sign_preferences,
     sign_track,
     sign_unsubscribe,
@@ -831,6 +834,8 @@ _SPOILT = ("=", ".", "..", "k1", "k2.", "A", "-", "_", "/", "+", "%2e", "\x00", 
 _PAGE_TOKENS = tuple(sign_preferences({name: key}, PAGE_CLAIM) for name, key in LINK_KEYS.items())
 FORM_CLAIM = links.form_of(CLAIM, "stay", "900100")
 _FORM_TOKENS = tuple(links.sign_form({name: key}, FORM_CLAIM) for name, key in LINK_KEYS.items())
+CONFIRM = Confirm(shop="tea", profile="p" * 32, request="r" * 32, until=1_772_442_000, locale="en")
+_CONFIRMS = tuple(sign_confirm({name: key}, CONFIRM) for name, key in LINK_KEYS.items())
 
 TARGETS: Mapping[str, Target] = {
     "webhooks of Shopify": Target(
@@ -892,6 +897,12 @@ TARGETS: Mapping[str, Target] = {
         ("content.links.read_form",),
         hostile.edited((*_FORM_TOKENS, *_PAGE_TOKENS, *_TOKENS), _SPOILT) | st.text(max_size=80),
         _token(links.read_form, FORM_CLAIM, _FORM_TOKENS),
+        200,
+    ),
+    "confirmation tokens": Target(
+        ("content.links.read_confirm",),
+        hostile.edited((*_CONFIRMS, *_PAGE_TOKENS), _SPOILT) | st.text(max_size=80),
+        _token(read_confirm, CONFIRM, _CONFIRMS),
         200,
     ),
     "posted forms": Target(
@@ -1048,6 +1059,10 @@ ROUTES = frozenset({
     "POST /review/{token}",
     "GET /survey/{token}",
     "POST /survey/{token}",
+    "GET /sign-up/{shop}/{form}",
+    "POST /sign-up/{shop}/{form}",
+    "GET /confirm/{token}",
+    "POST /confirm/{token}",
     "GET /c/{token}/{index}",
     "HEAD /c/{token}/{index}",
     "GET /o/{image}",
@@ -1058,6 +1073,7 @@ FUNCTIONS: Mapping[str, str] = {
     "webhook": "anybody",
     "links": "anybody",
     "pages": "anybody",
+    "signup": "anybody",
     "assets": "anybody",
     "collect": "anybody",
     "track": "anybody",

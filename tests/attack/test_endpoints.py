@@ -6,17 +6,18 @@ import base64
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rekindle.content.links import sign_track, sign_unsubscribe
+from rekindle.content.links import sign_confirm, sign_track, sign_unsubscribe
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.ports import Message
 from tests.attack import hostile
 from tests.attack.conftest import Doors
-from tests.attack.targets import CLAIM, LINK_KEYS, NOTICES, TRACK, VISITS, Hook, headers_of, hooks
+from tests.attack.targets import CLAIM, CONFIRM, LINK_KEYS, NOTICES, TRACK, VISITS, Hook, headers_of, hooks
 from tests.functions.conftest import Load
 from tests.support.build import T0
 from tests.support.worlds import AwsPorts
@@ -174,12 +175,48 @@ def test_a_disordered_visit_gets_a_2xx_or_a_4xx_and_a_foreign_page_none(doors: D
     @given(visits())
     def attack(event: dict[str, Any]) -> None:
         answer = doors.collect.handler(event, None)
-        assert answer["statusCode"] in {204, 400, 403, 404, 413}
+        assert answer["statusCode"] in {204, 400, 403, 404, 413, 422}
         assert len(answer.get("body", "")) < 500
         origin = event["headers"].get("origin")
         if answer["statusCode"] != 204 or origin not in ("https://tea.example", "null", None):
             assert not doors.world.deliveries
             assert "headers" not in answer or "access-control-allow-origin" not in answer["headers"]
+        doors.open()
+
+
+@st.composite
+def sign_ups(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a request to a sign-up form, or to what its mail leads to."""
+    method = draw(st.sampled_from(["GET", "POST"]))
+    fields = st.sampled_from(["email", "first_name", "shown_in", "leave_this_empty", "x"])
+    values = st.sampled_from(["ada@example.com", "<b>@example.com", "en", "\r\nBcc: x@y.example"]) | st.text()
+    body = urlencode(draw(st.lists(st.tuples(fields, values), max_size=6)), errors="surrogatepass").encode()
+    tokens = st.just(sign_confirm(LINK_KEYS, CONFIRM)) | st.sampled_from(["", "k2.x.y", "é"]) | st.text(max_size=40)
+    form = {"shop": draw(st.just("tea") | _PATHS), "form": draw(st.just("newsletter") | _PATHS)}
+    return {
+        "version": "2.0",
+        "pathParameters": draw(st.just(form) | tokens.map(lambda token: {"token": token})),
+        "headers": {
+            "content-type": draw(st.just("application/x-www-form-urlencoded") | st.text(max_size=20)),
+            "accept-language": draw(st.sampled_from(["ar", "zh-TW", "", "\ud800", "a" * 9_000])),
+        },
+        "queryStringParameters": draw(st.none() | st.fixed_dictionaries({"lang": st.text(max_size=9)})),
+        "requestContext": {"http": {"method": method, "sourceIp": draw(st.sampled_from(["203.0.113.7", "", "x\n"]))}},
+        "body": base64.b64encode(draw(st.just(body) | st.binary(max_size=40))).decode(),
+        "isBase64Encoded": draw(st.booleans()),
+    }
+
+
+def test_a_disordered_sign_up_gets_a_page_and_reflects_no_markup(doors: Doors) -> None:
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck), database=None)
+    @given(sign_ups())
+    def attack(event: dict[str, Any]) -> None:
+        answer = doors.signup.handler(event, None)
+        assert answer["statusCode"] in {200, 400, 404, 410, 413, 415, 422, 429}
+        assert "<b>@" not in answer["body"]
+        posted = event["requestContext"]["http"]["method"] == "POST"
+        told = [event.type for delivery in doors.world.deliveries.values() for event in delivery.events]
+        assert told == [] or (posted and told == ["sign_up.requested"])
         doors.open()
 
 

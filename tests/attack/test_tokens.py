@@ -18,16 +18,19 @@ from msgspec.structs import replace
 from rekindle.content import links
 from rekindle.content.links import (
     BadLinkError,
+    Confirm,
     Preferences,
     Track,
     Unsubscribe,
     Visit,
     form_of,
+    read_confirm,
     read_form,
     read_preferences,
     read_track,
     read_unsubscribe,
     read_visit,
+    sign_confirm,
     sign_form,
     sign_preferences,
     sign_track,
@@ -50,12 +53,14 @@ class Kind(NamedTuple):
 
 CLAIM = Unsubscribe(shop="tea", channel="email", address="a" * 32, message="m" * 32, profile="p" * 32)
 PREFERENCES = Preferences(shop="tea", channel="email", address="a" * 32, message="m" * 32, profile="p" * 32)
+CONFIRM = Confirm(shop="tea", profile="p" * 32, request="r" * 32, until=1_772_442_000, locale="en")
 KINDS: Mapping[str, Kind] = {
     "unsubscribe": Kind(sign_unsubscribe, read_unsubscribe, CLAIM),
     "visit": Kind(sign_visit, read_visit, Visit(shop="tea", profile="p" * 32, until=1_772_442_000)),
     "track": Kind(sign_track, read_track, Track("0f" * 16), lambda claim: bytes.fromhex(claim.message)),
     "preferences": Kind(sign_preferences, read_preferences, PREFERENCES),
     "form": Kind(sign_form, read_form, form_of(CLAIM, "stay", "900100")),
+    "confirm": Kind(sign_confirm, read_confirm, CONFIRM),
 }
 each = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 

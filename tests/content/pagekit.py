@@ -7,10 +7,13 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from rekindle.content.pages import layout, masks, preferences, reviews, stay, surveys, unsubscribe
+from rekindle.content.pages import layout, masks, preferences, reviews, sign_up, stay, surveys, unsubscribe
 from rekindle.content.pages.layout import Look, Page
 from rekindle.content.pages.preferences import Shown, Way
 from rekindle.content.pages.settings import Topic
+from rekindle.content.popups import parse_popup
+from rekindle.content.sites import Popup
+from tests.support.build import ROOT
 
 SPOKEN = ("en", "ar", "zh-Hant")
 Made = Callable[[str, Look], Page]
@@ -40,6 +43,18 @@ WRONG = {
     "birthday": "preferences.birthday.wrong",
 }
 DEAD = replace(FULL, ways=(Way(channel="email", to=masks.email("ada@example.com"), on=False, dead=True),), topics=())
+
+
+def _shipped() -> Popup:
+    file = "popups/newsletter.yaml"
+    popup, problems = parse_popup((ROOT / "templates" / file).read_text("utf-8"), file=file)
+    assert popup is not None, problems
+    return popup
+
+
+POPUP = _shipped()
+WORDS = POPUP.texts
+AGREED = f"{WORDS['en'].heading}\n{WORDS['en'].text}\n{WORDS['en'].small}"
 
 #: Name → the page in this language and look. A new page joins here, in each state that looks different.
 PAGES: Mapping[str, Made] = {
@@ -78,4 +93,12 @@ PAGES: Mapping[str, Made] = {
     ),
     "survey-done": lambda spoken, look: surveys.done(spoken, look, "../p/token"),
     "stay-left": lambda spoken, look: stay.done(spoken, look, "leave", "../p/token"),
+    "sign-up": lambda spoken, look: sign_up.page(spoken, look, WORDS),
+    "sign-up-elsewhere": lambda spoken, look: sign_up.page(spoken, look, {"fr": WORDS["en"]}),
+    "sign-up-wrong": lambda spoken, look: sign_up.page(spoken, look, WORDS, email="ada@", name="Ada", wrong=True),
+    "sign-up-sent": lambda spoken, look: sign_up.sent(spoken, look, WORDS),
+    "sign-up-busy": sign_up.busy,
+    "confirm": lambda spoken, look: sign_up.confirm(spoken, look, masks.email("ada@example.com"), AGREED),
+    "confirmed": sign_up.confirmed,
+    "confirm-late": sign_up.too_late,
 }

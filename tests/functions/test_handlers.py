@@ -17,18 +17,21 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.content.links import (
+    Confirm,
     FormLink,
     Preferences,
     Track,
     Unsubscribe,
     read_preferences,
+    sign_confirm,
     sign_form,
     sign_preferences,
     sign_track,
     sign_unsubscribe,
 )
+from rekindle.content.sites import site_of
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Campaign, PreferencesTold, Product, ProductChange
+from rekindle.domain.facts import Campaign, PreferencesTold, Product, ProductChange, SignUp
 from rekindle.domain.labels import Label
 from rekindle.domain.profile import Profile
 from rekindle.domain.results import one
@@ -37,10 +40,11 @@ from rekindle.ports import Bought, Commit, Interested, Lease, Look, Message, Rea
 from rekindle.service.deliver import Done
 from rekindle.service.library import POINTER
 from rekindle.service.people import address_hash
+from tests.content.pagekit import POPUP
 from tests.functions.conftest import Load
-from tests.support.build import CART, ROOT, flow_of, playbook
+from tests.support.build import CART, CONFIRMATION, ROOT, flow_of, playbook
 from tests.support.things import a_profile
-from tests.support.worlds import AwsPorts
+from tests.support.worlds import START, AwsPorts
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -544,6 +548,47 @@ def test_a_form_is_answered_under_its_own_name_alone(load: Load, ports: AwsPorts
     assert app.handler(visit(token, "POST", form="stay") | form, None)["statusCode"] == 200
     (pending,) = ports.pending_ids()
     assert [event.type for event in told(ports, pending)][:2] == ["form.submitted", "consent.changed"]
+
+
+def test_signup_takes_a_form_as_a_page_and_what_its_mail_leads_to(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way of somebody without scripts: the form, the request, and the button behind the mail's link."""
+    shop = playbook(CART, CONFIRMATION).shops["tea"]
+    site = {"tea": site_of(shop, [POPUP])}
+    ports.blobs.put("playbooks/h1/site.json", msgspec.json.encode(site))
+    app = load("signup")
+    where = {"pathParameters": {"shop": "tea", "form": "newsletter"}}
+
+    def request(method: str, path: dict[str, Any], body: str = "") -> dict[str, Any]:
+        form = {"content-type": "application/x-www-form-urlencoded", "accept-language": "zh-TW"}
+        http = {"method": method, "sourceIp": "203.0.113.7"}
+        return {"headers": form, "requestContext": {"http": http}, "body": body} | path
+
+    shown = app.handler(request("GET", where), None)
+    assert (shown["statusCode"], ports.pending_ids()) == (200, set())
+    assert "我要訂閱" in shown["body"]
+    assert app.handler(request("POST", where, "email=nobody"), None)["statusCode"] == 422
+    assert app.handler(request("POST", where, "email=cleo%40example.com"), None)["statusCode"] == 200
+    (pending,) = ports.pending_ids()
+    (event,) = told(ports, pending)
+    assert isinstance(event.data, SignUp)
+    assert (event.data.email, event.signed, event.data.proof.wording[:6]) == ("cleo@example.com", False, "新品消息，搶")
+    asked = Profile(id=event.profile_id or "", shop="tea", version=1, sign_ups={event.data.id: event.data})
+    ports.state.commit(Commit(profile=asked, pending_id=pending))
+    until = int((START + timedelta(days=7)).timestamp())
+    claim = Confirm(shop="tea", profile=asked.id, request=event.data.id, until=until, locale="zh-Hant")
+    link = {"pathParameters": {"token": sign_confirm(ports.secrets.link_keys(), claim)}}
+    assert (app.handler(request("GET", link), None)["statusCode"], ports.pending_ids()) == (200, set())
+    assert app.handler(request("POST", link), None)["statusCode"] == 200
+    (pending,) = ports.pending_ids()
+    assert [(each.type, each.signed) for each in told(ports, pending)] == [
+        ("consent.changed", True),
+        ("form.submitted", True),
+    ]
+    for wrong in ({"shop": "tea", "form": "x"}, {"shop": "x", "form": "newsletter"}, {"token": "k1.x.y"}):
+        assert app.handler(request("GET", {"pathParameters": wrong}), None)["statusCode"] == 404
+    assert "cleo@example.com" not in capsys.readouterr().out
 
 
 def told(ports: AwsPorts, pending: str) -> tuple[Event, ...]:

@@ -49,7 +49,11 @@ def behind(world: World) -> Collector:
         shop="tea", platform="shopify", domain="tea.myshopify.com", webhook_secrets=("s1",)
     )
     return Collector(
-        intake=world.intake, secrets=world.secrets, sites=Sites(world.blobs, world.clock), clock=world.clock
+        intake=world.intake,
+        secrets=world.secrets,
+        sites=Sites(world.blobs, world.clock),
+        clock=world.clock,
+        limits=world.limits,
     )
 
 

@@ -346,10 +346,11 @@ class PlainMails:
     def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
         """Return a mail whose subject is the template's name."""
         coupon = self._wallet.given(message_id, profile, planned, run) if self._wallet is not None else None
+        claimed = profile.sign_ups[planned.step].email if planned.to == "claimed" else None
         return Mail(
             message_id=message_id,
             sender="hello@tea.example",
-            to="shop@tea.example" if planned.to == "shop" else profile.email or "",
+            to="shop@tea.example" if planned.to == "shop" else claimed or profile.email or "",
             subject=planned.template,
             html="<p>hello</p>",
             text=coupon.code if coupon is not None else "hello",

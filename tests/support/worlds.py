@@ -22,6 +22,7 @@ from rekindle.aws.desk import DynamoDesk
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.interests import DynamoInterests
+from rekindle.aws.limits import DynamoLimits
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.queues import (
     SqsCatalogueQueue,
@@ -54,6 +55,7 @@ from rekindle.ports import (
     FanoutQueue,
     Intake,
     Interests,
+    Limits,
     Look,
     Outbox,
     Parcel,
@@ -215,6 +217,11 @@ class Ports(Protocol):
         ...
 
     @property
+    def limits(self) -> Limits:
+        """`ports.Limits`."""
+        ...
+
+    @property
     def coupons(self) -> Coupons:
         """`ports.Coupons`."""
         ...
@@ -288,6 +295,7 @@ class MemoryPorts:
         self.secrets: Secrets = world.secrets
         self.counters: Counters = world.counters
         self.results: Results = world.results
+        self.limits: Limits = world.limits
         self.coupons: Coupons = world.coupons
         self.survey: Survey = world.survey
         self.publish_queue: PublishQueue = world.publish_queue
@@ -536,6 +544,11 @@ class AwsPorts:
     def secrets(self) -> Secrets:
         """The adapter."""
         return CachedSecrets(self.clients, self.installation.secrets_prefix)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The adapter."""
+        return DynamoLimits(self.clients, self.installation.tables)
 
     @cached_property
     def counters(self) -> Counters:

@@ -335,6 +335,8 @@ class World:
         """the raw bucket, but for the bodies of deliveries, which stand with these"""
         self.tallies: dict[tuple[str, datetime], Tally] = {}
         """shop and hour → what was counted"""
+        self.taken: Counter[tuple[str, int]] = Counter()
+        """name of a limit and stretch of time → how many were taken"""
         self.pauses: dict[str, Pause] = {}
         """shop → its newest pause"""
         self.message_stream: deque[tuple[Message | None, Message]] = deque()
@@ -430,6 +432,7 @@ class World:
         self.coupons = MemoryCoupons(self)
         self.counters = MemoryCounters(self)
         self.results = MemoryResults(self)
+        self.limits = MemoryLimits(self)
         self.survey = MemorySurvey(self)
         self.dead_letters = MemoryDeadLetters(self)
 
@@ -1637,6 +1640,21 @@ class MemoryVault(_Port):
                 break
             found = self.world.profile(found.to)
         return found is None or (isinstance(found, (Profile, Tombstone)) and found.shop == shop)
+
+
+class MemoryLimits(_Port):
+    """`ports.Limits`."""
+
+    name = "limits"
+
+    @_call
+    def take(self, name: str, at: datetime, *, most: int, seconds: int) -> bool:
+        """Count it."""
+        key = (name, int(at.timestamp()) // seconds)
+        if self.world.taken[key] >= most:
+            return False
+        self.world.taken[key] += 1
+        return True
 
 
 class MemoryCounters(_Port):

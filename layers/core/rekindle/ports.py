@@ -529,8 +529,9 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     token: str = ""
     leased_at: datetime | None = None
     channel: str = "email"
-    to: Literal["", "shop"] = ""
-    """`shop`: it told the shop's own people, and what they do with it says nothing about the customer"""
+    to: Literal["", "shop", "claimed"] = ""
+    """`shop`: it told the shop's own people, and what they do with it says nothing about the customer; `claimed`: it
+    asked an address that somebody had typed in, and what becomes of it says nothing about the shop's list"""
     address: str = ""
     """keyed hash of where it went"""
     flow: str = ""
@@ -863,6 +864,17 @@ class Pause(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def active(self) -> bool:
         """Whether marketing still stands still."""
         return self.resumed_at is None
+
+
+class Limits(Protocol):
+    """How often something may be done in a stretch of time, whoever does it: a door that anybody can knock at."""
+
+    def take(self, name: str, at: datetime, *, most: int, seconds: int) -> bool:
+        """Take one of the `most` that there are under this name in each stretch of so many seconds (from 1970 on).
+
+        Return whether there was one. A repeat takes another: it is a limit, not a ledger. Names hold no address.
+        """
+        ...
 
 
 class Counters(Protocol):

@@ -147,6 +147,7 @@ class Collect(Settings, frozen=True, kw_only=True, rename="upper"):
     deliveries_table: str
     pending_table: str
     suppressions_table: str
+    limits_table: str
     raw_bucket: str
     content_bucket: str
     secrets_prefix: str
@@ -159,6 +160,19 @@ class Pages(Settings, frozen=True, kw_only=True, rename="upper"):
     pending_table: str
     profiles_table: str
     suppressions_table: str
+    raw_bucket: str
+    content_bucket: str
+    secrets_prefix: str
+
+
+class Signup(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/signup."""
+
+    deliveries_table: str
+    pending_table: str
+    profiles_table: str
+    suppressions_table: str
+    limits_table: str
     raw_bucket: str
     content_bucket: str
     secrets_prefix: str

@@ -25,6 +25,7 @@ class Tables(Struct, frozen=True, kw_only=True):
     counters: str = ""
     results: str = ""
     coupons: str = ""
+    limits: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

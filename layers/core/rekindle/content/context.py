@@ -107,7 +107,7 @@ def context(
         else coupon_names(
             coupon, shop=shop, trigger=run.trigger, products=products, form=form, language=language or form.language
         ),
-        "links": {name: links.get(name) for name in ("unsubscribe", "preferences", "page", *FORMS)},
+        "links": {name: links.get(name) for name in ("unsubscribe", "preferences", "page", "confirm", *FORMS)},
         FORMATS: {**formats, "": form},
         ASSETS: base,
     }

@@ -90,6 +90,29 @@ class FormLink(Unsubscribe, frozen=True, array_like=True):
     about: str = ""
 
 
+class Confirm(Struct, frozen=True, array_like=True):
+    """Which sign-up this confirms: `request`, which the profile `profile` holds; until `until`, in seconds since 1970.
+
+    The link was sent to the address that had been typed in, and so proves that it is read by whoever follows it.
+    """
+
+    shop: str
+    profile: str
+    request: str
+    until: int
+    locale: str = ""
+
+
+def sign_confirm(keys: Mapping[str, bytes], claim: Confirm) -> str:
+    """Return the token, as `sign_unsubscribe` does."""
+    return _sign(keys, "confirm", claim)
+
+
+def read_confirm(keys: Mapping[str, bytes], token: str) -> Confirm:
+    """Return what the token claims, however old. Raises `BadLinkError` as `read_unsubscribe` does."""
+    return _read(keys, "confirm", token, Confirm)
+
+
 def sign_unsubscribe(keys: Mapping[str, bytes], claim: Unsubscribe) -> str:
     """Return the token, at most a few hundred URL-safe characters, signed with the current (first) key."""
     return _sign(keys, "unsubscribe", claim)

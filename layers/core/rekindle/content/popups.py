@@ -5,7 +5,7 @@ Publish only: imports pydantic, and Babel through `rekindle.content.locales`.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -42,6 +42,8 @@ class _Written(Model):
     email: Line | None = Field(None, description="What stands above the field.")
     close: Line | None = Field(None, description="What screen readers say of the cross.")
     failed: Line | None = Field(None, description="What is said where it could not be sent.")
+    name: Line | None = Field(None, description="What stands above the field for the first name.")
+    birthday: Line | None = Field(None, description="What stands above the field for the birthday.")
 
 
 class PopupFile(Model):
@@ -57,15 +59,24 @@ class PopupFile(Model):
     except_: list[Annotated[str, Field(pattern=r"^/", max_length=200)]] = Field(
         [], alias="except", description="Not on pages whose path begins so.", examples=[["/pages/jobs"]]
     )
+    asks: Annotated[list[Literal["first_name", "birthday"]], Field(max_length=2)] = Field(
+        [], description="What it asks for beside the address, as nobody has to say.", examples=[["first_name"]]
+    )
     texts: dict[Locale, _Written] = Field(description="What it says, by language.")
 
 
 #: What nobody has to write, by language.
 _USUAL = {
-    "en": ("Your e-mail address", "Close", "That did not work. Please try again."),
-    "ar": ("بريدك الإلكتروني", "إغلاق", "تعذّر الإرسال. يُرجى المحاولة مرة أخرى."),
-    "zh-Hant": ("您的電子郵件地址", "關閉", "傳送失敗，請再試一次。"),
-}
+    "en": (
+        "Your e-mail address", "Close", "That did not work. Please try again.", "First name, if you like",
+        "Birthday, if you like",
+    ),
+    "ar": (
+        "بريدك الإلكتروني", "إغلاق", "تعذّر الإرسال. يُرجى المحاولة مرة أخرى.", "الاسم الأول (اختياري)",
+        "تاريخ الميلاد (اختياري)",
+    ),
+    "zh-Hant": ("您的電子郵件地址", "關閉", "傳送失敗，請再試一次。", "名字（可不填）", "生日（可不填）"),
+}  # fmt: skip
 
 
 def parse_popup(text: str, *, file: str) -> tuple[Popup | None, tuple[ContentError, ...]]:
@@ -90,11 +101,12 @@ def parse_popup(text: str, *, file: str) -> tuple[Popup | None, tuple[ContentErr
         exit=found.show.exit,
         except_=("/checkout", "/cart", *found.except_),
         enabled=found.enabled,
+        asks=tuple(dict.fromkeys(found.asks)),
     ), ()
 
 
 def _words(language: str, words: _Written) -> Words:
-    email, close, failed = _USUAL[pick(_USUAL, language) or "en"]
+    email, close, failed, name, birthday = _USUAL[pick(_USUAL, language) or "en"]
     return Words(
         heading=words.heading,
         text=words.text,
@@ -104,4 +116,6 @@ def _words(language: str, words: _Written) -> Words:
         email=words.email or email,
         close=words.close or close,
         failed=words.failed or failed,
+        name=words.name or name,
+        birthday=words.birthday or birthday,
     )

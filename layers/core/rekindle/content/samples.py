@@ -32,6 +32,7 @@ LINKS = {
     "preferences": "https://links.example/p/sample",
     "page": UNSUBSCRIBE,
     **{form: f"https://links.example/{form}/sample" for form in FORMS},
+    "confirm": "https://links.example/confirm/sample",
 }
 #: So many lines the largest basket or order has that a shop is likely to see.
 LARGEST = 30

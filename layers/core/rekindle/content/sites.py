@@ -37,6 +37,8 @@ class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
     close: str
     failed: str
     small: str = ""
+    name: str = ""
+    birthday: str = ""
 
 
 class Popup(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,6 +59,8 @@ class Popup(Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit: bool = False
     except_: tuple[str, ...] = ()
     enabled: bool = True
+    asks: tuple[str, ...] = ()
+    """what it asks for beside the address: `first_name`, `birthday`"""
 
     def rules(self) -> dict[str, Any]:
         """Return what the script must know before it is due."""
@@ -76,6 +80,10 @@ class Site(Struct, frozen=True, kw_only=True, omit_defaults=True):
     hosts: tuple[str, ...] = ()
     consent: str = "platform"
     popups: tuple[Popup, ...] = ()
+    forms: dict[str, dict[str, Words]] = {}
+    """sign-up form → language → what it says; also those whose popup is off"""
+    double_opt_in: bool = True
+    """whether everybody who signs up is asked back by mail"""
     look: dict[str, str] = {}
     """name of a CSS variable → its value"""
 
@@ -85,7 +93,8 @@ def site_of(shop: Shop, popups: Iterable[Popup] = (), brand: Brand | None = None
     place = urlsplit(shop.url)
     home = place.netloc.rpartition("@")[2].lower()
     other = home.removeprefix("www.") if home.startswith("www.") else f"www.{home}"
-    shown = tuple(popup for popup in popups if popup.enabled and (not popup.shops or shop.id in popup.shops))
+    own = tuple(popup for popup in popups if not popup.shops or shop.id in popup.shops)
+    shown = tuple(popup for popup in own if popup.enabled)
     return Site(
         shop=shop.id,
         platform=shop.platform,
@@ -95,6 +104,8 @@ def site_of(shop: Shop, popups: Iterable[Popup] = (), brand: Brand | None = None
         hosts=tuple(dict.fromkeys((home, other, *shop.domains))),
         consent=shop.site_consent,
         popups=shown,
+        forms={popup.form: popup.texts for popup in reversed(own)},
+        double_opt_in=shop.double_opt_in,
         look=_look(brand) if brand is not None and shown else {},
     )
 
@@ -121,7 +132,10 @@ def script(site: Site) -> str:
 
 def dialog(site: Site) -> str:
     """Return what the site script loads when a popup is due."""
-    popups = {popup.name: {"form": popup.form, "texts": popup.texts} for popup in site.popups}
+    popups = {
+        popup.name: {"form": popup.form, "texts": popup.texts} | ({"asks": popup.asks} if popup.asks else {})
+        for popup in site.popups
+    }
     return _served("popup.js", {"locale": site.locale, "look": site.look, "popups": popups})
 
 

@@ -211,6 +211,11 @@ class _Site(Model):
         description="Who says that a visitor agrees: Shopify's or WordPress's consent tools; your own page, with "
         'rekindle("consent", true); or nobody has to be asked.',
     )
+    double_opt_in: Switch = Field(
+        True,
+        description="on: whoever signs up confirms it by a link in a mail. off: whoever nobody knows yet is subscribed "
+        "at once, and anybody can subscribe others.",
+    )
 
 
 class _Tier(Model):
@@ -283,7 +288,9 @@ class ShopFile(Model):
     domains: Annotated[list[Annotated[str, AfterValidator(_place)]], Field(max_length=20)] = Field(
         [], description="Further hosts that the shop's pages are on, beside its url's.", examples=[["m.acme.example"]]
     )
-    site: _Site = Field(_Site(consent="platform"), description="How the script on the shop's own site behaves.")
+    site: _Site = Field(
+        _Site(consent="platform", double_opt_in=True), description="How the script on the shop's own site behaves."
+    )
     flows: dict[str, Switch] = Field({}, description="Flow → on or off here, whatever its own file says.")
     offers: dict[str, Switch] = Field({}, description="Offer → given here or not, whatever its own file says.")
     notify: Email | None = Field(None, description="Where notify steps write to.")
@@ -409,6 +416,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         link_domain=found.link_domain,
         domains=tuple(dict.fromkeys(found.domains)),
         site_consent=found.site.consent,
+        double_opt_in=found.site.double_opt_in,
         flows=dict(sorted(found.flows.items())),
         offers=dict(sorted(found.offers.items())),
         notify=found.notify,

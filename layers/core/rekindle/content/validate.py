@@ -29,6 +29,7 @@ from rekindle.content.playbook import Mails, PublishedSet, published_set
 from rekindle.content.popups import parse_popup
 from rekindle.content.samples import (
     LARGEST,
+    LINKS,
     NAMELESS,
     SAMPLE_SHOP,
     UNSUBSCRIBE,
@@ -44,6 +45,7 @@ from rekindle.content.sites import Popup
 from rekindle.content.sources import parse_brand, parse_shop, parse_topics
 from rekindle.content.texts import PushTemplate, SmsTemplate
 from rekindle.content.trial import Trial
+from rekindle.domain import sign_ups
 from rekindle.domain.errors import ContentError
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.traits import STANDARD_TRAITS
@@ -138,6 +140,7 @@ class _Look:
         push = self._shorts(_PUSH, "push/", compile_push, shops)
         popups = self._each(_POPUP, parse_popup)
         self._popups_fit(popups, shops)
+        self._sign_ups_fit(popups, mails)
         self._flows_fit(flows, flow_uses, mails, {"sms": sms, "push": push})
         self._names_fit(flow_uses | segment_uses, traits, complete=self._written(_FLOW) == flows.keys())
         self._circles(segments)
@@ -372,6 +375,19 @@ class _Look:
                     text = f"it says nothing in {locale}, which a shop that shows it is written in"
                     hint = f"write it under texts: {languages.base(locale)}:"
                     self._warnings.append(ContentError(text, file=file, hint=hint))
+
+    def _sign_ups_fit(self, popups: Mapping[str, Popup], mails: Mapping[str, CompiledMail]) -> None:
+        """Where somebody can sign up, there is the mail that asks them back, and it has the link."""
+        mail = mails.get(sign_ups.TEMPLATE)
+        if mail is None and f"emails/{sign_ups.TEMPLATE}/body.html" not in self._texts:
+            for name, popup in popups.items():
+                if popup.enabled:
+                    said = f"whoever signs up is asked back by the mail '{sign_ups.TEMPLATE}', and there is none"
+                    hint = f"copy emails/{sign_ups.TEMPLATE}/ from the templates that come with Rekindle"
+                    self._problem(said, f"popups/{name}.yaml", 1, hint)
+        if mail is not None and mail.template.category != "transactional":
+            where = f"emails/{sign_ups.TEMPLATE}/mail.yaml"
+            self._problem("whoever is asked has not agreed to marketing yet", where, 1, "write category: transactional")
 
     def _category_fits(self, mail: CompiledMail, use: Use, file: str) -> None:
         if mail.template.category == use.category:
@@ -710,6 +726,10 @@ class _Look:
             self._problem(f"a link leads nowhere{on}: “{found}”", f"{folder}/{self._body(template)}", 1, hint)
         if template.category == "marketing":
             self._lawful(template, mail, shop, on)
+        confirm = LINKS["confirm"]
+        if template.name == sign_ups.TEMPLATE and not (confirm in _links(mail.html) and confirm in mail.text):
+            body, hint = f"{folder}/{self._body(template)}", "put it on a button: {{ links.confirm }}"
+            self._problem(f"this mail needs the link {{{{ links.confirm }}}}{on}", body, 1, hint)
 
     def _sized(self, template: MailTemplate, sample: Sample, shop: Shop, mails: Mails, coupon: Coupon | None) -> None:
         """Whether Gmail shows the mail whole, with the sample and with the largest basket that is likely."""

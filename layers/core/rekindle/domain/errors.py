@@ -49,6 +49,18 @@ class BodyTooLargeError(RequestError):
     status = 413
 
 
+class BadAddressError(RequestError):
+    """What was typed is no address that a mail could be sent to."""
+
+    status = 422
+
+
+class TooManyError(RequestError):
+    """There were too many of these from one place, or in all."""
+
+    status = 429
+
+
 class ContentError(RekindleError):
     """Something that a marketer wrote cannot be used; says where and what to do."""
 

@@ -40,6 +40,7 @@ EVENT_TYPES: dict[str, str] = {
     "search.submitted": "search",
     "form.submitted": "form",
     "survey.answered": "form",
+    "sign_up.requested": "sign_up",
     "browser.recognised": "recognised",
     "review.submitted": "review",
     "referral.made": "referral",
@@ -66,7 +67,7 @@ EVENT_TYPES: dict[str, str] = {
 #: starts by hand are told to one flow alone, which names them by a trigger of its own kind.
 FLOW_EVENTS = frozenset(EVENT_TYPES) - {
     "alarm.rang", "browser.recognised", "delivery.unknown", "privacy.requested", "product.updated", "variant.updated",
-    "date.came", "campaign.came", "flow.started",
+    "date.came", "campaign.came", "flow.started", "sign_up.requested",
 }  # fmt: skip
 
 #: What the engine itself tells, and nobody from outside.

@@ -196,6 +196,19 @@ class VariantStock(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="s
     updated_at: datetime
 
 
+class Proof(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What shows that somebody agreed by a form: what they read (`wording`), when they sent it, where, and from where.
+
+    `ip` is the keyed hash of the network that the form came from: it compares, and names nobody.
+    """
+
+    form: str
+    asked_at: datetime
+    wording: str = ""
+    page: str | None = None
+    ip: str = ""
+
+
 class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
     """What somebody said about one channel and one address, when (`at`), and by which way (`source`).
 
@@ -208,6 +221,8 @@ class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="consen
     source: str = ""
     address: str | None = None
     address_key: str | None = None
+    proof: Proof | None = None
+    """of what was said by a form"""
 
 
 class Customer(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="customer"):
@@ -273,6 +288,25 @@ class Form(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="form"):
     answers: dict[str, str | tuple[str, ...]] = {}
     claimed: str | None = None
     """an e-mail address that was typed and that nobody has proved to be theirs: it may be asked, once, and no more"""
+    page: str | None = None
+    """where the form stood, if on the shop's own site"""
+
+
+class SignUp(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="sign_up"):
+    """Somebody asks by a form to be written to at `email`, which nobody has proved to be theirs.
+
+    It may be asked for its word once, and what else was typed counts when that has come. `id` names the request.
+    """
+
+    id: str
+    email: str
+    at: datetime
+    proof: Proof
+    browser: str | None = None
+    first_name: str | None = None
+    answers: dict[str, str | tuple[str, ...]] = {}
+    single: bool = False
+    """the shop asks nobody back who is not known yet (`double_opt_in: off`)"""
 
 
 class Recognised(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recognised"):
@@ -456,6 +490,7 @@ Fact = (
     | View
     | Search
     | Form
+    | SignUp
     | Recognised
     | Review
     | Referral

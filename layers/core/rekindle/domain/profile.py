@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from rekindle.domain.facts import Basket, Consent, Fact, Person
+from rekindle.domain.facts import Basket, Consent, Fact, Person, SignUp
 from rekindle.domain.labels import Label
 
 RunStatus = Literal["active", "finished", "converted", "exited", "timed_out"]
@@ -255,7 +255,8 @@ class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     category: Category
     planned_at: datetime
     not_after: datetime
-    to: Literal["person", "shop"] = "person"
+    to: Literal["person", "shop", "claimed"] = "person"
+    """`claimed`: the address of the sign-up that `step` names, which is asked for its word"""
     sender: str = ""
     offer: str = ""
     """what it gives: `send` makes no attempt before the code is there"""
@@ -343,6 +344,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """oldest first"""
     coupons: tuple[Given, ...] = ()
     """the codes that messages gave, the newest ones, oldest first: by these an order shows what brought it"""
+    sign_ups: dict[str, SignUp] = {}
+    """what was asked by a form at one address on one day; then this is nobody but that (`rekindle.domain.sign_ups`)"""
     looks: dict[str, int] = {}
     """the latest looks at pages (`View.look`) → how many seconds of each were told; the newest last"""
     interests: dict[str, Interest] = {}

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from rekindle.domain import ids, sign_ups
 from rekindle.domain.absorb import absorb
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Consent, PreferencesTold, PushSubscription
-from rekindle.domain.outcome import LiftSuppression, Outcome, RingAt
+from rekindle.domain.facts import Consent, PreferencesTold, PushSubscription, SignUp
+from rekindle.domain.outcome import Enqueue, LiftSuppression, Outcome, RingAt
 from rekindle.domain.preferences import as_values, chosen
-from rekindle.domain.profile import Profile, Run
+from rekindle.domain.profile import Planned, Profile, Run
 from rekindle.domain.results import one
 from rekindle.flow.attribution import settle
 from rekindle.flow.entry import MAX_ENTRIES, enter
@@ -85,6 +86,7 @@ def _take(turn: Turn) -> None:
         turn.tell(told)
     if not absorbed.told:
         _grant_again(turn)
+    _ask_back(turn)
     unlist(turn)
 
 
@@ -100,6 +102,28 @@ def _note_consent(turn: Turn, told: Event) -> None:
         turn.counts.append(one(told.label, "unsubscribed"))
     if data.state == "subscribed" and told.signed and data.address:
         turn.effects.append(LiftSuppression(data.channel, data.address, data.at))
+
+
+def _ask_back(turn: Turn) -> None:
+    """Plan the mail that asks an address for its word, which somebody typed into a form: one for each request."""
+    asked = turn.event.data
+    if not isinstance(asked, SignUp) or asked.id not in turn.profile.sign_ups or asked.id in turn.before.sign_ups:
+        return
+    message = ids.message_id(turn.profile.id, asked.id)
+    planned = Planned(
+        run="",
+        step=asked.id,
+        flow=sign_ups.FLOW,
+        template=sign_ups.TEMPLATE,
+        channel="email",
+        category="transactional",
+        to="claimed",
+        planned_at=turn.at,
+        not_after=turn.at + sign_ups.FRESH,
+    )
+    turn.change(planned={**turn.profile.planned, message: planned})
+    turn.effects.append(Enqueue(message, planned.category))
+    turn.decide("planned", "email", message=message, values={"template": planned.template, "to": planned.to})
 
 
 def _grant_again(turn: Turn) -> None:

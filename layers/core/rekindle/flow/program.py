@@ -441,6 +441,8 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """further hosts that its pages are on"""
     site_consent: str = "platform"
     """who says on its site that a visitor agrees: `platform`, `explicit` or `assumed` (docs/site.md)"""
+    double_opt_in: bool = True
+    """whether whoever signs up on its site is asked back by mail (docs/site.md)"""
     utm: dict[str, str] = {}
     """UTM parameter → text, where it is another than `rekindle.content.utm.DEFAULT`; empty: left out"""
     attribution: Attribution = Attribution()

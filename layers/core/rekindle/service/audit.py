@@ -556,7 +556,7 @@ class Audit:
             for message in page.messages:
                 begin = began.get(message.shop)
                 in_time = message.leased_at is not None and begin is not None and begin <= message.leased_at < until
-                if in_time and message.channel == "email" and message.to != "shop" and message.state in _GONE_OUT:
+                if in_time and message.channel == "email" and not message.to and message.state in _GONE_OUT:
                     sent[message.shop] += 1
             looked += len(page.messages)
             tell("messages", looked, 0)

@@ -1,7 +1,8 @@
 """Collecting what the shop's own site sends: whose page is it, is it a visitor, what does it say? Then it is accepted.
 
 Nobody signed it, so it never consents, mails or makes two people one (DESIGN §6). What is no person's is dropped
-without a word; a batch that cannot be read is refused, and nothing of it is kept. No address of a caller is read.
+without a word; a batch that cannot be read is refused, and nothing of it is kept. The address of a caller is read where
+somebody signs up, to count how many do from there, and kept as a keyed hash.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from msgspec import Struct
 from rekindle.content.links import BadLinkError, read_visit
 from rekindle.content.sites import Site
 from rekindle.domain.errors import BodyTooLargeError, ForeignOriginError, UnknownSiteError
-from rekindle.ports import Clock, Intake, Secrets
+from rekindle.ports import Clock, Intake, Limits, Secrets
 from rekindle.service.accept import accept
+from rekindle.service.sign_up import SignUps, asked_by_page
 from rekindle.service.sites import Sites
 from rekindle.shops import onsite
 
@@ -31,11 +33,12 @@ class Collected(Struct, frozen=True):
 class Collector:
     """Takes batches for every published shop."""
 
-    def __init__(self, *, intake: Intake, secrets: Secrets, sites: Sites, clock: Clock) -> None:
+    def __init__(self, *, intake: Intake, secrets: Secrets, sites: Sites, clock: Clock, limits: Limits) -> None:
         self._intake = intake
         self._secrets = secrets
         self._sites = sites
         self._clock = clock
+        self._sign_ups = SignUps(limits=limits, secrets=secrets, clock=clock)
 
     def site(self, shop: str, origin: str | None) -> Site:
         """Return the site, if a page of this origin may send for it.
@@ -52,8 +55,11 @@ class Collector:
             raise ForeignOriginError("this page is not the shop's: its hosts are in shops/<id>.yaml, url and domains")
         return site
 
-    def receive(self, shop: str, headers: Mapping[str, str], body: bytes) -> Collected:
-        """Store what a visit says. `headers` are in lower case. Raises a `RequestError` for what is refused."""
+    def receive(self, shop: str, headers: Mapping[str, str], body: bytes, ip: str = "") -> Collected:
+        """Store what a visit says. `headers` are in lower case; `ip` is where it comes from, which only sign-ups count.
+
+        Raises a `RequestError` for what is refused.
+        """
         if len(body) > onsite.BODY_LIMIT:
             raise BodyTooLargeError(f"the body is over {onsite.BODY_LIMIT} bytes")
         site = self.site(shop, headers.get("origin"))
@@ -71,6 +77,8 @@ class Collector:
         )
         profile = self._led_here(batch.visit, shop, now)
         delivery = onsite.recognised(batch, profile) if profile is not None else batch.delivery
+        if site.forms:
+            delivery = asked_by_page(delivery, site, self._sign_ups, ip)
         if not delivery.events:
             return Collected("empty")
         new = accept(delivery, self._intake, self._secrets.address_key())

@@ -13,10 +13,12 @@ import msgspec
 
 from rekindle.content.context import holds, product_ids
 from rekindle.content.links import (
+    Confirm,
     Track,
     Unsubscribe,
     form_of,
     preferences_of,
+    sign_confirm,
     sign_form,
     sign_preferences,
     sign_track,
@@ -25,7 +27,7 @@ from rekindle.content.links import (
 from rekindle.content.playbook import Mails, decode_mails
 from rekindle.content.texts import RenderedPush
 from rekindle.content.tracker import Tracker
-from rekindle.domain import ids
+from rekindle.domain import ids, sign_ups
 from rekindle.domain.errors import ContentError, NothingToSayError
 from rekindle.domain.facts import Order, Product, Refund, Review, Shipment
 from rekindle.domain.offers import Coupon
@@ -94,7 +96,7 @@ class Composer:
 
     def _wish(self, profile: Profile, planned: Planned, run: Run) -> Wish | None:
         """Return what this message wants to recommend, if it is a mail to a person."""
-        if planned.channel != "email" or planned.to == "shop":
+        if planned.channel != "email" or planned.to in {"shop", "claimed"}:
             return None
         try:
             mails = self._published(run, lambda mails: planned.template in mails.templates)
@@ -114,23 +116,26 @@ class Composer:
         shop = mails.shops.get(profile.shop)
         if shop is None:
             raise ContentError(f"shops/{profile.shop}.yaml is not published")
-        to = shop.notify if planned.to == "shop" else profile.email
+        to = _recipient(profile, planned, shop)
         if to is None:
             raise ContentError(f"nobody is named under notify in shops/{shop.id}.yaml")
-        # The link acts on the customer's consent: it is nobody's but theirs.
-        to_shop = planned.to == "shop"
+        to_shop, asks_back = planned.to == "shop", planned.to == "claimed"
         spoken = mails.spoken(planned.template, *mails.readers(profile, to_shop=to_shop))
         language = spoken.locale if spoken is not None else ""
         forms = spoken.forms if spoken is not None else ()
-        about = about_of(run)
         recommended = self._recommended(profile, planned, run)
         for name in spoken.needs if spoken is not None else ():
             if not recommended.get(name):
                 raise NothingToSayError(f"there is nothing to show under recommend.{name}")
-        pages = {} if to_shop else self._pages(message_id, profile, to, shop, language, forms=forms, about=about)
+        # The links act on the customer's consent: they are nobody's but theirs.
+        pages = {}
+        if asks_back:
+            pages = {"confirm": self._confirm_page(profile, planned, shop, language)}
+        elif not to_shop:
+            pages = self._pages(message_id, profile, to, shop, language, forms=forms, about=about_of(run))
         page, links = pages.get("unsubscribe"), {"assets": self._base(shop)} | pages
-        # What the shop's own people do says nothing about a customer: nobody counts it.
-        tracker = None if to_shop else self.tracker(message_id, shop, links.values())
+        # What the shop's own people do says nothing about a customer, and whoever has not agreed is not followed.
+        tracker = None if to_shop or asks_back else self.tracker(message_id, shop, links.values())
         rendered = mails.build(
             planned.template,
             profile=profile,
@@ -290,6 +295,12 @@ class Composer:
             **{form: f"{base}/{form}/{sign_form(keys, form_of(claim, form, about))}" for form in forms},
         }
 
+    def _confirm_page(self, profile: Profile, planned: Planned, shop: Shop, language: str) -> str:
+        """Return the address of the page that confirms this sign-up."""
+        until = int((profile.sign_ups[planned.step].at + sign_ups.OPEN).timestamp())
+        claim = Confirm(shop.id, profile.id, planned.step, until, language)
+        return f"{self._base(shop)}/confirm/{sign_confirm(self._secrets.link_keys(), claim)}"
+
     def _published(self, run: Run, has: Callable[[Mails], bool]) -> Mails:
         """Return the newest published set if it has what is wanted, else the one that the run is pinned to."""
         newest = self._library.hash()
@@ -307,6 +318,18 @@ class Composer:
                 self._sets.pop(next(iter(self._sets)))
             self._sets[wanted] = decode_mails(raw)
         return self._sets[wanted]
+
+
+def _recipient(profile: Profile, planned: Planned, shop: Shop) -> str | None:
+    """Return the address that this mail goes to, if there is one."""
+    if planned.to == "shop":
+        return shop.notify
+    if planned.to == "claimed":
+        asked = profile.sign_ups.get(planned.step)
+        if asked is None:
+            raise ContentError("nobody asks for this mail any more")
+        return asked.email
+    return profile.email
 
 
 def _notification(shown: RenderedPush, message_id: str, topic: str, *, rtl: bool) -> bytes:

@@ -464,6 +464,8 @@ class Deliver:
             return "too late"
         if planned.channel not in self._channels:
             return f"{planned.channel} is not connected"
+        if planned.to == "claimed":
+            return None if planned.step in profile.sign_ups else "nobody asks for it any more"
         if planned.to == "shop":
             return None
         if planned.channel == "audience":
@@ -624,6 +626,8 @@ class Deliver:
     def _settled(self, parcel: Parcel, profile: Profile, planned: Planned) -> Message:
         """Return the record of a message that was never made ready: the shop's own address is not known then."""
         address = None if planned.to == "shop" else profile.address(planned.channel)
+        if planned.to == "claimed" and planned.step in profile.sign_ups:
+            address = profile.sign_ups[planned.step].email
         return _record(parcel, profile, planned, self._hashed(planned, address))
 
     def _hashed(self, planned: Planned, address: str | None) -> str:
@@ -704,7 +708,7 @@ def _record(parcel: Parcel, profile: Profile, planned: Planned, address: str) ->
         shop=profile.shop,
         state="leased",
         channel=planned.channel,
-        to="shop" if planned.to == "shop" else "",
+        to=planned.to if planned.to in {"shop", "claimed"} else "",
         address=address,
         flow=planned.flow,
         step=planned.step,

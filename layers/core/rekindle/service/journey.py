@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rekindle.domain import ids
+from rekindle.domain import ids, sign_ups
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event, Suppression
 from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product, VariantStock
@@ -226,7 +226,7 @@ class Journey:
                 interests=interests,
                 suppressions=self._forbidden(profile, advanced.effects),
                 counts=(*advanced.counts, *changes((share.profile, *share.absorbed), profile)),
-                expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
+                expires_at=_expiry(profile, now),
             )
         )
 
@@ -265,7 +265,7 @@ class Journey:
                         decisions=advanced.decisions,
                         suppressions=self._forbidden(profile, advanced.effects),
                         counts=counts,
-                        expires_at=now + ANONYMOUS_LIFE if profile.anonymous else None,
+                        expires_at=_expiry(profile, now),
                     )
                 )
             except ConflictError:
@@ -364,6 +364,13 @@ class Journey:
             if isinstance(effect, LiftSuppression):
                 hashed = address_hash(self._key, ADDRESS_KINDS[effect.channel], effect.address)
                 self._state.lift(profile.shop, effect.channel, hashed, effect.granted_at)
+
+
+def _expiry(profile: Profile, now: datetime) -> datetime | None:
+    """Return when this profile is to be forgotten, if ever: a visitor who stays unknown, a sign-up that was one."""
+    if not profile.anonymous:
+        return None
+    return now + (sign_ups.KEPT if profile.sign_ups else ANONYMOUS_LIFE)
 
 
 def _once(load: Load) -> Load:

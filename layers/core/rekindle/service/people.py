@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Recognised
+from rekindle.domain.facts import Consent, Recognised, SignUp
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import Alias, Work
 
@@ -127,20 +127,40 @@ class _Book:
         self.absorbed: dict[str, dict[str, Profile]] = {}
 
     def place(self, event: Event) -> bool:
-        event = self.without_quarantined(without_unproven(event))
+        event = self.without_quarantined(without_unproven(self.believed(event)))
         points = [(kind, alias_key(self.key, event.shop, kind, value)) for kind, value in event.points()]
         if event.profile_id is None and not points:
             return False
         profile = self.find(event, points)
-        if profile is None and event.profile_id is not None:
+        if profile is None and event.profile_id is not None and not isinstance(event.data, SignUp):
             return False
         if profile is None:
-            profile = Profile(id=ids.profile_id(event.shop, event.id), shop=event.shop, created_at=self.now)
+            # What asks to be confirmed has a profile of its own, whose id says which (`domain.sign_ups`).
+            named = event.profile_id or ids.profile_id(event.shop, event.id)
+            profile = Profile(id=named, shop=event.shop, created_at=self.now)
             self.profiles[profile.id] = profile
         self.events.setdefault(profile.id, []).append(event)
         for kind, key in points:
             self.attach(profile, event, kind, key)
         return True
+
+    def believed(self, event: Event) -> Event:
+        """Return a sign-up as the consent that it is where the shop believes whoever types an address in.
+
+        Only where nobody is known by that address, or ever was: else it is asked for its word in every shop.
+        """
+        asked = event.data
+        if not isinstance(asked, SignUp) or not asked.single:
+            return event
+        alias = alias_key(self.key, event.shop, "email", asked.email)
+        if alias in self.owners or alias in self.quarantined:
+            return event
+        act = Consent(
+            channel="email", state="subscribed", at=asked.at, source="form", address=asked.email, proof=asked.proof
+        )
+        return replace(
+            event, type="consent.changed", data=act, who=Who(email=asked.email), profile_id=None, signed=True
+        )
 
     def without_quarantined(self, event: Event) -> Event:
         email = event.who.email

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from rekindle.domain import ids
+from rekindle.domain import ids, sign_ups
 from rekindle.domain.errors import ConflictError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who
 from rekindle.domain.facts import Channel, Other, PrivacyRequest
@@ -199,10 +199,23 @@ class Privacy:
             was = tuple(dict.fromkeys((*(before.was if before else ()), *path[:-1])))
             someone[path[-1]] = Someone(path[-1], found, was)
             theirs += [key] if key else []
+        someone.update(self._requests(case.shop, request.email, someone.values()))
         free = tuple(key for key in keys if key not in owners and key not in shared)
         if shared:
             notes.append("the address is one that many customers share: by itself it identifies nobody")
         return People(tuple(someone.values()), (*theirs, *free), free, tuple(dict.fromkeys(notes)))
+
+    def _requests(self, shop: str, asked: str | None, known: Iterable[Someone]) -> dict[str, Someone]:
+        """Return the unconfirmed sign-ups at these people's addresses, which have profiles of their own."""
+        emails = {asked, *(one.found.email for one in known if isinstance(one.found, Profile))} - {None}
+        now = self._clock.now()
+        found = {}
+        for email in emails:
+            for profile_id in sign_ups.request_ids(shop, address_hash(self._key, "email", email or ""), now):
+                request = self._state.profile(profile_id)
+                if isinstance(request, (Profile, Tombstone)):
+                    found[profile_id] = Someone(profile_id, request, ())
+        return found
 
     # --- erasing a person
 

@@ -205,6 +205,8 @@ p {{ margin: 0 0 20px; color: var(--soft); }}
 main > p:last-child, section > p:last-child {{ margin-bottom: 0; }}
 a {{ color: inherit; }}
 .more a {{ display: inline-block; padding: 10px 0; }}
+blockquote {{ margin: 0 0 24px; padding: 4px 16px; border-inline-start: 4px solid var(--line); color: var(--soft);
+  font-size: 15px; }}
 section {{ margin-top: 36px; padding-top: 28px; border-top: 1px solid var(--line); }}
 fieldset, .field {{ min-width: 0; margin: 0 0 28px; padding: 0; border: 0; }}
 legend, .label {{ display: block; padding: 0; margin: 0 0 4px; font-weight: 700; }}

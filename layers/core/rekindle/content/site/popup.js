@@ -75,7 +75,13 @@
     const trap = make("input", { class: "trap", name: "website", tabindex: "-1", autocomplete: "off", "aria-hidden": "true" });
     const button = make("button", { type: "submit" }, text.button);
     const told = make("p", { class: "told", role: "status" });
-    form.append(make("label", { for: "email" }, text.email), email, trap, button);
+    form.append(make("label", { for: "email" }, text.email), email, trap);
+    const more = { first_name: ["text", "given-name", text.name], birthday: ["date", "bday", text.birthday] };
+    (popup.asks || []).forEach((name) => {
+      const [type, autocomplete, label] = more[name];
+      form.append(make("label", { for: name }, label), make("input", { id: name, name, type, autocomplete, maxlength: "60" }));
+    });
+    form.append(button);
     box.append(close, make("h2", { id: "heading" }, text.heading), make("p", { id: "text" }, text.text), form, told);
     if (text.small) box.append(make("p", { class: "small" }, text.small));
     veil.append(box);
@@ -103,7 +109,9 @@
       event.preventDefault();
       button.disabled = true;
       told.textContent = "";
-      (trap.value ? Promise.resolve() : submit(popup.form, { email: email.value })).then(
+      const fields = { shown_in: lang };
+      form.querySelectorAll("input:not(.trap)").forEach((field) => field.value && (fields[field.name] = field.value));
+      (trap.value ? Promise.resolve() : submit(popup.form, fields)).then(
         () => {
           form.remove();
           told.textContent = text.thanks;

@@ -93,7 +93,7 @@
 
   // A form is sent whether or not there is consent, for whoever fills it in wants that; but then nothing is kept.
   const submit = (name, fields) => {
-    const event = { type: "form.submitted", name, at: now(), email: fields.email, answers: fields };
+    const event = { type: "form.submitted", name, at: now(), url: location.href, email: fields.email, answers: fields };
     delete fields.email;
     const body = written([event], running ? browser() : random(24));
     return post(body).then((answer) => {

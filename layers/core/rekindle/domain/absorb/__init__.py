@@ -45,6 +45,7 @@ from rekindle.domain.absorb.orders import (
 from rekindle.domain.absorb.person import later_act, take_consent, take_customer, with_contacts, with_person
 from rekindle.domain.absorb.preferences import take_preferences
 from rekindle.domain.absorb.push import few_browsers, take_push
+from rekindle.domain.absorb.sign_ups import take_sign_up
 from rekindle.domain.absorb.traits import take_form, take_traits
 from rekindle.domain.absorb.views import take_view
 from rekindle.domain.events import Event
@@ -65,6 +66,7 @@ from rekindle.domain.facts import (
     Review,
     Search,
     Shipment,
+    SignUp,
     TraitsTold,
     View,
 )
@@ -94,7 +96,7 @@ __all__ = [
 ]
 
 #: What anybody may tell.
-_UNSIGNED = (Basket, View, Search, Form, Recognised, PushSubscription)
+_UNSIGNED = (Basket, View, Search, Form, SignUp, Recognised, PushSubscription)
 
 #: Kind of fact → what it changes and tells. All others change nothing, and are told as they come.
 _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
@@ -105,6 +107,7 @@ _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
     Engagement: take_engagement,
     Customer: take_customer,
     Form: take_form,
+    SignUp: take_sign_up,
     View: take_view,
     ProductChange: take_change,
     TraitsTold: take_traits,

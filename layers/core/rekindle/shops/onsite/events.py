@@ -125,7 +125,8 @@ def _form(event: Body, visit: Visit, telling: Telling) -> None:
     if type(name) is not str or not _NAME.match(name) or at is None:
         return
     claimed = telling.use("email", contact.email(event.get("email")))
-    fact = Form(name=name, at=at, answers=dict(_answers(mapping(event.get("answers")))), claimed=claimed)
+    answers = dict(_answers(mapping(event.get("answers"))))
+    fact = Form(name=name, at=at, answers=answers, claimed=claimed, page=visit.page(event.get("url")))
     telling.tell("form.submitted", fact, at, visit.who, visit.person)
 
 
