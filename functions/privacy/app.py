@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from rekindle.aws.tables import Tables
 from rekindle.aws.vault import AwsVault
 from rekindle.ports import PrivacyTask
 from rekindle.service.privacy import Privacy
+from rekindle.settings import LEASE_LIFE_SECONDS
 from rekindle.settings import Privacy as Settings
 from rekindle.wiring import unlisting
 
@@ -36,6 +38,7 @@ privacy = Privacy(
     queue=SqsPrivacyQueue(clients, queue_url=settings.privacy_queue_url),
     clock=clock,
     address_key=CachedSecrets(clients, settings.secrets_prefix).address_key(),
+    lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     unlist=unlisting(settings=settings, clients=clients, clock=clock),
 )
 

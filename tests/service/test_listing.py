@@ -12,7 +12,7 @@ from rekindle.domain.events import Event
 from rekindle.domain.facts import PrivacyRequest
 from rekindle.domain.profile import OnList, Profile
 from rekindle.flow.merge import merge
-from rekindle.memory import Fate
+from rekindle.memory import Crash, Fate
 from rekindle.ports import Message
 from rekindle.service.people import address_hash
 from tests.service.test_texting import ADA_WITH_PHONE, AWAKE, PHONE, allowed, decisions
@@ -198,6 +198,34 @@ def test_a_network_that_cannot_even_be_asked_touches_nothing_else_of_the_batch()
     assert len(plant.mails()) == 1
     plant.until(at(hours=1))
     assert (listed(plant), len(plant.mails())) == ({EMAIL}, 1)
+
+
+def test_nobody_is_put_on_by_an_address_that_nothing_notes(plant: Plant) -> None:
+    """Consent for another address that comes between planning and asking: nobody would find it to take it off."""
+    plant.post(allowed(), checkout(at(), who=ADA_WITH_PHONE))
+    while not plant.world.send_queues["marketing"].messages:
+        plant.work_once()
+    plant.post(consent(at(seconds=1), who=ADA_WITH_PHONE))
+    plant.journey.from_stream(plant.world.stream.popleft())
+    plant.settle()
+    assert listed(plant) == {PHONE}
+    assert plant.profile(EMAIL).audiences["abandoners"].emails == ()
+
+
+def test_whoever_takes_somebody_off_waits_for_whoever_is_putting_them_on(plant: Plant) -> None:
+    """A worker may hold the right to ask and be slow: what it asks for must not come last."""
+    plant.post(consent(at()), checkout(at()))
+    while not plant.world.send_queues["marketing"].messages:
+        plant.work_once()
+    plant.crash_at("audiences.change", "before")
+    with pytest.raises(Crash):
+        plant.work_once()
+    plant.post(order(at(minutes=1)))
+    plant.world.clock.advance_to(at(minutes=1))
+    plant.settle()
+    assert plant.world.audience_changes == []
+    plant.until(at(hours=1))
+    assert [change.action for change, _ in plant.world.audience_changes] == ["remove"]
 
 
 def test_all_of_a_batch_that_go_on_one_list_are_one_call(plant: Plant) -> None:

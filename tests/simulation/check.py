@@ -28,8 +28,10 @@ from rekindle.domain.errors import AddressGoneError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who, encode_events
 from rekindle.domain.facts import Campaign, Consent, Engagement, PrivacyRequest, Product
 from rekindle.domain.labels import Label
+from rekindle.domain.offers import Coupon, coupon_id, plain_code
 from rekindle.domain.outcome import Decision
-from rekindle.domain.profile import Profile, Signpost, Tombstone
+from rekindle.domain.profile import Planned, Profile, Signpost, Tombstone
+from rekindle.domain.push import browser_key
 from rekindle.domain.results import standing
 from rekindle.domain.shelves import BEST_HALF_LIFE, decode_near
 from rekindle.flow.program import Playbook
@@ -45,6 +47,7 @@ from rekindle.ports import (
     Parcel,
     Pause,
     Pending,
+    PushMessage,
     TextMessage,
     Work,
     label_of,
@@ -54,7 +57,7 @@ from rekindle.service.library import POINTER
 from rekindle.service.notices import Notice
 from rekindle.service.tally import figures
 from tests.simulation.faults import ATTEMPTS, LOSSES, InfrastructureError
-from tests.simulation.story import LETTER_AT, SUBSCRIBERS, books
+from tests.simulation.story import GIVES, LETTER_AT, LIST, LIST_ID, POOLED, SUBSCRIBERS, UNIQUE, books
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -150,8 +153,12 @@ class Watch:
         """channel, address → the latest grant that was accepted, signed"""
         self.excused: set[str] = set()
         """messages whose worker died, or lost an answer, between lease and record: of these `unknown` is honest"""
-        self.gone: dict[str, str] = {}
-        """message → the address (hashed) of which its channel said, in answer, that it is no more"""
+        self.gone: set[tuple[str, str, str]] = set()
+        """channel, message and the address (hashed) of which the channel said, in answer, that it is no more"""
+        self.codes: dict[tuple[str, str], str] = {}
+        """run and offer → the code that its mails gave"""
+        self.given: dict[str, str] = {}
+        """code → the run whose mails gave it"""
         self.forgotten: set[str] = set()
         """messages whose record was erased, some while the attempt at them was under way"""
         self.members: dict[str, datetime] = {}
@@ -179,6 +186,7 @@ class Watch:
             "outbox.progress": self._record,
             "mailer.send": self._mail,
             "texter.send": self._text,
+            "pusher.send": self._push,
             "blobs.swap": self._swap,
             "counters.pause": self._pause,
             "counters.resume": self._resume,
@@ -241,7 +249,10 @@ class Watch:
             self.granted[key] = max(event.occurred_at, self.granted.get(key, event.occurred_at))
 
     def _hash(self, channel: str, known: Who | Profile, named: str | None = None) -> str:
-        kind, address = ("phone", known.phone) if channel == "sms" else ("email", known.email)
+        if channel in ("push", "audience"):
+            kind, address = channel, known.id if isinstance(known, Profile) else None
+        else:
+            kind, address = ("phone", known.phone) if channel == "sms" else ("email", known.email)
         return ids.keyed_hash(self.world.secret_address_key, kind, named or address or "")
 
     # --- applying
@@ -412,26 +423,43 @@ class Watch:
         if not isinstance(profile, Profile) or planned is None:
             self.wrong(clause, f"{wanted.id} is not planned")
             return
-        run = next((run for run in profile.runs if run.id == planned.run), None)
-        if run is None or run.status in ("converted", "exited"):
-            self.wrong(clause, f"{wanted.id}: its run is {run.status if run else 'gone'}")
+        removal = planned.action == "remove"
+        status = next(
+            (run.status for run in profile.runs if run.id == planned.run), "gone" if planned.run else "nobody's"
+        )
+        if status in ("gone", *(() if removal else ("converted", "exited"))):
+            self.wrong(clause, f"{wanted.id}: its run is {status}")
         if planned.not_after <= self.world.clock.now() - _SLACK:
             self.wrong(clause, f"{wanted.id} was worth sending until {planned.not_after}")
         marketing = planned.category == "marketing"
         if marketing and wanted.channel == "email":
             self._may_go(wanted)
-        if marketing and not profile.consented(planned.channel):
+        if not removal:
+            self._may_reach(wanted, planned, profile)
+
+    def _may_reach(self, wanted: Message, planned: Planned, profile: Profile) -> None:
+        """Check, at the lease, that the person has agreed, has refused nothing, and is reached where they are now."""
+        clause = "a lease is only had for what the committed profile plans"
+        marketing, listed = planned.category == "marketing", planned.channel == "audience"
+        if marketing and not (any(profile.listed_by(LIST)) if listed else profile.consented(planned.channel)):
             self.wrong("consent is verified again at the lease", f"{wanted.id} has no consent")
         if wanted.channel != planned.channel:
             self.wrong(clause, f"{wanted.id} is {wanted.channel}, not {planned.channel}")
         address = self._hash(planned.channel, profile)
         if wanted.address != address:
             self.wrong(clause, f"{wanted.id} goes to another address than the profile's")
+        self._unrefused(wanted.id, planned.channel, address, marketing=marketing)
+        emails, phones = profile.listed_by(LIST) if listed else ((), ())
+        for channel, found in (("email", emails), ("sms", phones)):
+            for each in found:
+                self._unrefused(wanted.id, channel, self._hash(channel, Who(email=each, phone=each)), marketing=True)
+
+    def _unrefused(self, message: str, channel: str, address: str, *, marketing: bool) -> None:
         for cover in ("everything", "marketing") if marketing else ("everything",):
-            since = self.refused.get((planned.channel, address, cover))
-            granted = self.granted.get((planned.channel, address)) if cover == "marketing" else None
+            since = self.refused.get((channel, address, cover))
+            granted = self.granted.get((channel, address)) if cover == "marketing" else None
             if since is not None and (granted is None or granted <= since):
-                self.wrong("no lease after a suppression that covers it", f"{wanted.id}: {cover} since {since}")
+                self.wrong("no lease after a suppression that covers it", f"{message}: {cover} since {since}")
 
     def _record(self, method: Callable[..., bool], message: Message, *args: Any, **kwargs: Any) -> bool:
         before = self.world.messages.get(message.id)
@@ -472,11 +500,27 @@ class Watch:
         try:
             return method(text)
         except AddressGoneError:
-            self.gone[text.message_id] = self._hash("sms", Who(phone=text.to))
+            self.gone.add(("sms", text.message_id, self._hash("sms", Who(phone=text.to))))
             raise
         finally:
             if len(self.world.texts) > left:
                 self.simulation.hear_of_text(text, self.world.texts[-1].vendor_id)
+
+    def _push(self, method: Callable[..., str], push: PushMessage) -> str:
+        self._needs_lease(push.message_id)
+        fates = self.simulation.push_fates
+        fate = fates[0] if fates else self.simulation.push_fate(push)
+        if fate in ("accept", "answer_lost", "hang"):
+            self.asked("pusher.send", (push,))
+        return self.took_push(method, push)
+
+    def took_push(self, method: Callable[..., str], push: PushMessage) -> str:
+        """Let the push service have the message: of what becomes of it nothing is told."""
+        try:
+            return method(push)
+        except AddressGoneError:
+            self.gone.add(("push", push.message_id, browser_key(push.browser.endpoint)))
+            raise
 
     def _mail(self, method: Callable[..., str], mail: Mail) -> str:
         world = self.world
@@ -484,7 +528,64 @@ class Watch:
         fate = world.fates[0] if world.fates else world.decide_fate(mail)
         if fate in ("accept", "answer_lost", "hang"):
             self.asked("mailer.send", (mail,))
+        self._gives(mail)
         return self.took(method, mail)
+
+    def _gives(self, mail: Mail) -> None:
+        """A mail that gives an offer has the code that its run has got of it, and that stands where it will be used."""
+        offer = GIVES.get(mail.subject)
+        if offer is None:
+            return
+        coupon = next((one for one in self._coupons() if one.code == mail.text and one.offer == offer), None)
+        clause = "a mail that needs a code goes with its own"
+        if self.erased and mail.text:
+            # Which code that was is erased too, also while the attempt is under way.
+            return
+        if coupon is None or coupon.state != "made":
+            self.wrong(clause, f"{mail.message_id} has {mail.text or 'none'}")
+            return
+        known = self.codes.setdefault((coupon.run, offer), coupon.code)
+        if known != coupon.code:
+            self.wrong("one code for each run and offer", f"{coupon.run}: {known} and {coupon.code}")
+        if self.given.setdefault(coupon.code, coupon.run) != coupon.run:
+            self.wrong("no code is given to two", coupon.code)
+        name = coupon_id(coupon.run, offer)
+        stands = self.world.shop_codes.get(("tea", plain_code(coupon.code)))
+        if offer == UNIQUE.name and (stands is None or stands.mark != name):
+            self.wrong(clause, f"{mail.message_id}: {coupon.code} does not stand in the shop")
+        if offer == POOLED.name and self.world.given_codes.get(("tea", plain_code(coupon.code))) != name:
+            self.wrong(clause, f"{mail.message_id}: {coupon.code} was not taken from the pool")
+
+    def _coupons(self) -> list[Coupon]:
+        return [_decode_coupon(raw) for raw in self.world.issued.values()]
+
+    def _issued(self) -> None:
+        """What was made is one for each run and offer, and whoever was given it is known to have it."""
+        marks = Counter(code.mark for code in self.world.shop_codes.values())
+        for mark, times in marks.items():
+            if times > 1:
+                self.wrong("a shop never holds two discounts for one run", f"{mark}: {times}")
+        for coupon in self._coupons():
+            if coupon.state != "made" or self.erased:
+                continue
+            clause = "a code that is given is known to the profile"
+            if ids.digest("coupon.issued", coupon_id(coupon.run, coupon.offer)) not in self.accepted:
+                self.wrong(clause, f"{coupon.code} was told to nobody")
+                continue
+            profile = self.living(coupon.profile_id)
+            if profile is not None and coupon.code not in {given.code for given in profile.coupons}:
+                self.wrong(clause, coupon.code)
+
+    def _listed(self) -> None:
+        """On an ads list are only those who are to be there: nobody who refused, bounced, bought or was erased."""
+        audience = [message for message in self.world.messages.values() if message.channel == "audience"]
+        if any(message.state in ("failed", "unknown") for message in audience):
+            # What the network will never do, and what nobody asks any more, is said: it is for people to do.
+            return
+        known = self._known().values()
+        for address in self.world.audience_members.get(("tea", LIST_ID), set()):
+            if not any(_on_list(profile, address) for profile in known):
+                self.wrong("nobody stays on a list who is not to be there", address)
 
     def took(self, method: Callable[..., str], mail: Mail) -> str:
         """Let SES have the mail, and say later what becomes of it."""
@@ -500,9 +601,14 @@ class Watch:
         """Note a request whose caller will not learn what became of it. A message could be taken, or may be yet."""
         if place in ATTEMPTS:
             message = args[0]
-            self.attempts[message.message_id] += 1
-            if self.attempts[message.message_id] > 1:
-                self.wrong("a message is attempted at most once", f"{message.message_id} to {message.to}")
+            whole = message.message_id
+            self.attempts[whole] += 1
+            if isinstance(message, PushMessage):
+                # Each of somebody's browsers is tried once, all under one lease.
+                whole = f"{whole}/{message.browser.endpoint}"
+                self.attempts[whole] += 1
+            if self.attempts[whole] > 1:
+                self.wrong("a message is attempted at most once", whole)
 
     def noticed(self, notice: Notice, done: str) -> None:
         """Check what a notice that was taken must have left behind."""
@@ -650,6 +756,9 @@ class Watch:
         planned = profile.planned.get(message.id) if isinstance(profile, Profile) else None
         if planned is None or not self.calm or self.simulation.ses_down is not None:
             return
+        if planned.offer and all(message.id != coupon.message_id for coupon in self._coupons()):
+            # It waited for its code, which nobody could make.
+            return
         looked = planned.not_after - _LONGEST_REST
         if not any(
             paused.begun_at < planned.not_after and (paused.ended_at is None or paused.ended_at >= looked)
@@ -714,6 +823,8 @@ class Watch:
             self._counts,
             self._counted,
             self._figures,
+            self._issued,
+            self._listed,
             self._looked_at,
             *([self._reached] if any("letter" in book.flows for _, book in self.published) else []),
         ):
@@ -812,11 +923,8 @@ class Watch:
 
     def _heard(self) -> None:
         """What a channel said of an address was accepted, unless who heard it died, or could not even record it."""
-        for message, address in self.gone.items():
-            told = any(
-                delivery.topic == "gone" and delivery.id == ids.digest("gone", delivery.source, message, address)
-                for delivery, _ in self.accepted.values()
-            )
+        for channel, message, address in self.gone:
+            told = ids.digest("gone", channel, message, address) in self.accepted
             if not told and message not in self.excused and not self.erased:
                 self.wrong("what a channel says of an address is heard", message)
 
@@ -888,6 +996,17 @@ class Watch:
             kept += [encode_events(delivery.events) for delivery in self.world.deliveries.values()]
             if any(address.encode() in text for text in kept):
                 self.wrong("what was erased is gone everywhere", address)
+
+
+_decode_coupon = msgspec.json.Decoder(Coupon).decode
+
+
+def _on_list(profile: Profile, address: str) -> bool:
+    """Whether the person is to be on the list, and by this address: which they may have left since, but not refused."""
+    mark = profile.audiences.get(LIST)
+    act = profile.consent.get(f"email:{address}") or profile.consent.get(f"sms:{address}")
+    stands = mark is not None and mark.on and address in (*mark.emails, *mark.phones)
+    return stands and act is not None and act.state == "subscribed"
 
 
 class Unexpected(logging.Handler):

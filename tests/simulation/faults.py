@@ -6,7 +6,16 @@ botocore's own error, for which `InfrastructureError` stands here.
 
 from __future__ import annotations
 
-from rekindle.domain.errors import AnswerLostError, ConflictError, NotQueuedError
+from rekindle.domain.errors import (
+    AnswerLostError,
+    ConflictError,
+    MailRefusedError,
+    MailUncertainError,
+    NotQueuedError,
+    ShopRefusedError,
+    ShopRejectedError,
+    ShopUncertainError,
+)
 
 
 class InfrastructureError(Exception):
@@ -84,6 +93,52 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
         "reject",
         "gone",
     ),
+    # And so does each push service.
+    "pusher.send": (
+        *CRASHES,
+        *LOSSES,
+        "slow_before",
+        "slow_after",
+        "throttled",
+        "not_connected",
+        "not_allowed",
+        "reject",
+        "gone",
+    ),
+    # What an ads network does is the same done twice; but what it is asked it does at once, or never.
+    "audiences.change": (
+        "crash_before",
+        "crash_after",
+        "lost",
+        "time_out",
+        "slow_before",
+        "slow_after",
+        "throttled",
+        "not_connected",
+        "not_allowed",
+    ),
+    # A shop's API may do late what nobody waits for any more.
+    "codes.make": (
+        *CRASHES,
+        *LOSSES,
+        "slow_before",
+        "slow_after",
+        "throttled",
+        "not_connected",
+        "not_allowed",
+        "reject",
+    ),
+    "mint.enqueue": _QUEUE,
+    "coupons.read": _READ,
+    "coupons.claim": _UPDATE,
+    "coupons.made": _UPDATE,
+    "coupons.withdraw": _UPDATE,
+    "coupons.give": _TRANSACTION,
+    "coupons.given": _READ,
+    "coupons.stock": _READ,
+    "coupons.put_stock": _UPDATE,
+    "coupons.count": _UPDATE,
+    "coupons.advance": _UPDATE,
     "counters.count": _UPDATE,
     "counters.tallies": _READ,
     "counters.pauses": _READ,
@@ -143,6 +198,8 @@ ROAD_FAULTS: dict[str, tuple[str, ...]] = {
     "wake": ("twice", "delayed", "lost"),
     "transactional": ("twice", "delayed"),
     "marketing": ("twice", "delayed"),
+    "transactional mint": ("twice", "delayed"),
+    "marketing mint": ("twice", "delayed"),
     "tasks": ("twice", "delayed"),
     "catalogue": ("twice", "delayed"),
     "results": ("twice", "delayed"),
@@ -164,14 +221,20 @@ SECONDS: dict[str, tuple[int, ...]] = {
 }
 
 #: What is attempted once: whatever is not heard of may have gone out.
-ATTEMPTS = frozenset({"mailer.send", "texter.send"})
+ATTEMPTS = frozenset({"mailer.send", "texter.send", "pusher.send"})
 
-_ANSWERED = ("intake.", "state.", "outbox.", "counters.", "shelves.", "results.")
+_ANSWERED = ("intake.", "state.", "outbox.", "counters.", "shelves.", "results.", "coupons.")
 _READS = {place for place, kinds in CALL_FAULTS.items() if kinds == _READ}
 
 
 def error_of(place: str, kind: str) -> Exception:
     """Return what the caller sees."""
+    if place in ATTEMPTS:
+        return MailUncertainError(f"{kind}, as told")
+    if place == "audiences.change":
+        return MailRefusedError("uncertain", 60)
+    if place == "codes.make":
+        return _of_a_shop(kind)
     if kind == "conflict":
         return ConflictError("as told")
     if kind == "partial":
@@ -179,3 +242,9 @@ def error_of(place: str, kind: str) -> Exception:
     if kind != "throttle" and place.startswith(_ANSWERED) and place not in _READS:
         return AnswerLostError(f"{kind}, as told")
     return InfrastructureError(f"{kind}, as told")
+
+
+def _of_a_shop(kind: str) -> Exception:
+    if kind in ("throttled", "not_connected", "not_allowed"):
+        return ShopRefusedError(kind, "as told")
+    return ShopRejectedError("as told") if kind == "reject" else ShopUncertainError(f"{kind}, as told")

@@ -30,7 +30,8 @@ _VARIANTS = 8
 #: Worlds are undone when they are over; what is left of so many (a cycle in an exception's traceback) is collected.
 _COLLECTED = 2_000
 _loggers = [
-    logging.getLogger(f"rekindle.service.{name}") for name in ("journey", "deliver", "feedback", "guard", "catalogue")
+    logging.getLogger(f"rekindle.service.{name}")
+    for name in ("journey", "deliver", "feedback", "guard", "catalogue", "mint")
 ]
 
 

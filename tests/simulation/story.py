@@ -24,9 +24,11 @@ from rekindle.domain.facts import (
     Order,
     PrivacyRequest,
     Product,
+    PushSubscription,
     Refund,
     Shipment,
 )
+from rekindle.domain.offers import Offer
 from rekindle.flow.conditions import condition
 from rekindle.flow.definition import parse_flow
 from rekindle.flow.program import Flow, Playbook, Segment, Shop
@@ -42,6 +44,19 @@ LIMITS = Limits(bounces=0.05, complaints=0.001, least_bounces=1, least_complaint
 #: The shop's own number, and people's.
 NUMBER = "+31970102030"
 PHONES = {"ada": "+31612345601", "bob": "+31612345602", "carol": "+31612345603"}
+
+#: What the coupons of a pool are: one, so that of two people somebody gets none.
+POOL, CODES = "f00d", ("POOL-1",)
+UNIQUE = Offer(name="unique", kind="unique", percent=Decimal(10), prefix="TEA")
+POOLED = Offer(name="pooled", kind="pool", percent=Decimal(10), pool=POOL, size=len(CODES), low=1)
+#: Template → the offer that its mails give.
+GIVES = {"given-1": "unique", "given-2": "unique", "given-pooled": "pooled"}
+#: A list at an ads network, and the network's own id of it.
+LIST, LIST_ID = "abandoners", "23851234567890123"
+#: What pages tell: nobody signed it.
+UNSIGNED = frozenset({"browses", "leaves_browser"})
+_KEY = "BGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"
+_AUTH = "YWFhYWFhYWFhYWFhYWFhYQ"
 
 _HOUR, _DAY = 3_600, 86_400
 _TEA = (Item(title="Sencha", product_id="p1"),)
@@ -63,6 +78,8 @@ class Happening(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that comes from outside. `habits`: what people do with mails (`opens`, `clicks`, `bounces`, `complains`).
 
+    Of whom is `gone` the carrier says that the number has opted out, a push service that the first browser is no more.
+
     One bounce or complaint pauses the shop (`LIMITS`); it gives its word when `resumes` happens.
     """
 
@@ -82,6 +99,11 @@ def who(person: str) -> Who:
         cart_token=f"cart-{person}",
         checkout_token=f"check-{person}",
     )
+
+
+def person_at(number: str) -> str:
+    """Return whose phone number this is."""
+    return next(person for person, known in PHONES.items() if known == number)
 
 
 def _event(kind: str, data: Fact, when: datetime, by: Who) -> Event:
@@ -120,6 +142,13 @@ def _order(kind: str, when: datetime, person: str, number: int, by: Who) -> Even
 def _said(when: datetime, state: str, by: Who) -> Event:
     act = Consent(channel="email", state=state, at=when, source="test", address=by.email)  # type: ignore[arg-type]
     return _event("consent.changed", act, when, by)
+
+
+def _browser(kind: str, when: datetime, person: str, number: int) -> Event:
+    """Return what a page tells of push messages, from one of somebody's browsers."""
+    given = {"p256dh": _KEY, "auth": _AUTH} if kind == "push.subscribed" else {}
+    data = PushSubscription(endpoint=f"https://fcm.googleapis.com/fcm/send/{person}-{number}", at=when, **given)
+    return replace(_event(kind, data, when, Who(browser_id=f"browser-{person}")), signed=False)
 
 
 def _allowed(when: datetime, person: str) -> Event:
@@ -221,6 +250,8 @@ _TELLINGS: dict[str, Callable[[str, int, datetime], tuple[Event, ...]]] = {
     "unsubscribes": lambda who_, _, at: (_said(at, "unsubscribed", _named(who_)),),
     "allows": lambda who_, _, at: (_allowed(at, who_),),
     "both_order": _two_orders,
+    "browses": lambda who_, n, at: (_browser("push.subscribed", at, who_, n),),
+    "leaves_browser": lambda who_, n, at: (_browser("push.unsubscribed", at, who_, n),),
     "product": lambda _, n, at: (
         _event("product.updated", Product(id=f"p{n}", updated_at=at, title="Tea"), at, Who()),
     ),
@@ -317,6 +348,67 @@ steps:
   - email: letter
     valid_for: 2h
 """
+_GIVING = """\
+title: Cart
+trigger:
+  - event: checkout.updated
+    when: event.items and profile.email
+entry: {key: event.id, restart: true}
+goal: {event: order.placed, when: "run.key in (event.cart_token, event.checkout_token)"}
+timeout: 3d
+steps:
+  - wait: 1h
+  - email: given-1
+    offer: unique
+    valid_for: 2h
+  - wait: 23h
+  - email: given-2
+    offer: unique
+    valid_for: 2h
+"""
+_THANKS = """\
+title: Thanks
+trigger: {event: order.placed, when: profile.email}
+entry: {key: event.id}
+timeout: 3d
+steps:
+  - email: given-pooled
+    offer: pooled
+    valid_for: 2h
+"""
+_PUSHED = """\
+title: Push
+trigger: {event: push.subscribed}
+timeout: 3d
+steps:
+  - wait: 1h
+  - push: hello
+    valid_for: 2h
+  - wait: 23h
+  - push: again
+    valid_for: 2h
+"""
+_LISTED = """\
+title: Listed
+trigger: {event: checkout.updated, when: event.items and profile.email}
+entry: {key: event.id}
+goal: {event: order.placed}
+timeout: 3d
+steps:
+  - wait: 1h
+  - audience: abandoners
+    action: add
+  - wait: 1d
+"""
+_BOUGHT = """\
+title: Bought
+trigger: {event: order.placed, when: profile.email}
+entry: {key: event.id}
+timeout: 3d
+steps:
+  - audience: abandoners
+    action: remove
+"""
 SUBSCRIBERS = "subscribers"
 
 
@@ -327,7 +419,7 @@ def _flow(name: str, text: str) -> Flow:
     return flow
 
 
-def _book(name: str, *flows: Flow, segments: bool = False) -> Playbook:
+def _book(name: str, *flows: Flow, segments: bool = False, offers: Sequence[Offer] = ()) -> Playbook:
     shop = Shop(
         id=SHOP,
         name="Tea & Co",
@@ -340,7 +432,8 @@ def _book(name: str, *flows: Flow, segments: bool = False) -> Playbook:
         locale="en",
         zone="Europe/Amsterdam",
         notify=f"{OWNER}@tea.example",
-        channels=("sms",),
+        channels=("sms", "push", "audience"),
+        audiences={LIST: LIST_ID},
         sms_sender=NUMBER,
         sms_numbers=(NUMBER,),
         flows={flow.name: True for flow in flows},
@@ -352,6 +445,7 @@ def _book(name: str, *flows: Flow, segments: bool = False) -> Playbook:
         flows={flow.name: flow for flow in flows},
         segments={SUBSCRIBERS: subscribers} if segments else {},
         shops={SHOP: shop},
+        offers={offer.name: offer for offer in offers},
     )
 
 
@@ -360,7 +454,7 @@ def books() -> tuple[Playbook, ...]:
     """Return what can be published: everything; the cart flow changed; the cart flow gone; no welcome.
 
     And with a segment, which everybody must be looked at for when it is new: a flow for it; a campaign to it. And the
-    cart flow by text to whoever allowed that.
+    cart flow by text to whoever allowed that; mails that give codes; push messages; an ads audience.
     """
     cart, slower = _flow("cart", _CART.format(wait="1h")), _flow("cart", _CART.format(wait="90m"))
     confirmation, welcome = _flow("confirmation", _CONFIRMATION), _flow("welcome", _WELCOME)
@@ -372,10 +466,13 @@ def books() -> tuple[Playbook, ...]:
         _book("segment", confirmation, _flow("hello", _HELLO), segments=True),
         _book("campaign", confirmation, welcome, _flow("letter", _LETTER), segments=True),
         _book("texts", _flow("cart", _TEXTED), confirmation, welcome),
+        _book("coupons", _flow("cart", _GIVING), _flow("thanks", _THANKS), offers=(UNIQUE, POOLED)),
+        _book("pushes", _flow("pushed", _PUSHED), confirmation),
+        _book("lists", _flow("listed", _LISTED), _flow("bought", _BOUGHT), confirmation),
     )
 
 
-SEGMENT, CAMPAIGN, TEXTS = 4, 5, 6
+SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS = 4, 5, 6, 7, 8, 9
 
 
 # --- stories ---------------------------------------------------------------------------------------------------------
@@ -440,6 +537,22 @@ REFERENCES: dict[str, Story] = {
         book=3,
     ),
     "text": _story((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
+    "coupon": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "link", "ada"), book=COUPONS),
+    "pool": _story(
+        (0, "subscribes", "ada"), (0, "subscribes", "bob"), (60, "order", "ada"), (60, "order", "bob"), book=COUPONS
+    ),
+    "push": _story(
+        (0, "browses", "ada", 1), (60, "browses", "ada", 2), (_DAY, "push_link", "ada"), ada="gone", book=PUSHES
+    ),
+    "list": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "unsubscribes", "ada"), book=LISTS),
+    "bought": _story(
+        (0, "subscribes", "ada"),
+        (0, "checkout", "ada"),
+        (_HOUR + 10, "order", "ada"),
+        (_DAY, "erasure", "ada"),
+        book=LISTS,
+    ),
+    "gone": _story((0, "allows", "ada"), (0, "checkout", "ada"), ada="gone", book=TEXTS),
     "text or mail": _story(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "allows", "ada"), (_HOUR, "order", "ada"), book=TEXTS
     ),
@@ -471,10 +584,14 @@ def random_story(dice: random.Random) -> Story:
     """Return a story of one or two people.
 
     Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
-    pauses the shop while somebody else's mails come due, or everybody is reached, or it goes by text.
+    pauses the shop while somebody else's mails come due, or everybody is reached, or it goes by text or push, or gives
+    a code, or puts people on a list.
     """
     tell = dice.choice(
-        (_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody, _texted)
+        (
+            *(_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody, _texted),
+            *(_given, _pushed, _listed),
+        )
     )
     story = tell(dice)
     return replace(story, happenings=tuple(dict.fromkeys(sorted(story.happenings, key=lambda one: one.at))))
@@ -554,7 +671,47 @@ def _texted(dice: random.Random) -> Story:
         happenings.append(Happening(at=0, what="checkout", who=person, number=1))
     acts = (*("stops", "starts", "allows") * 2, *_RACES, "unsubscribes", "order", "erasure", "publish")
     happenings += [_act(dice, people, acts, (60, *_DUE, *_DUE)) for _ in range(dice.choice((1, 2, 2, 3)))]
-    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=TEXTS)
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people, (*_HABITS, "gone")), book=TEXTS)
+
+
+def _given(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = []
+    for person in people:
+        happenings.append(Happening(at=0, what="subscribes", who=person))
+        happenings.append(Happening(at=0, what=dice.choice(("checkout", "checkout", "order")), who=person, number=1))
+    acts = (*("order", "both_order") * 2, *_RACES, "unsubscribes", "erasure", "publish", "deploy")
+    for _ in range(dice.choice((0, 1, 1, 2))):
+        act = _act(dice, people, acts, (60, *_DUE, *_DUE))
+        happenings.append(act if act.what != "publish" else replace(act, number=dice.choice((0, COUPONS, COUPONS))))
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=COUPONS)
+
+
+def _pushed(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = []
+    for person in people:
+        happenings += [
+            Happening(at=at, what="browses", who=person, number=number)
+            for number, at in enumerate((0, 0, 60)[: dice.choice((1, 2, 3))], 1)
+        ]
+    acts = ("push_link", "push_link", "leaves_browser", "browses", "order", "deploy", "publish")
+    for _ in range(dice.choice((0, 1, 1, 2))):
+        act = _act(dice, people, acts, (60, *_DUE, *_DUE))
+        happenings.append(act if act.what != "publish" else replace(act, number=dice.choice((0, PUSHES, PUSHES))))
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people, ("", "gone")), book=PUSHES)
+
+
+def _listed(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = []
+    for person in people:
+        what = ("subscribes", "subscribes", "allows")[dice.choice((0, 0, 2))]
+        happenings.append(Happening(at=0, what=what, who=person))
+        happenings.append(Happening(at=0, what="checkout", who=person, number=1))
+    acts = (*("order", "unsubscribes", "subscribes", "stops", "allows", "erasure") * 2, "identified", "moves", "deploy")
+    happenings += [_act(dice, people, acts, (60, *_DUE, *_DUE)) for _ in range(dice.choice((1, 2, 2, 3)))]
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=LISTS)
 
 
 def _act(
@@ -569,5 +726,5 @@ def _book_of(dice: random.Random) -> int:
     return dice.choice((0, 0, 1, 3))
 
 
-def _habits(dice: random.Random, people: Sequence[str]) -> dict[str, str]:
-    return {person: habit for person in people if (habit := dice.choice(_HABITS))}
+def _habits(dice: random.Random, people: Sequence[str], habits: Sequence[str] = _HABITS) -> dict[str, str]:
+    return {person: habit for person in people if (habit := dice.choice(habits))}

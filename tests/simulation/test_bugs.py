@@ -11,6 +11,8 @@ from tests.simulation.planted import PATCHES, hunt
 
 #: Found within a few seconds, so that `make test` can afford them; `make test-long` hunts them all.
 FAST = {
+    "code-before-it-stands",
+    "code-by-try",
     "commit-without-version",
     "hand-over-after-commit",
     "order-counted-twice",

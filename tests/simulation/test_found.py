@@ -5,7 +5,7 @@ from __future__ import annotations
 from rekindle.service.people import address_hash, alias_key
 from tests.simulation.run import running
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import PHONES, SHOP, TEXTS, Happening, Story
+from tests.simulation.story import LIST_ID, LISTS, PHONES, SHOP, TEXTS, Happening, Story
 from tests.simulation.world import Simulation
 
 
@@ -51,6 +51,26 @@ def test_a_text_that_went_nowhere_is_not_unknown_because_the_opt_out_could_not_b
 
 def phone_of(simulation: Simulation) -> str:
     return address_hash(simulation.world.secret_address_key, "phone", PHONES["ada"])
+
+
+def test_whoever_is_erased_comes_off_a_list_that_they_are_just_being_put_on() -> None:
+    """They were taken off, and then put on by whoever had not got the lease yet; or had planned it a moment later."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=3600, what="erasure", who="ada", number=1),
+        ),
+        book=LISTS,
+    )
+    crossings = [[Choice("outbox.lease", 1, STEP_BACK), Choice("state.profile", n, STEP_BACK)] for n in range(5, 10)]
+    crossings += [[Choice("vault.owners", n, STEP_BACK)] for n in range(1, 5)]
+    with running():
+        for choices in crossings:
+            simulation = Simulation(story, Told(choices))
+            simulation.run()
+            assert simulation.watch.violations == []
+            assert simulation.world.audience_members.get((SHOP, LIST_ID), set()) == set()
 
 
 def test_two_who_strip_one_delivery_do_not_undo_each_others_work() -> None:

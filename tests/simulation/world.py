@@ -25,24 +25,26 @@ from msgspec import structs
 
 from rekindle import memory
 from rekindle.content.links import Unsubscribe
+from rekindle.content.playbook import pool_file
 from rekindle.domain import ids
-from rekindle.domain.errors import MailUncertainError
 from rekindle.domain.events import Delivery, Event
 from rekindle.domain.facts import Campaign
 from rekindle.domain.outcome import Outcome
-from rekindle.domain.profile import Planned, Profile, Run, decode_profile, encode_profile
+from rekindle.domain.profile import Profile, decode_profile, encode_profile
 from rekindle.flow.engine import advance
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, Fate, Queue, Received, World
-from rekindle.ports import Counted, Mail, Pause, Pending, TextMessage, Wake
+from rekindle.ports import Counted, Mail, Pause, Pending, PushMessage, TextMessage, Wake
 from rekindle.service import fanout as fanout_module
 from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
+from rekindle.service import mint as mint_module
 from rekindle.service import publish as publish_module
 from rekindle.service.accept import accept
 from rekindle.service.answers import hear
 from rekindle.service.campaigns import MARK_EVERY, Campaigns
 from rekindle.service.catalogue import Catalogue, Change
+from rekindle.service.coupons import Wallet
 from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.fanout import Fanout
 from rekindle.service.feedback import take
@@ -50,21 +52,40 @@ from rekindle.service.gone import Gone
 from rekindle.service.guard import Guard, Herald, NotPausedError, announce, resume
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
+from rekindle.service.listing import Listing, Unlisting
+from rekindle.service.mint import Mint, Minted
 from rekindle.service.notices import Notice
 from rekindle.service.passes import Passes
 from rekindle.service.people import address_hash, alias_key
 from rekindle.service.phones import Incoming
 from rekindle.service.privacy import Privacy
 from rekindle.service.publish import publish
+from rekindle.service.pushing import Pushing
 from rekindle.service.sweep import EVERY, MAX_TRIES, OVERDUE, PENDING_FOR, sweep
 from rekindle.service.tally import Tally, of_message
 from rekindle.service.texting import Texting
 from rekindle.service.unsubscribe import unsubscribe
 from rekindle.settings import LEASE_LIFE_SECONDS
+from tests.simulation.builders import PlainMails, PlainPushes, PlainTexts
 from tests.simulation.check import Watch
-from tests.simulation.faults import ATTEMPTS, CRASHES, LOSSES, error_of
+from tests.simulation.faults import CRASHES, LOSSES, error_of
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import LETTER_AT, LIMITS, NUMBER, PHONES, SHOP, T0, Happening, Story, books, events
+from tests.simulation.story import (
+    CODES,
+    LETTER_AT,
+    LIMITS,
+    NUMBER,
+    PHONES,
+    POOL,
+    SHOP,
+    T0,
+    UNSIGNED,
+    Happening,
+    Story,
+    books,
+    events,
+    person_at,
+)
 
 LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
 #: As in template.yaml: a function's time-out, a queue's visibility and how often it gives a message out, in seconds.
@@ -81,9 +102,13 @@ TIMEOUTS = {
     "tool": 60,
     "catalogue": 60,
     "tally": 60,
+    "mint": 60,
+    "collect": 10,
 }
 VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800, "catalogue": 370, "fanout": 360}
+VISIBILITY |= {"transactional mint": 360, "marketing mint": 360}
 MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5, "catalogue": 8, "fanout": 5}
+MAX_RECEIVES |= {"transactional mint": 10, "marketing mint": 10}
 SHARDS = 2
 _BATCHES = {"tasks": 1, "fanout": 1}
 #: Lambda takes a stream's record so often, and an asynchronous event.
@@ -189,6 +214,8 @@ class Simulation:
         """what the streams of Messages and Ledger brought, and tally has not taken yet"""
         self.warm: dict[str, list[Any]] = {}
         self.ses_down: tuple[Fate, datetime] | None = None
+        self.push_fates: deque[Fate] = deque()
+        self.audience_fates: deque[Fate] = deque()
         self.swept_at: datetime | None = None
         self.ticked_at: datetime | None = None
         self.killed = 0
@@ -205,6 +232,8 @@ class Simulation:
             "tasks": world.privacy_queue,
             "catalogue": world.catalogue_queue,
             "fanout": world.fanout_queue,
+            "transactional mint": world.mint_queues["transactional"],
+            "marketing mint": world.mint_queues["marketing"],
         }
         for name, queue in self.queues.items():
             queue._max_receives = MAX_RECEIVES[name]
@@ -213,10 +242,22 @@ class Simulation:
             "tasks": ("privacy", self._privacy),
             "fanout": ("campaign", self._shards),
             "catalogue": ("catalogue", self._count),
+            "transactional mint": ("mint", self._mint),
+            "marketing mint": ("mint", self._mint),
         }
         world.decide_fate = self._fate
+        world.decide_text_fate = self._text_fate
+        world.decide_push_fate = self._push_fate
+        world.decide_audience_fate = lambda _: self.audience_fates.popleft() if self.audience_fates else "accept"
+        world.files[pool_file(POOL)] = msgspec.json.encode(CODES)
         self.ports: dict[str, Any] = {
             name: tapped(self, getattr(world, attribute)) for name, attribute in _PORTS.items()
+        }
+        self._fates: dict[str, deque[Fate]] = {
+            "mailer.send": world.fates,
+            "texter.send": world.text_fates,
+            "pusher.send": self.push_fates,
+            "audiences.change": self.audience_fates,
         }
         world.files.update(_published(story.book))
         self.watch.goes_live(world.files[POINTER])
@@ -452,8 +493,6 @@ class Simulation:
             self._later(worker, choice, call)
         else:
             self.watch.asked(call.place, call.args)
-        if call.place in ATTEMPTS:
-            raise MailUncertainError(f"{choice.kind}, as told")
         raise error_of(call.place, choice.kind)
 
     def _hinder(self, worker: Worker, choice: Choice, call: Call) -> Any:
@@ -473,10 +512,11 @@ class Simulation:
                 some = call.args[0][: len(call.args[0]) // 2]
                 if some:
                     self._carry_out(Call(call.place, call.method, (some, *call.args[1:]), call.kwargs))
-            case "throttled" | "quota" | "paused" | "not_connected" | "reject" | "gone" as fate:
-                fates = self.world.fates if call.place == "mailer.send" else self.world.text_fates
-                fates.append(fate)
-                return self._carry_out(call)
+            case "throttled" | "quota" | "paused" | "not_connected" | "not_allowed" | "reject" | "gone" as fate:
+                fates = self._fates.get(call.place)
+                if fates is not None:
+                    fates.append(fate)
+                    return self._carry_out(call)
         raise error_of(call.place, choice.kind)
 
     def _unheard(self, worker: Worker, call: Call) -> None:
@@ -493,11 +533,14 @@ class Simulation:
         """Let the request arrive later; as if from the worker as it is now, whatever that does meanwhile."""
         asked = copy(worker)
         self.watch.asked(call.place, call.args)
-        if call.place == "mailer.send":
-            # That SES could take it has just been noted.
-            call = Call("", partial(self.watch.took, call.method), call.args, call.kwargs)
-        elif call.place == "texter.send":
-            call = Call("", partial(self.watch.took_text, call.method), call.args, call.kwargs)
+        took: dict[str, Callable[..., str]] = {
+            "mailer.send": self.watch.took,
+            "texter.send": self.watch.took_text,
+            "pusher.send": self.watch.took_push,
+        }
+        if call.place in took:
+            # That the channel could take it has just been noted.
+            call = Call("", partial(took[call.place], call.method), call.args, call.kwargs)
         self.after(choice.amount, lambda: self._unheard(asked, call))
 
     def tell(self, line: str) -> None:
@@ -526,6 +569,8 @@ class Simulation:
                 self._click_unsubscribe(happening.who, 1)
             case "resumes":
                 self._resumes(1)
+            case "push_link":
+                self._refuse_push(happening.who, 1)
             case "stops" | "starts" as what:
                 word = "STOP" if what == "stops" else "start"
                 text = Incoming(
@@ -551,14 +596,15 @@ class Simulation:
             delivery = Delivery(
                 id=ids.digest("delivery", *(event.id for event in told)),
                 shop=SHOP,
-                source="shopify",
+                source="onsite" if happening.what in UNSIGNED else "shopify",
                 topic=happening.what,
                 received_at=self.clock.now(),
                 events=told,
             )
             accept(delivery, self.ports["intake"], self.world.secret_address_key)
 
-        self._insist("webhook", body, lambda: self._webhook(happening, tries + 1), tries, happening.what)
+        function = "collect" if happening.what in UNSIGNED else "webhook"
+        self._insist(function, body, lambda: self._webhook(happening, tries + 1), tries, happening.what)
 
     def _insist(
         self, function: str, body: Callable[[], None], again: Callable[[], None], tries: int, subject: str = ""
@@ -576,6 +622,17 @@ class Simulation:
 
     def _fate(self, _mail: Mail) -> Fate:
         return self.ses_down[0] if self.ses_down and self.clock.now() < self.ses_down[1] else "accept"
+
+    def _text_fate(self, text: TextMessage) -> Fate:
+        return "gone" if self.story.habits.get(person_at(text.to)) == "gone" else "accept"
+
+    def _push_fate(self, push: PushMessage) -> Fate:
+        return self.push_fates.popleft() if self.push_fates else self.push_fate(push)
+
+    def push_fate(self, push: PushMessage) -> Fate:
+        """Return what a push service does where nothing goes wrong: somebody's first browser may be no more."""
+        person, _, number = push.browser.endpoint.rpartition("/")[2].partition("-")
+        return "gone" if number == "1" and self.story.habits.get(person) == "gone" else "accept"
 
     def _click_unsubscribe(self, person: str, tries: int) -> None:
         """Click the unsubscribe link of the latest mail, or, without one, of the preference page."""
@@ -605,6 +662,31 @@ class Simulation:
             )
 
         self._insist("links", body, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
+
+    def _refuse_push(self, person: str, tries: int) -> None:
+        """Click the link by which somebody whose browser gets push messages says that they want no more."""
+        world = self.world
+        profile = world.owners.get(alias_key(world.secret_address_key, SHOP, "browser_id", f"browser-{person}"))
+        if profile is None:
+            return
+        claim = Unsubscribe(
+            shop=SHOP,
+            channel="push",
+            address=address_hash(world.secret_address_key, "push", profile),
+            message="",
+            profile=profile,
+        )
+
+        def body() -> None:
+            unsubscribe(
+                claim,
+                intake=self.ports["intake"],
+                clock=self.clock,
+                address_key=world.secret_address_key,
+                source="one click",
+            )
+
+        self._insist("links", body, lambda: self._refuse_push(person, tries + 1), tries, person)
 
     def _answer(self, text: Incoming) -> None:
         """Let what somebody texts come by SNS: late, or twice, it may; it comes until it is taken."""
@@ -672,8 +754,7 @@ class Simulation:
 
     def hear_of_text(self, text: TextMessage, vendor_id: str) -> None:
         """Let the phone network tell what becomes of a text that it took. Many tell nothing."""
-        person = next(one for one, number in PHONES.items() if number == text.to)
-        habit = self.story.habits.get(person)
+        habit = self.story.habits.get(person_at(text.to))
         if habit is None:
             return
         kind = "bounced" if habit == "bounces" else "delivered"
@@ -866,6 +947,23 @@ class Simulation:
             if place not in undone:
                 queue.delete(received.receipt)
 
+    def _mint(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
+        """As functions/mint with a batch of one of its queues."""
+        mint = self._sandbox("mint")
+        try:
+            minted = mint.batch([received.value for received in batch])
+        except Crash:
+            return
+        except Exception as error:  # noqa: BLE001 - the handler failed: the whole batch comes again
+            self.watch.failed(error)
+            return
+        for received, verdict in zip(batch, minted, strict=True):
+            if isinstance(verdict, Minted):
+                queue.delete(received.receipt)
+            else:
+                self.watch.failed(verdict)
+        self._put_back("mint", mint)
+
     def _send(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
         """As functions/send."""
         assert self.current is not None
@@ -908,6 +1006,8 @@ class Simulation:
             queue=self.ports["privacy"],
             clock=self.clock,
             address_key=self.world.secret_address_key,
+            lease_life=LEASE_LIFE,
+            unlist=self._unlist,
         )
         try:
             for received in batch:
@@ -917,6 +1017,11 @@ class Simulation:
             return
         except Exception as error:  # noqa: BLE001 - the queue brings it again
             self.watch.failed(error)
+
+    def _unlist(self, profile: Profile) -> tuple[str, ...]:
+        """Take somebody off ads audiences: as `wiring.unlisting`, put together where there are any."""
+        library = Library(self.ports["blobs"], self.clock)
+        return Unlisting(audiences=self.ports["audiences"], shops=library.shops).off(profile)
 
     # --- reaching everybody
 
@@ -1059,28 +1164,45 @@ class Simulation:
     def _new_feedback(self) -> Guard:
         return Guard(counters=self.ports["counters"], clock=self.clock, limits={SHOP: LIMITS})
 
+    def _new_mint(self) -> Mint:
+        ports = self.ports
+        return Mint(
+            coupons=ports["coupons"],
+            codes=ports["codes"],
+            outbox=ports["outbox"],
+            intake=ports["intake"],
+            send=ports["queues"],
+            mint=ports["mint"],
+            library=Library(ports["blobs"], self.clock),
+            blobs=ports["blobs"],
+            clock=self.clock,
+            address_key=self.world.secret_address_key,
+        )
+
     def _new_send(self) -> SendSandbox:
-        counters = self.ports["counters"]
+        counters, key = self.ports["counters"], self.world.secret_address_key
+        library = Library(self.ports["blobs"], self.clock)
+        wallet = Wallet(coupons=self.ports["coupons"], library=library)
         guard = WatchedGuard(counters=counters, clock=self.clock, limits={SHOP: LIMITS})
         deliver = Deliver(
             outbox=self.ports["outbox"],
             queues=self.ports["queues"],
             mailer=self.ports["mailer"],
-            builder=PlainMails(),
+            builder=PlainMails(wallet),
             clock=self.clock,
-            address_key=self.world.secret_address_key,
+            address_key=key,
             new_token=lambda: f"token-{next(self._tokens)}",
             lease_life=LEASE_LIFE,
             guard=guard,
-            herald=Herald(counters=counters, library=Library(self.ports["blobs"], self.clock), clock=self.clock),
+            herald=Herald(counters=counters, library=library, clock=self.clock),
             channels={
-                "sms": Texting(
-                    texter=self.ports["texter"],
-                    builder=PlainTexts(),
-                    clock=self.clock,
-                )
+                "sms": Texting(texter=self.ports["texter"], builder=PlainTexts(), clock=self.clock),
+                "push": Pushing(pusher=self.ports["pusher"], builder=PlainPushes(), clock=self.clock, address_key=key),
+                "audience": Listing(audiences=self.ports["audiences"], shops=library.shops, address_key=key),
             },
-            gone=Gone(intake=self.ports["intake"], clock=self.clock, address_key=self.world.secret_address_key).hear,
+            gone=Gone(intake=self.ports["intake"], clock=self.clock, address_key=key).hear,
+            wallet=wallet,
+            mint=self.ports["mint"],
         )
         return SendSandbox(deliver, guard)
 
@@ -1140,50 +1262,13 @@ class WatchedLibrary(Library):
         return book
 
 
-class PlainMails:
-    """A builder whose mails say which template was meant, and nothing else."""
-
-    def prepare(self, wanted: Sequence[tuple[Profile, Planned, Run]]) -> None:
-        """Nothing to read."""
-
-    def build(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Mail:
-        """Return a mail whose subject is the template's name."""
-        del run
-        return Mail(
-            message_id=message_id,
-            sender="hello@tea.example",
-            to=profile.email or "",
-            subject=planned.template,
-            html="",
-            text="",
-            headers={},
-            tags={},
-        )
-
-
-class PlainTexts:
-    """A builder whose texts say which template was meant, and nothing else."""
-
-    def text(self, message_id: str, profile: Profile, planned: Planned, run: Run, now: datetime) -> TextMessage:
-        """Return a text that is the template's name."""
-        del run
-        return TextMessage(
-            message_id=message_id,
-            shop=profile.shop,
-            sender=NUMBER,
-            to=profile.phone or "",
-            body=planned.template,
-            marketing=planned.category == "marketing",
-            seconds=int((planned.not_after - now).total_seconds()),
-        )
-
-
 # --- ports -----------------------------------------------------------------------------------------------------------
 
 #: Under what name services ask for a port → the world's attribute.
 _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
 _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
-_PORTS |= {"catalogue": "catalogue_tasks", "texter": "texter", "results": "results"}
+_PORTS |= {"catalogue": "catalogue_tasks"}
+_PORTS |= {name: name for name in ("texter", "pusher", "audiences", "codes", "coupons", "mint", "results")}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:
@@ -1352,6 +1437,7 @@ _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (fanout_module, "SLICE", 1),
     (fanout_module, "_CHUNK", 1),
     (fanout_module, "BACKLOG", 1),
+    (mint_module, "_WINDOW", 1),
     (publish_module, "validate", lambda files: _validated(files["book"])),
 ]
 

@@ -89,6 +89,7 @@ class Plant:
             queue=world.privacy,
             clock=world.clock,
             address_key=world.secret_address_key,
+            lease_life=LEASE_LIFE,
             unlist=Unlisting(audiences=world.audiences, shops=self.library.shops).off,
         )
         library = self.library
@@ -140,6 +141,7 @@ class Plant:
                 pusher=world.pusher,
                 builder=PlainPushes(),
                 clock=world.clock,
+                address_key=world.secret_address_key,
             ),
         }
         self.deliver = Deliver(

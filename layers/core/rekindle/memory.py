@@ -93,7 +93,9 @@ _PAGE = 3
 
 Moment = Literal["before", "after"]
 Hook = Callable[[str, Moment], None]
-Fate = Literal["accept", "throttled", "quota", "paused", "not_connected", "reject", "hang", "answer_lost", "gone"]
+Fate = Literal[
+    "accept", "throttled", "quota", "paused", "not_connected", "not_allowed", "reject", "hang", "answer_lost", "gone"
+]  # fmt: skip
 Payload = TypeVar("Payload", Wake, Parcel, PrivacyTask, ShardTask, Reaction, CatalogueTask)
 Params = ParamSpec("Params")
 Result = TypeVar("Result")

@@ -90,6 +90,7 @@ def channels(
             pusher=WebPusher(secret=keys.push_secret(), clock=clock, instead=settings.push_service_url or ""),
             builder=composer,
             clock=clock,
+            address_key=keys.address_key(),
         )
 
     def audience() -> Ready:

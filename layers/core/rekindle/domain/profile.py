@@ -406,6 +406,19 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
         act = self.consent.get(f"{channel}:{address}") if address else None
         return act is not None and act.state == "subscribed"
 
+    def listed_by(self, audience: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return by which of the addresses noted for this ads audience the person may be put on it, as `reachable`.
+
+        By no other: whoever is to come off it is found by what is noted.
+        """
+        mark = self.audiences.get(audience)
+        if mark is None or not mark.on:
+            return (), ()
+        emails, phones = self.reachable()
+        return tuple(each for each in emails if each in mark.emails), tuple(
+            each for each in phones if each in mark.phones
+        )
+
     def reachable(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the e-mail address and the phone number that the person consented to marketing for, each if so."""
         emails = (self.email,) if self.email and self.consented("email") else ()

@@ -411,6 +411,8 @@ class Deliver:
         """Verify the message; where it may go, wait for its turn and verify it again: a few seconds may have passed."""
         now = self._clock.now()
         verdict = self._verify(parcel, profile, looks, now)
+        if isinstance(verdict, tuple) and self._crossed(verdict[0], verdict[1], now):
+            return LookAgain(_step(looks))
         if self._pacer is None or not isinstance(verdict, tuple):
             return verdict
         _, planned, _, why = verdict
@@ -445,6 +447,24 @@ class Deliver:
                 return _HoldBack(0, mint=True)
             why = given.why if isinstance(given, Never) else None
         return profile, planned, run, why
+
+    def _crossed(self, profile: Profile, planned: Planned, now: datetime) -> bool:
+        """Whether the opposite is just being asked of the same list: whichever came last there would stay.
+
+        Once this is planned the other gets no lease any more, so to look is enough.
+        """
+        if planned.channel != "audience":
+            return False
+        other = [
+            (message, "")
+            for message, each in profile.planned.items()
+            if (each.channel, each.template) == ("audience", planned.template) and each.action != planned.action
+        ]
+        found = self._outbox.read(other)[0] if other else {}
+        return any(
+            message.state == "leased" and (message.leased_at or now) > now - self._lease_life
+            for message in found.values()
+        )
 
     def _paused_for(self, shop: str, planned: Planned, now: datetime) -> int | None:
         """Return how many seconds this message must rest because the guard has paused its shop; `None`: it may go."""
@@ -691,7 +711,7 @@ def _unlisted(profile: Profile, planned: Planned) -> str | None:
         return "put on the list again since" if mark is not None and mark.on else None
     if mark is None or not mark.on:
         return "taken off the list since"
-    return None if any(profile.reachable()) else "no consent to marketing"
+    return None if any(profile.listed_by(planned.template)) else "no consent to marketing"
 
 
 def _counts(planned: Planned) -> bool:

@@ -55,7 +55,9 @@ def _together(audiences: Audiences, change: AudienceChange, people: Sequence[Lis
 
 
 def whom(profile: Profile, planned: Planned) -> Listed:
-    """Return by which addresses the person is put on the list: those they consented for; off it: all they ever were on.
+    """Return by which addresses the person is put on the list; off it: all that they ever were on it by.
+
+    Put on: by those noted when it was planned, as far as they are consented for still.
 
     Raises `ContentError` where nothing is left to recognise them by.
     """
@@ -65,7 +67,7 @@ def whom(profile: Profile, planned: Planned) -> Listed:
         phones = (*(known.phones if known else ()), *([profile.phone] if profile.phone else []))
         person = Listed(tuple(dict.fromkeys(emails)), tuple(dict.fromkeys(phones)))
     else:
-        person = Listed(*profile.reachable())
+        person = Listed(*profile.listed_by(planned.template))
     if not (person.emails or person.phones):
         raise ContentError("there is no address to recognise them by")
     return person

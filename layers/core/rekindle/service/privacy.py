@@ -134,10 +134,15 @@ class Privacy:
         queue: PrivacyQueue,
         clock: Clock,
         address_key: bytes,
+        lease_life: timedelta,
         unlist: Callable[[Profile], tuple[str, ...]] = lambda _: (),
     ) -> None:
-        """Take the ports. `files` is the raw bucket; `unlist` takes somebody off ads audiences (`Unlisting`)."""
+        """Take the ports. `files` is the raw bucket; `unlist` takes somebody off ads audiences (`Unlisting`).
+
+        `lease_life` is how long whoever sends may be at it.
+        """
         self._unlist = unlist
+        self._lease_life = lease_life
         self._vault = vault
         self._state = state
         self._files = files
@@ -223,7 +228,6 @@ class Privacy:
         # Written before anybody is buried: whoever comes back at once takes the aliases along.
         receipt = replace(receipt, profiles=self._ids(case, receipt))
         self._put(receipt)
-        receipt = self._off_lists(case, receipt)
         people = self._bury(case, receipt)
         refused = self._addresses(people, case.request)
         seen = self._survey(people.ids)
@@ -264,14 +268,22 @@ class Privacy:
         self._put(receipt)
         return receipt
 
-    def _off_lists(self, case: Case, receipt: Receipt) -> Receipt:
+    def _off_lists(self, people: People) -> People:
         """Take everybody found off the ads audiences that they are on: once buried, nobody knows which those were.
 
-        Raises where that is worth trying again; the queue does, and then rings.
+        Their addresses are suppressed already, so that nobody gets the right any more to put them on; whoever has it is
+        waited for. Raises where that is worth trying again; the queue does, and then rings.
         """
-        listed = [each.found for each in self._find(case, receipt.profiles).someone if isinstance(each.found, Profile)]
-        notes = [note for profile in listed if profile.audiences for note in self._unlist(profile)]
-        return replace(receipt, notes=tuple(dict.fromkeys((*receipt.notes, *notes))))
+        found = [each.found for each in people.someone if isinstance(each.found, Profile)]
+        listed = [profile for profile in found if profile.audiences]
+        for profile in listed:
+            planned = [message for message, each in profile.planned.items() if each.channel == "audience"]
+            for message in self._vault.messages(planned).values() if planned else ():
+                since = message.leased_at if message.state == "leased" else None
+                if since is not None and self._clock.now() - since < self._lease_life:
+                    raise RekindleError(f"message {message.id} is under way to an audience: the erasure waits for it")
+        notes = [note for profile in listed for note in self._unlist(profile)]
+        return replace(people, notes=tuple(dict.fromkeys((*people.notes, *notes))))
 
     def _ids(self, case: Case, receipt: Receipt) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*receipt.profiles, *self._find(case, receipt.profiles).ids)))
@@ -284,12 +296,9 @@ class Privacy:
         at = self._asked_at(case)
         for _ in range(RACES):
             people = self._find(case, receipt.profiles)
-            for channel, hashed in self._addresses(people, case.request):
-                self._vault.suppress(
-                    Suppression(
-                        shop=case.shop, channel=channel, address=hashed, covers="marketing", reason=_ERASED, since=at
-                    )
-                )
+            self._suppress(case, people)
+            # Inside the race: whoever was put on a list since has another version, and is looked at again.
+            people = self._off_lists(people)
             try:
                 for someone in people.someone:
                     self._bury_one(case, someone, people.keys, at)
@@ -298,6 +307,15 @@ class Privacy:
             except ConflictError:
                 continue
         raise ConflictError(f"delivery {case.delivery.id}: whom it is about kept changing")
+
+    def _suppress(self, case: Case, people: People) -> None:
+        at = self._asked_at(case)
+        for channel, hashed in self._addresses(people, case.request):
+            self._vault.suppress(
+                Suppression(
+                    shop=case.shop, channel=channel, address=hashed, covers="marketing", reason=_ERASED, since=at
+                )
+            )
 
     def _bury_one(self, case: Case, someone: Someone, keys: Sequence[str], at: datetime) -> None:
         found = someone.found

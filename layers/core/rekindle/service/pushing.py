@@ -23,6 +23,7 @@ from rekindle.domain.profile import Planned, Profile, Run
 from rekindle.domain.push import browser_key
 from rekindle.ports import Clock, Pusher, PushMessage
 from rekindle.service.deliver import Answer, Attempt
+from rekindle.service.people import address_hashes
 
 #: After so many services that gave no clear answer the others are left alone: a batch waits behind them.
 _PATIENCE = 2
@@ -44,17 +45,22 @@ class PushBuilder(Protocol):
 class Pushing:
     """A `Ready` for push. What it hears of one browser keeps no other from being tried."""
 
-    def __init__(self, *, pusher: Pusher, builder: PushBuilder, clock: Clock) -> None:
+    def __init__(self, *, pusher: Pusher, builder: PushBuilder, clock: Clock, address_key: bytes) -> None:
         self._pusher = pusher
         self._builder = builder
         self._clock = clock
+        self._key = address_key
 
     def __call__(self, message_id: str, profile: Profile, planned: Planned, run: Run) -> Attempt:
-        """Make the message ready. Its address is the person: a refusal of push covers all their browsers."""
+        """Make the message ready. Its address is the person: a refusal of push covers all their browsers.
+
+        So does one that was accepted under an id that they had before.
+        """
         pushes, targets = self._builder.push(message_id, profile, planned, run, self._clock.now())
         if not pushes:
             raise ContentError("there is no browser to push to")
-        return Attempt(profile.id, partial(self._send, pushes), targets)
+        before = (("push", hashed) for hashed in address_hashes(self._key, profile, "push")[1:])
+        return Attempt(profile.id, partial(self._send, pushes), targets, also=tuple(before))
 
     def _send(self, pushes: Sequence[PushMessage]) -> Answer:
         taken: list[str] = []
