@@ -99,6 +99,8 @@ class Shop:
         self.page = page
         self.site = Site(shop="tea", platform="woocommerce", url="", currency="EUR", locale="en", consent="assumed")
         self.pages: dict[str, str] = {}
+        self.forms: dict[str, Callable[[], str]] = {}
+        """path → what answers when a page's own form is posted there"""
         self.cart: dict[str, Any] | None = None
         self.cart_reads = 0
         self.sent: list[dict[str, Any]] = []
@@ -131,6 +133,8 @@ class Shop:
         if path == "/wp-json/wc/store/v1/cart" and self.cart is not None:
             self.cart_reads += 1
             respond(request, 200, "application/json", json.dumps(self.cart).encode())
+        elif request.command == "POST" and path in self.forms:
+            respond(request, 200, "text/html; charset=utf-8", self.forms[path]().encode(), Cache_Control="no-store")
         elif path in self.pages:
             respond(request, 200, "text/html; charset=utf-8", self.pages[path].encode(), Cache_Control="no-store")
         else:

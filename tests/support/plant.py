@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -21,7 +21,7 @@ from rekindle.service.accept import accept
 from rekindle.service.campaigns import Campaigns
 from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.coupons import Wallet
-from rekindle.service.deliver import Deliver, Done, LookAgain, Ready
+from rekindle.service.deliver import Builder, Deliver, Done, LookAgain, Ready
 from rekindle.service.fanout import Fanout
 from rekindle.service.gone import Gone
 from rekindle.service.guard import Guard, Herald, announce
@@ -56,6 +56,8 @@ class Plant:
         self.minted: list[Minted | Exception] = []
         self.connected: frozenset[Channel] = frozenset({"sms", "push", "audience"})
         """what this installation can send beside mails, from the next restart on"""
+        self.builder: Callable[[Wallet], Builder] = PlainMails
+        """what makes mails, from the next restart on"""
         self._tokens = itertools.count(1)
         self.publish(book)
         self.restart()
@@ -148,7 +150,7 @@ class Plant:
             outbox=world.outbox,
             queues=world.queues,
             mailer=world.mailer,
-            builder=PlainMails(wallet),
+            builder=self.builder(wallet),
             clock=world.clock,
             address_key=world.secret_address_key,
             new_token=lambda: f"token-{next(self._tokens)}",

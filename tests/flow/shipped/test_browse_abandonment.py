@@ -15,6 +15,11 @@ def test_two_mails_after_a_good_look() -> None:
     ]  # fmt: skip
 
 
+def test_whoever_signs_up_within_two_hours_of_the_look_gets_it_too() -> None:
+    assert plays("browse-abandonment", [viewed(T0), joined(at(hours=1))])[0] == ("browse-1", at(hours=2))
+    assert plays("browse-abandonment", [viewed(T0)]) == [], "a visitor has no address"
+
+
 def test_the_last_good_look_counts() -> None:
     told = [joined(T0), viewed(at(hours=1)), viewed(at(hours=2), "p2")]
     assert plays("browse-abandonment", told)[0] == ("browse-1", at(hours=4))
