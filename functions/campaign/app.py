@@ -16,7 +16,7 @@ from rekindle.aws.clock import clock_for
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.interests import DynamoInterests
-from rekindle.aws.queues import SqsFanoutQueue
+from rekindle.aws.queues import SqsFanoutQueue, SqsSending
 from rekindle.aws.tables import Tables
 from rekindle.ports import ShardTask
 from rekindle.service.campaigns import Campaigns
@@ -24,6 +24,7 @@ from rekindle.service.fanout import Fanout
 from rekindle.service.heralds import ProductHerald
 from rekindle.service.library import Library
 from rekindle.service.passes import Passes
+from rekindle.service.stops import Stops
 from rekindle.settings import Campaign as Settings
 
 settings = Settings.read(os.environ)
@@ -37,16 +38,15 @@ passes = Passes(blobs=blobs, library=library, queue=queue, clock=clock, shards=s
 fanout = Fanout(
     everybody=DynamoEverybody(clients, tables),
     wakes=SqsWakeQueue(clients, queue_url=settings.wake_queue_url),
-    queue=queue,
-    blobs=blobs,
-    clock=clock,
+    queue=queue, blobs=blobs, clock=clock, stops=Stops(blobs, clock),
+    sending=SqsSending(clients, queue_url=settings.marketing_queue_url),
     herald=ProductHerald(
         interests=DynamoInterests(clients, tables),
         intake=DynamoIntake(clients, tables, raw_bucket=""),
         library=library,
         clock=clock,
     ),
-)
+)  # fmt: skip
 tasks = msgspec.json.Decoder(ShardTask)
 
 

@@ -24,6 +24,7 @@ from rekindle.service.compose import Composer
 from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.guard import Guard, Herald
 from rekindle.service.library import Library
+from rekindle.service.stops import Stops
 from rekindle.settings import LEASE_LIFE_SECONDS, Send
 from rekindle.wiring import channels, gone, pacer, purse, recommender
 
@@ -52,6 +53,7 @@ deliver = Deliver(
     new_token=lambda: secrets.token_hex(16),
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     guard=Guard(counters=counters, clock=clock),
+    stops=Stops(blobs, clock),
     herald=Herald(counters=counters, library=library, clock=clock),
     pacer=pacer(settings=settings, clients=clients, noted=noted),
     channels=channels(settings=settings, clients=clients, keys=keys, composer=composer, library=library, clock=clock),

@@ -53,6 +53,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "alarms.ring": _UPDATE,
     "alarms.wake": _QUEUE,
     "alarms.backlog": _READ,
+    "sending.waiting": _READ,
     "everybody.profile_ids": _READ,
     "fanout.ask": _QUEUE,
     "queues.enqueue": _QUEUE,

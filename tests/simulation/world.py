@@ -61,6 +61,7 @@ from rekindle.service.phones import Incoming
 from rekindle.service.privacy import Privacy
 from rekindle.service.publish import publish
 from rekindle.service.pushing import Pushing
+from rekindle.service.stops import Stops
 from rekindle.service.sweep import EVERY, MAX_TRIES, OVERDUE, PENDING_FOR, sweep
 from rekindle.service.tally import Tally, of_message
 from rekindle.service.texting import Texting
@@ -1083,6 +1084,8 @@ class Simulation:
             queue=ports["fanout"],
             blobs=ports["blobs"],
             clock=self.clock,
+            stops=Stops(ports["blobs"], self.clock),
+            sending=ports["sending"],
         )
         try:
             for received in batch:
@@ -1268,7 +1271,7 @@ class WatchedLibrary(Library):
 _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox", "mailer", "blobs", "raw", "vault")}
 _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
 _PORTS |= {"catalogue": "catalogue_tasks"}
-_PORTS |= {name: name for name in ("texter", "pusher", "audiences", "codes", "coupons", "mint", "results")}
+_PORTS |= {name: name for name in ("texter", "pusher", "audiences", "codes", "coupons", "mint", "results", "sending")}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:

@@ -34,6 +34,7 @@ from rekindle.service.passes import Passes
 from rekindle.service.people import alias_key
 from rekindle.service.privacy import Privacy
 from rekindle.service.pushing import Pushing
+from rekindle.service.stops import Stops
 from rekindle.service.sweep import Swept, sweep
 from rekindle.service.tally import Tally, of_message
 from rekindle.service.texting import Texting
@@ -105,6 +106,8 @@ class Plant:
             queue=world.fanout,
             blobs=world.blobs,
             clock=world.clock,
+            stops=Stops(world.blobs, world.clock),
+            sending=world.sending,
             herald=ProductHerald(interests=world.interested, intake=world.intake, library=library, clock=world.clock),
         )
         self.tracks = Tracks(
@@ -156,6 +159,7 @@ class Plant:
             new_token=lambda: f"token-{next(self._tokens)}",
             lease_life=LEASE_LIFE,
             guard=self.guard,
+            stops=Stops(world.blobs, world.clock),
             herald=Herald(counters=world.counters, library=library, clock=world.clock),
             channels={channel: ready for channel, ready in channels.items() if channel in self.connected},
             wallet=wallet,

@@ -409,6 +409,7 @@ class World:
         self.state = MemoryState(self)
         self.alarms = MemoryAlarms(self)
         self.queues = MemorySendQueues(self)
+        self.sending = MemorySending(self)
         self.mint = MemoryMintQueues(self)
         self.outbox = MemoryOutbox(self)
         self.mailer = MemoryMailer(self)
@@ -968,6 +969,18 @@ class MemorySendQueues(_Port):
         """Put each on the queue of its category."""
         for parcel in parcels:
             self.world.send_queues[parcel.category].put(parcel, delay)
+
+
+class MemorySending(_Port):
+    """`ports.Sending`."""
+
+    name = "sending"
+
+    @_call
+    def waiting(self) -> int:
+        """Return how many can be received now."""
+        now = self.world.clock.now()
+        return sum(queued.visible_at <= now for queued in self.world.send_queues["marketing"].messages)
 
 
 class MemoryMintQueues(_Port):

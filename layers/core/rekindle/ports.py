@@ -350,6 +350,14 @@ class SendQueues(Protocol):
         ...
 
 
+class Sending(Protocol):
+    """What waits to be sent."""
+
+    def waiting(self) -> int:
+        """Return about how many marketing messages wait on their queue to be sent now."""
+        ...
+
+
 # --- reaching everybody ----------------------------------------------------------------------------------------------
 
 

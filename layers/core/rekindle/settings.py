@@ -217,6 +217,7 @@ class Campaign(Settings, frozen=True, kw_only=True, rename="upper"):
     pending_table: str
     content_bucket: str
     wake_queue_url: str
+    marketing_queue_url: str
     fanout_queue_url: str
     fanout_shards: int
 

@@ -6,22 +6,20 @@ import logging
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from rekindle.aws.items import code_of
-from rekindle.aws.queues import send_all
+from rekindle.aws.queues import send_all, waiting
 from rekindle.domain import ids
 from rekindle.ports import ALARM_HORIZON, ALARM_THRESHOLD, Clock, Wake
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
 
-
-_WAITING: Any = "ApproximateNumberOfMessages"
 
 #: What Scheduler answers when it cannot take a schedule now (API reference, CreateSchedule), whatever it says of us.
 _OVERLOADED = frozenset({"ThrottlingException", "ServiceQuotaExceededException"})
@@ -42,8 +40,7 @@ class SqsWakeQueue:
 
     def backlog(self) -> int:
         """Return about how many messages wait."""
-        answer = self._clients.sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=[_WAITING])
-        return int(answer["Attributes"][_WAITING])
+        return waiting(self._clients.sqs, self._queue_url)
 
 
 class SchedulerAlarms(SqsWakeQueue):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: SendMessageBatch takes so many.
+_WAITING: Any = "ApproximateNumberOfMessages"
 _BATCH = 10
 
 _log = logging.getLogger(__name__)
@@ -62,6 +63,18 @@ class SqsCatalogueQueue:
     def ask(self, tasks: Sequence[CatalogueTask], delay: int = 0) -> None:
         """Put these on the queue."""
         send_all(self._clients.sqs, self._queue_url, [msgspec.json.encode(task).decode() for task in tasks], delay)
+
+
+class SqsSending:
+    """`ports.Sending`."""
+
+    def __init__(self, clients: Clients, *, queue_url: str) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+
+    def waiting(self) -> int:
+        """Return SQS's estimate."""
+        return waiting(self._clients.sqs, self._queue_url)
 
 
 class SqsFanoutQueue:
@@ -128,6 +141,12 @@ def opened(records: Sequence[dict[str, Any]], kind: type[T]) -> Opened[T]:
         else:
             found.messages.append((record, said, int(record["attributes"]["ApproximateReceiveCount"]) - 1))
     return found
+
+
+def waiting(client: SQSClient, url: str) -> int:
+    """Return about how many messages can be received now, as SQS estimates."""
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[_WAITING])
+    return int(answer["Attributes"][_WAITING])
 
 
 def look_again(clients: Clients, url: str, receipt: str, delay: int) -> None:

@@ -17,9 +17,10 @@ from rekindle.domain.facts import Campaign
 from rekindle.flow.calendar import occurrences
 from rekindle.flow.program import OnSchedule, Playbook
 from rekindle.ports import Blobs, Clock, FanoutQueue
-from rekindle.service.fanout import shard_tasks
+from rekindle.service.fanout import Progress, progress_of, shard_tasks
 from rekindle.service.library import POINTER_LIFE, Library
 from rekindle.service.passes import settling
+from rekindle.service.stops import Stopping, stopped
 
 #: What is older than this is not caught up.
 MAX_AGE = timedelta(hours=24)
@@ -55,6 +56,32 @@ class Started(Struct, frozen=True, kw_only=True):
     hash: str
     started_at: datetime
     shards: int
+    occurrence: str = ""
+
+
+class Campaigned(Struct, frozen=True, kw_only=True):
+    """A campaign as it stands: to come, or how far it has come."""
+
+    flow: str
+    shop: str
+    occurrence: str
+    at: datetime
+    started: Started | None = None
+    shards: tuple[Progress, ...] = ()
+    stop: Stopping | None = None
+
+    @property
+    def state(self) -> str:
+        """Return `to come`, `under way`, `done`, or how it was stopped."""
+        if self.started is None:
+            return self.stop or "to come"
+        done = sum(shard.done for shard in self.shards) == self.started.shards
+        return "done" if done and self.stop is None else self.stop or "under way"
+
+    @property
+    def reached(self) -> int:
+        """How many people it was told to so far: those of its segment get it."""
+        return sum(shard.woken for shard in self.shards)
 
 
 class _Ticked(Struct, frozen=True):
@@ -70,6 +97,46 @@ def due(playbook: Playbook, after: datetime, until: datetime) -> Iterator[Occurr
                 for place, schedule in schedules:
                     moments = occurrences(schedule, shop.zone, after, until)
                     yield from (Occurrence(flow=flow.name, shop=shop.id, at=at, trigger=place) for at in moments)
+
+
+def standing(
+    blobs: Blobs, playbook: Playbook, *, since: datetime, now: datetime, until: datetime, flow: str | None = None
+) -> list[Campaigned]:
+    """Return the campaigns that began since then, and those to come until then, by their time."""
+    stops = stopped(blobs)
+
+    def stop(shop: str, name: str, occurrence: str) -> Stopping | None:
+        found = stops.get(f"{shop}/{name}/{occurrence}")
+        return found.how if found is not None else None
+
+    found = []
+    for shop in playbook.shops:
+        for key in sorted(blobs.list(f"campaigns/{shop}/")):
+            raw = blobs.get(key)
+            started = msgspec.json.decode(raw, type=Started) if raw is not None else None
+            if started is None or started.at < since or flow not in (None, started.flow):
+                continue
+            name = started.occurrence or f"{started.at:%Y-%m-%dT%H:%MZ}"
+            found.append(
+                Campaigned(
+                    flow=started.flow,
+                    shop=shop,
+                    occurrence=name,
+                    at=started.at,
+                    started=started,
+                    shards=tuple(progress_of(blobs, started.fanout)),
+                    stop=stop(shop, started.flow, name),
+                )
+            )
+    begun = {(one.shop, one.flow, one.occurrence) for one in found}
+    found += [
+        Campaigned(
+            flow=one.flow, shop=one.shop, occurrence=one.name, at=one.at, stop=stop(one.shop, one.flow, one.name)
+        )
+        for one in due(playbook, now, until)
+        if flow in (None, one.flow) and (one.shop, one.flow, one.name) not in begun
+    ]
+    return sorted(found, key=lambda one: (one.at, one.shop, one.flow))
 
 
 class Campaigns:
@@ -110,6 +177,7 @@ class Campaigns:
             hash=playbook.hash,
             started_at=self._clock.now(),
             shards=self._shards,
+            occurrence=occurrence.name,
         )
         tasks = shard_tasks(
             started.fanout,

@@ -48,6 +48,7 @@ from rekindle.service.coupons import Never, Wallet
 from rekindle.service.guard import Guard, Herald, rest
 from rekindle.service.pace import Pacer
 from rekindle.service.people import ADDRESS_KINDS, address_hash, follow
+from rekindle.service.stops import Stopping, Stops
 
 #: Message state only moves forward: what each state may be reached from. A lease is taken from nothing or `reopened`.
 FORWARD: Mapping[MessageState, tuple[MessageState, ...]] = {
@@ -190,6 +191,7 @@ class Deliver:
         channels: Mapping[Channel, Ready] | None = None,
         wallet: Wallet | None = None,
         mint: SendQueues | None = None,
+        stops: Stops | None = None,
         gone: Hear | None = None,
     ) -> None:
         """Take the ports. `lease_life` is how long a lease may be open: twice the function's time-out.
@@ -198,6 +200,7 @@ class Deliver:
         without a `pacer` mails go as fast as they can. `channels` is what can be sent beside mails. `wallet` knows what
         messages give, and `mint` are the queues of those who make coupons: without both nothing that gives an offer is
         sent, for the `builder` refuses it. `gone` hears what channels say of addresses: without it nobody does.
+        Without `stops` no campaign can be stopped.
         """
         self._outbox = outbox
         self._queues = queues
@@ -214,6 +217,7 @@ class Deliver:
         self._pacer = pacer
         self._wallet = wallet
         self._mint = mint
+        self._stops = stops
         self._gone = gone
 
     def batch(self, parcels: Sequence[tuple[Parcel, int]]) -> list[Verdict | Exception]:
@@ -438,7 +442,9 @@ class Deliver:
         if run is None:
             return Done("dropped")
         why = self._refusal(profile, parcel.message_id, planned, run, now)
-        wait = _quiet_for(planned, now) or self._paused_for(profile.shop, planned, now)
+        if why is None and self._stop(profile.shop, planned) == "cancelled":
+            why = "the campaign was cancelled"
+        wait = self._rests(profile.shop, planned, now)
         if why is None and wait is not None:
             return _HoldBack(wait)
         if why is None and self._wallet is not None and self._mint is not None:
@@ -473,6 +479,19 @@ class Deliver:
         if self._guard.pause_of(shop) is None:
             return None
         return _at_most(rest(now - planned.planned_at), planned.not_after - now)
+
+    def _rests(self, shop: str, planned: Planned, now: datetime) -> int | None:
+        """Return how many seconds this message must rest: at night, in a pause of its shop or of its campaign."""
+        quiet = _quiet_for(planned, now) or self._paused_for(shop, planned, now)
+        if quiet is None and self._stop(shop, planned) == "paused":
+            return _at_most(rest(now - planned.planned_at), planned.not_after - now)
+        return quiet
+
+    def _stop(self, shop: str, planned: Planned) -> Stopping | None:
+        """Return whether the campaign that this message is of was stopped, and how."""
+        if self._stops is None or planned.label is None or not planned.label.occurrence:
+            return None
+        return self._stops.of(shop, planned.flow, planned.label.occurrence)
 
     def _refusal(self, profile: Profile, message_id: str, planned: Planned, run: Run, now: datetime) -> str | None:
         """Return why this planned message must not go, if anything forbids it by now."""

@@ -18,8 +18,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain.facts import Campaign
-from rekindle.ports import Blobs, Clock, Everybody, FanoutQueue, News, ShardTask, Wake, WakeQueue
+from rekindle.ports import Blobs, Clock, Everybody, FanoutQueue, News, Sending, ShardTask, Wake, WakeQueue
 from rekindle.service.heralds import TOLD_SECONDS, ProductHerald
+from rekindle.service.stops import Stopping, Stops
 
 #: In how many parts everybody is reached, where nothing else is said (template.yaml, FanoutShards).
 SHARDS = 16
@@ -29,6 +30,11 @@ SLICE = 1_000
 SLICE_SECONDS = 30
 #: While more than this waits to be done, nothing is added.
 BACKLOG = 5_000
+#: While more marketing messages than this wait to be sent, a campaign reaches nobody more: at 14 mails a second that is
+#: a quarter of an hour's work. So ten million mails take as long as SES takes for them, and none is planned too early.
+UNSENT = 12_000
+#: A campaign that is paused looks again so often.
+PAUSED_SECONDS = 60
 
 _CHUNK = 50
 #: Of a shop with few of many profiles, one task looks at so many pages at most.
@@ -109,9 +115,17 @@ class Fanout:
         blobs: Blobs,
         clock: Clock,
         herald: ProductHerald | None = None,
+        stops: Stops | None = None,
+        sending: Sending | None = None,
     ) -> None:
-        """Take the ports. Without a `herald` nobody is told of changes of products."""
+        """Take the ports.
+
+        Without a `herald` nobody is told of changes of products, without `stops` no campaign can be stopped, and
+        without `sending` nobody looks how much waits to be sent.
+        """
         self._herald = herald
+        self._stops = stops
+        self._sending = sending
         self._everybody = everybody
         self._wakes = wakes
         self._queue = queue
@@ -125,7 +139,13 @@ class Fanout:
         """
         if (task.news is not None and not self._awaited(task.news)) or self._is_over(task):
             return 0
-        if self._wakes.backlog() > BACKLOG:
+        stop = self._stop(task)
+        if stop == "cancelled":
+            return 0
+        if stop == "paused":
+            self._queue.ask([task], PAUSED_SECONDS)
+            return 0
+        if self._wakes.backlog() > BACKLOG or self._too_much_waits(task):
             self._queue.ask([task], SLICE_SECONDS)
             return 0
         if task.news is not None and self._herald is not None:
@@ -153,6 +173,15 @@ class Fanout:
             done=cursor is None,
         )
         self._blobs.put(_key(task), msgspec.json.encode(progress), "application/json")
+
+    def _stop(self, task: ShardTask) -> Stopping | None:
+        if self._stops is None or task.campaign is None:
+            return None
+        return self._stops.of(task.shop, task.campaign.flow, task.campaign.occurrence)
+
+    def _too_much_waits(self, task: ShardTask) -> bool:
+        """Whether a campaign has planned more than goes out soon: it must not plan what will be too late."""
+        return task.campaign is not None and self._sending is not None and self._sending.waiting() > UNSENT
 
     def _awaited(self, news: News) -> bool:
         return self._herald is not None and self._herald.awaited(news)
