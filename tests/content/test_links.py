@@ -276,6 +276,33 @@ def test_data_track_says_no_or_is_reported(value: str) -> None:
     assert (problem.message, problem.line) == ("data-track says one thing: no", 2)
 
 
+@pytest.mark.parametrize(
+    ("about", "target"),
+    [
+        ("{{ profile.city }}", "https://shop.example/ Köln"),
+        ("Tea &amp; pots", "https://shop.example/ Tea & pots"),
+        ("  of {{ shop.name }} ", "https://shop.example/ of Pots & Co"),
+        ("{{ event.number }}", "https://shop.example/"),
+        ("", "https://shop.example/"),
+    ],
+)
+def test_a_link_may_say_which_category_it_leads_to(about: str, target: str) -> None:
+    """That goes behind the address, once, and the attribute is gone from what is sent."""
+    body = (
+        f"<a data-about='{about}' href='{{{{ shop.url }}}}'>x</a><a href='{{{{ shop.url }}}}' data-about='Other'>y</a>"
+    )
+    made, text, tracker = sent(compiled(page(body)))
+    assert tracker.targets == [target if about and "number" not in about else f"{target} Other"]
+    assert "data-about" not in made
+    assert text == f"x: {numbered(0)}y: {numbered(0)}\n"
+
+
+def test_what_a_link_is_about_is_a_name_that_there_is() -> None:
+    assert "kindd" in refused(page("<a href='https://a.example/' data-about='{{ event.kindd }}'>x</a>")).message
+    tag = "<a href='https://a.example/' data-about='{% if shop.url %}x{% endif %}'>x</a>"
+    assert refused(page(tag)).message == "data-about takes words and values"
+
+
 # --- numbering -------------------------------------------------------------------------------------------------------
 
 NOT_NUMBERED = (

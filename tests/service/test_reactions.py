@@ -83,6 +83,18 @@ def test_a_click_leads_where_the_mail_said_and_the_profile_hears_of_it(plant: Pl
     assert (run.clicked, run.opened) == (("cart-reminder-1",), ("cart-reminder-1",))
 
 
+def test_a_click_on_what_a_link_is_about_is_a_look_at_that_category(plant: Plant) -> None:
+    known = record(plant)
+    plant.world.messages[known.id] = replace(known, targets=(TARGETS[0], f"{TARGETS[1]} Tea & pots"))
+    wait(plant, hours=2)
+    assert (click(plant, 1).address or "").startswith(TARGETS[1] + "?")
+    plant.settle()
+    assert click(plant, 1).told == "known"
+    (event,) = [d.events[0] for d in plant.world.deliveries.values() if d.topic == "email.clicked"]
+    assert (event.data.link, event.data.kind) == (TARGETS[1], "Tea & pots")  # type: ignore[union-attr]
+    assert plant.profile("ada@example.com").browsed == {"Tea & pots": at(hours=3)}
+
+
 def test_each_distinct_link_is_one_event_however_often_it_is_followed(plant: Plant) -> None:
     wait(plant, hours=2)
     told = [click(plant, place).told for place in (1, 1, 0)]

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from rekindle.content.mails import MailTemplate
 from rekindle.content.playbook import Mails
 from rekindle.domain.errors import NothingToSayError
-from rekindle.domain.facts import Basket, Consent, Fact, Item, Order, Person
-from rekindle.domain.profile import Category, Interest, OrderMark, Planned, Profile, Run
+from rekindle.domain.facts import Basket, Consent, Fact, Item, Order, Person, View
+from rekindle.domain.profile import Category, Interest, OrderMark, Planned, Profile, Run, Trait
 from rekindle.memory import World
 from rekindle.service.compose import Composer
 from rekindle.service.library import POINTER, Library
@@ -137,6 +137,29 @@ def test_what_was_looked_at_last_comes_first(shop: Teashop) -> None:
     curious = replace(ADA, interests=looked_at("pot", "lamp", "cup", "mug", "tea", "book"), orders=bought("tea"))
     assert picks(shop, "viewed", fact=basket("book"), profile=curious) == {"viewed": ["mug", "cup", "pot"]}
     assert picks(shop, "viewed") == {}
+
+
+def test_of_a_category_what_sells_best_of_the_one_that_was_looked_at_last(shop: Teashop) -> None:
+    """Else of what was named as an interest, else of what was bought; of one category only, and nothing they have."""
+    browsed = {"Teaware": at(hours=1), "Tea": at(hours=2)}
+    reader = replace(ADA, browsed=browsed)
+    assert picks(shop, "browsed", profile=reader) == {"browsed": ["tea", "oolong"]}
+    assert picks(shop, "browsed", profile=replace(reader, orders=bought("tea", "oolong")))["browsed"][0] == "mug"
+    named = replace(ADA, traits={"interests": Trait(at(), ("books",))})
+    assert picks(shop, "browsed", profile=named) == {"browsed": ["book"]}
+    owner = replace(ADA, orders={"o": replace(bought("book")["o0"], kinds=("Tea",))})
+    assert picks(shop, "browsed", profile=owner)["browsed"][0] == "tea"
+    assert picks(shop, "browsed") == {}
+
+
+def test_a_look_at_a_category_shows_that_category(shop: Teashop) -> None:
+    look = View(id="77", at=at(), kind="Books")
+    wish = Wish(
+        replace(ADA, browsed={"Tea": at()}), replace(run_about(look), event_type="category.viewed"), ("browsed",)
+    )
+    recommender = Recommender(shop.world.shelves, shop.world.clock)
+    recommender.prepare([wish])
+    assert [product.id for product in recommender.picks(wish)["browsed"]] == ["book"]
 
 
 def test_who_has_bought_nothing_is_known_by_what_they_looked_at(shop: Teashop) -> None:

@@ -589,6 +589,12 @@ def label_of(message: Message) -> Label | None:
 MAX_HITS = 40
 
 
+def parted(target: str) -> tuple[str, str]:
+    """Return the address of one of a message's `targets`, and the category that it is about, where its mail says so."""
+    address, _, about = target.partition(" ")
+    return address, about
+
+
 def hit(index: int, at: datetime) -> str:
     """Return how a message's record says that this link was followed at this moment (`Message.hits`)."""
     return f"{round(at.timestamp() * 1000)}.{index}"

@@ -34,8 +34,8 @@ from rekindle.flow.view import ProfileView, steps
 #: How many lines of a basket or order a mail can show.
 MAX_ITEMS = 100
 #: The lists of `recommend`: what goes with something, what is better, what is alike, what sells, what is new, what the
-#: customer has looked at.
-RECOMMENDATIONS = ("together", "better", "similar", "best", "new", "viewed")
+#: customer has looked at, and what sells in the category that they looked at.
+RECOMMENDATIONS = ("together", "better", "similar", "best", "new", "viewed", "browsed")
 _NOTHING_TO_RECOMMEND: dict[str, Any] = {name: [] for name in RECOMMENDATIONS}
 #: How many products each of them has at most.
 MAX_RECOMMENDED = 6
@@ -282,7 +282,7 @@ _PARTS: dict[type[Any], dict[str, Reader]] = {
     },
     facts.Consent: {"channel": _as_it_is, "state": _as_it_is, "at": _as_it_is, "source": clean},
     facts.Customer: {"id": clean, "updated_at": _as_it_is},
-    facts.Engagement: {"channel": _as_it_is, "at": _as_it_is, "link": web},
+    facts.Engagement: {"channel": _as_it_is, "at": _as_it_is, "link": web, "kind": clean},
     facts.View: {
         "id": clean, "at": _as_it_is, "title": said, "kind": said, "url": web, "image": web, "price": _as_it_is,
         "currency": _as_it_is, "seconds": _as_it_is,

@@ -3,6 +3,7 @@
 Around every address that leads to the web comes the filter `_link` (`rekindle.content.tracker`): of a fixed address, of
 one that a value gives, of one put together from both, in loops and in branches alike. What stays as it is: addresses of
 other kinds (`mailto:`, `tel:`, `#…`), links with `data-track="no"`, and those in `links` (unsubscribe and the like).
+What `data-about` says of a link, the category that it leads to, becomes the filter's argument.
 Publish only; pure.
 """
 
@@ -19,6 +20,7 @@ from rekindle.content.pieces import Piece
 _LINKS = re.compile(r"<(?:a|area|v:[a-z]+)(?=[\s/])(?:[^<>\"']|\"[^\"]{0,4000}\"|'[^']{0,4000}')*>", re.IGNORECASE)
 _HREF = re.compile(r"""(?<=[\s"'])(href\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
 _UNCOUNTED = re.compile(r"""(?<=[\s"'])data-track\s*=\s*["']?no\b""", re.IGNORECASE)
+_ABOUT = re.compile(r"""\s+data-about\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _OF_OURS = re.compile(r"\blinks\s*[.\[]")
 _EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}\Z", re.DOTALL)
@@ -26,9 +28,9 @@ _OPEN = {"(": ")", "[": "]", "<": ">", "{": "}"}
 #: What ends a sentence rather than an address.
 _TRAILING = "".join(_OPEN.values()) + ".,;:!?'\"…。、，；：！？）」』】》؟،؛"
 _WORDS = re.compile(r"\S+|\s+")
-_COUNTED_VALUE = re.compile(r"\{\{ (?:([\w.]+)|\((.*)\)) \| _link \}\}\Z", re.DOTALL)
+_COUNTED_VALUE = re.compile(r"\{\{ (?:([\w.]+)|\((.*)\)) \| _link(?:\(.*\))? \}\}\Z", re.DOTALL)
 _PATH = re.compile(r"[\w.]+\Z")
-_COUNTED_TEXT = re.compile(r'\{\{ "((?:[^"\\]|\\.)*)" \| _link \}\}\Z', re.DOTALL)
+_COUNTED_TEXT = re.compile(r'\{\{ "((?:[^"\\]|\\.)*)" \| _link(?:\(.*\))? \}\}\Z', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PAIRED = frozenset({"if", "for", "with"})
 
@@ -37,17 +39,22 @@ def number(masked: Masked) -> Masked:
     """Return the masked HTML with a mark in place of each link's address that stands for the address, counted."""
     originals = list(masked.originals)
 
-    def address(found: re.Match[str]) -> str:
-        name, value = found.groups()
-        inner = value[1:-1] if value[0] in "\"'" else value
-        counted = _counted(inner, originals)
-        if counted is None:
-            return found.group()
-        originals.append(counted)
-        return f'{name}"{WORD.format(len(originals) - 1)}"'
-
     def tag(found: re.Match[str]) -> str:
-        return found.group() if _UNCOUNTED.search(found.group()) else _HREF.sub(address, found.group(), count=1)
+        whole = _ABOUT.sub("", found.group())
+        if _UNCOUNTED.search(whole):
+            return whole
+        said = _ABOUT.search(found.group())
+        about = _about(_unquoted(said.group(1)), originals) if said else ""
+
+        def address(found: re.Match[str]) -> str:
+            name, value = found.groups()
+            counted = _counted(_unquoted(value), originals, about)
+            if counted is None:
+                return found.group()
+            originals.append(counted)
+            return f'{name}"{WORD.format(len(originals) - 1)}"'
+
+        return _HREF.sub(address, whole, count=1)
 
     return Masked(_LINKS.sub(tag, masked.html), originals, masked.tags)
 
@@ -78,7 +85,21 @@ def uncounted(source: str) -> str:
     return _ESCAPED.sub(r"\1", found.group(1)) if found else source
 
 
-def _counted(address: str, originals: Sequence[Piece]) -> Piece | None:
+def _unquoted(value: str) -> str:
+    return value[1:-1] if value[0] in "\"'" else value
+
+
+def _about(value: str, originals: Sequence[Piece]) -> str:
+    """Return the filter's argument: what a link is about, as an expression. Raises `ContentError` for a tag in it."""
+    parts = list(_parts(value, originals))
+    for piece in parts:
+        if piece.kind == "tag":
+            raise piece.error("data-about takes words and values", "write {{ … }} alone, without {% … %}")
+    inner = " ~ ".join(_quoted(piece.text) if piece.kind == "data" else _expression(piece) for piece in parts)
+    return f"({inner})" if inner else ""
+
+
+def _counted(address: str, originals: Sequence[Piece], about: str = "") -> Piece | None:
     """Return what stands for the counted address: `{{ … | _link }}`; `None` for one that is left alone."""
     parts = list(_parts(address, originals))
     if not parts or any(piece.kind != "data" and _OF_OURS.search(piece.text) for piece in parts):
@@ -89,8 +110,8 @@ def _counted(address: str, originals: Sequence[Piece]) -> Piece | None:
     where = next((piece for piece in parts if piece.line), first)
     if any(piece.kind == "tag" for piece in parts):
         inner = "".join(_quoted(piece.text, shown=True) if piece.kind == "data" else piece.text for piece in parts)
-        return Piece("value", f"{{% filter _link %}}{inner}{{% endfilter %}}", where.file, where.line)
-    return Piece("value", _link_of(parts), where.file, where.line)
+        return Piece("value", f"{{% filter _link{about} %}}{inner}{{% endfilter %}}", where.file, where.line)
+    return Piece("value", _link_of(parts, about), where.file, where.line)
 
 
 def _parts(address: str, originals: Sequence[Piece]) -> Iterator[Piece]:
@@ -106,14 +127,14 @@ def _parts(address: str, originals: Sequence[Piece]) -> Iterator[Piece]:
         yield Piece("data", html.unescape(address[at:]), "", 0)
 
 
-def _link_of(parts: Sequence[Piece]) -> str:
+def _link_of(parts: Sequence[Piece], about: str = "") -> str:
     """Return the output of literal text and values, put together, as a counted link."""
     inner = " ~ ".join(_quoted(piece.text) if piece.kind == "data" else _expression(piece) for piece in parts)
     inner = inner if len(parts) == 1 else f"({inner})"
     # The signs that take the space around a value away, too.
     start = "{{-" if parts[0].text.startswith("{{-") else "{{"
     end = "-}}" if parts[-1].kind == "value" and parts[-1].text.endswith("-}}") else "}}"
-    return f"{start} {inner} | _link {end}"
+    return f"{start} {inner} | _link{about} {end}"
 
 
 def _expression(piece: Piece) -> str:

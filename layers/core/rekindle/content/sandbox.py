@@ -294,8 +294,8 @@ def _concat(first: Any, *others: Any) -> str:
 
 
 @pass_context
-def _link(context: Context, value: Any) -> Any:
-    return link(context.parent.get(TRACKER), value)
+def _link(context: Context, value: Any, about: Any = None) -> Any:
+    return link(context.parent.get(TRACKER), value, about)
 
 
 _INNER: dict[str, Callable[..., Any]] = {

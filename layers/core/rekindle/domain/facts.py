@@ -243,6 +243,7 @@ class Engagement(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="eng
     """What became of one message: opened, clicked (`link`), bounced, complained.
 
     `address_key` is the keyed hash of where it had gone; `address` is that address where it is this person's still.
+    `kind` is the category that the link leads to, where its mail says so.
     """
 
     message_id: str
@@ -251,6 +252,7 @@ class Engagement(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="eng
     address: str | None = None
     address_key: str | None = None
     link: str | None = None
+    kind: str | None = None
     detail: str | None = None
 
 

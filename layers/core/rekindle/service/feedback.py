@@ -192,6 +192,7 @@ def _delivery(notice: Notice, message: Message, now: datetime) -> Delivery:
             channel=message.channel,  # type: ignore[arg-type]  # one of our own: nothing is told of an audience
             address_key=message.address,
             link=notice.link,
+            kind=notice.about or None,
             detail=notice.detail,
         ),
         label=label_of(message) if message.category == "marketing" else None,

@@ -51,6 +51,8 @@ class Notice(Struct, frozen=True, kw_only=True):
     machine: bool = False
     """of an open or a click: no human did it"""
     link: str | None = None
+    about: str = ""
+    """of a click: the category that the link leads to, where its mail said so"""
     detail: str | None = None
 
 

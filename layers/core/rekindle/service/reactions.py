@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rekindle.ports import Clock, Intake, Message, Outbox, Reaction, read_hit
+from rekindle.ports import Clock, Intake, Message, Outbox, Reaction, parted, read_hit
 from rekindle.service.feedback import act
 from rekindle.service.machines import swept, too_soon
 from rekindle.service.notices import Notice
@@ -21,13 +21,15 @@ def take(reaction: Reaction, *, outbox: Outbox, intake: Intake, clock: Clock, ad
     if reaction.kind == "clicked" and reaction.index >= len(message.targets):
         return "unknown_link"
     why = reaction.machine or _timing(message, reaction.at)
+    link, about = parted(message.targets[reaction.index]) if reaction.kind == "clicked" else (None, "")
     notice = Notice(
         kind=reaction.kind,
         message_id=message.id,
         vendor_id=message.vendor_id or "",
         at=reaction.at,
         machine=bool(why),
-        link=message.targets[reaction.index] if reaction.kind == "clicked" else None,
+        link=link,
+        about=about,
     )
     act(notice, message, outbox=outbox, intake=intake, clock=clock, address_key=address_key)
     return f"machine {why}" if why else reaction.kind

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from rekindle.content.context import MAX_RECOMMENDED, product_ids
 from rekindle.content.mails import MailTemplate
-from rekindle.domain.facts import Product
+from rekindle.domain.facts import Product, View
 from rekindle.domain.history import counted, placed
 from rekindle.domain.profile import Profile, Run
 from rekindle.domain.shelves import (
@@ -37,6 +37,8 @@ _MAX_HELD = 500
 #: Of what a mail is about so many products are looked at, and of each list so many candidates are read.
 _SEEDS, _CANDIDATES = 5, 10
 _BETTER = 3
+#: Of the categories that somebody cares for so many are looked at.
+_KINDS = 3
 #: What fills a list up that has too little of its own.
 _THEN: Mapping[str, tuple[str, ...]] = {
     "together": ("together", "similar", "best", "new"),
@@ -126,9 +128,13 @@ class Recommender:
         )
         self._hold(shop, missing, first.shelves)
         shelves = held | first.shelves
-        kinds = sorted({kind_shelf(one.kind) for one in first.products.values() if one.id in seeds and one.kind})
-        if kinds and not _OF_A_KIND.isdisjoint(wanted):
-            held, missing = self._on_hand(shop, kinds)
+        kinds = {kind_shelf(one.kind) for one in first.products.values() if one.id in seeds and one.kind}
+        kinds = set() if _OF_A_KIND.isdisjoint(wanted) else kinds
+        kinds |= {
+            kind_shelf(kind) for wish in wishes if "browsed" in wish.lists for kind in kinds_of(wish.profile, wish.run)
+        }
+        if kinds:
+            held, missing = self._on_hand(shop, sorted(kinds))
             more = self._shelves.shelved(shop, shelves=missing, fresh=False).shelves if missing else {}
             self._hold(shop, missing, more)
             shelves |= held | more
@@ -174,6 +180,31 @@ def seeds_of(profile: Profile, run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(product for mark in marks for product in mark.products))[:_SEEDS]
 
 
+def kinds_of(profile: Profile, run: Run) -> tuple[str, ...]:
+    """Return the categories that a mail may show: the one that it is about, else those that the customer cares for.
+
+    First what they looked at or clicked last, then what they named as interests, then what they bought last.
+    """
+    match run.trigger:
+        case View(kind=kind, title=title) if run.event_type == "category.viewed" and (kind or title):
+            return (kind or title or "",)
+    latest = sorted(profile.browsed, key=lambda kind: (profile.browsed[kind], kind), reverse=True)
+    named = profile.traits.get("interests")
+    told = named.value if named is not None and isinstance(named.value, tuple) else ()
+    marks = sorted(counted(profile), key=placed, reverse=True)
+    return tuple(dict.fromkeys((*latest, *told, *(kind for mark in marks for kind in mark.kinds))))[:_KINDS]
+
+
+def _of_one_kind(wish: Wish, known: _Known, nobody: frozenset[str]) -> list[str]:
+    """Return what sells best of the first of their categories that has something for them."""
+    for kind in kinds_of(wish.profile, wish.run):
+        name = kind_shelf(kind)
+        found = [key for key in ranked(name, known.shelves.get(name, Shelf())) if key not in nobody]
+        if found:
+            return found
+    return []
+
+
 def _candidates(wish: Wish, known: _Known) -> dict[str, list[str]]:
     """Return the products that each list could show, the best first.
 
@@ -199,6 +230,7 @@ def _candidates(wish: Wish, known: _Known) -> dict[str, list[str]]:
         "best": lambda: ranked(BEST, known.shelves.get(BEST, Shelf())),
         "new": lambda: ranked(NEW, known.shelves.get(NEW, Shelf())),
         "viewed": lambda: list(_viewed(wish.profile)),
+        "browsed": lambda: _of_one_kind(wish, known, nobody),
     }
     found = {}
     for name in wish.lists:

@@ -20,7 +20,7 @@ from rekindle.content import utm
 from rekindle.content.addresses import in_ascii, is_of
 from rekindle.content.links import VISIT_LIFE, VISIT_PARAMETER, Visit, read_track, sign_visit
 from rekindle.flow.program import Playbook, Shop
-from rekindle.ports import Clock, Message, Outbox, Reaction, Reactions, Secrets, hit
+from rekindle.ports import Clock, Message, Outbox, Reaction, Reactions, Secrets, hit, parted
 from rekindle.service.library import Library
 from rekindle.service.machines import machine
 
@@ -89,7 +89,7 @@ class Tracks:
         book = self._book()
         shop = book.shops.get(message.shop) if message is not None else _shop_at(book, request.host)
         index = int(place) if _PLACE.match(place) else -1
-        target = in_ascii(message.targets[index]) if message and 0 <= index < len(message.targets) else None
+        target = in_ascii(parted(message.targets[index])[0]) if message and 0 <= index < len(message.targets) else None
         if message is None or target is None:
             return Followed(in_ascii(shop.url) if shop is not None else None, "unknown")
         why = request.machine("clicked")
@@ -161,7 +161,7 @@ def _known(message: Message, reaction: Reaction) -> bool:
         return told is not None and (bool(reaction.machine) or not message.links)
     if reaction.machine:
         return message.machine_clicked_at is not None
-    return message.targets[reaction.index] in message.links
+    return parted(message.targets[reaction.index])[0] in message.links
 
 
 def _is_own(shop: Shop, address: str) -> bool:

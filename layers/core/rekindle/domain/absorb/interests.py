@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Basket, ProductChange, View
+from rekindle.domain.facts import Basket, Engagement, ProductChange, View
 from rekindle.domain.profile import Interest, Profile
 
 #: So many products are remembered of one person.
@@ -31,6 +31,8 @@ def with_interests(profile: Profile, event: Event) -> Profile:
         case View(id=product, at=at, kind=kind):
             found = {product: Interest(at)} if event.type == "product.viewed" else {}
             browsed = {kind: at} if kind else {}
+        case Engagement(kind=str(kind), at=at) if event.type.endswith(".clicked"):
+            found, browsed = {}, {kind: at}
         case Basket(items=items, updated_at=at):
             products = [item.product_id for item in items if item.product_id][:_OF_A_BASKET]
             found, browsed = dict.fromkeys(products, Interest(at, "carted")), {}
