@@ -12,6 +12,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from rekindle.content import languages, locales
@@ -79,8 +80,9 @@ class Gap(NamedTuple):
         return ContentError(said, file=self.file, hint=f"add a line {self.key}: …")
 
 
+@lru_cache(maxsize=1_000)
 def read_catalogue(text: str, file: str) -> tuple[Catalogue, tuple[ContentError, ...]]:
-    """Return the texts of a catalogue and everything that is wrong with it."""
+    """Return the texts of a catalogue and everything that is wrong with it. Remembered: nobody changes it."""
     nothing = Catalogue(file, {})
     tag = file.rpartition("/")[2].rpartition(".")[0]
     if not locales.known_locale(tag) or not languages.canonical(tag):

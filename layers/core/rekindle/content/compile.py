@@ -28,9 +28,9 @@ from rekindle.content.catalogues import (
 )
 from rekindle.content.compose import Composer, check_tags, join, located, tags_alone
 from rekindle.content.context import RECOMMENDATIONS
-from rekindle.content.mails import MailTemplate
+from rekindle.content.mails import MailTemplate, compiled
 from rekindle.content.media import FOLDER, HOST
-from rekindle.content.names import Names
+from rekindle.content.names import names_of
 from rekindle.content.pieces import Piece
 from rekindle.domain.errors import ContentError
 from rekindle.domain.profile import Category
@@ -92,7 +92,7 @@ def compile_mail(
     problems.update((str(one), one) for one in more)
     spoken = _languages(name, files, own)
     written_in = spoken or tuple(sorted({tag for one in wanted if (tag := languages.base(one))})) or (FALLBACK,)
-    compiled: dict[str, CompiledMail] = {}
+    versions: dict[str, CompiledMail] = {}
     voices = []
     doubts: dict[str, ContentError] = {}
     for locale in written_in:
@@ -108,15 +108,15 @@ def compile_mail(
         doubts.update((str(one), one) for one in work.doubts)
         voices.append(voice)
         if found is not None:
-            compiled[locale] = found
-    if problems or not compiled:
+            versions[locale] = found
+    if problems or not versions:
         return None, tuple(problems.values())
-    first = compiled.pop(languages.pick(compiled, FALLBACK) or written_in[0])
-    for other in compiled.values():
+    first = versions.pop(languages.pick(versions, FALLBACK) or written_in[0])
+    for other in versions.values():
         first.event_fields = other.event_fields | first.event_fields
         first.coupon_fields = other.coupon_fields | first.coupon_fields
         first.coupon = first.coupon or other.coupon
-    first.translations = {locale: one.template for locale, one in compiled.items()}
+    first.translations = {locale: one.template for locale, one in versions.items()}
     lacking = sorted(
         {tag for one in wanted if spoken and not languages.pick(spoken, one) and (tag := languages.base(one))}
     )
@@ -186,26 +186,25 @@ class _Work:
         text = plaintext.derive(masked.html, masked.originals)
         if own_text is not None:
             text = tags_alone(self._isolated(numbering.number_text(own_text)))
-        sandbox.compiled(html, self._path(body), html=True, own=True)
-        sandbox.compiled(text, self._path("body.txt" if own_text is not None else body), html=False, own=True)
-        return CompiledMail(
-            MailTemplate(
-                name=self._name,
-                locale=self._voice.locale,
-                subject=self._isolated(subject).strip(),
-                html=html,
-                text=text,
-                category=category,
-                coupon=tuple(sorted(self._coupon_fields)),
-                preheader=self._isolated(peek).strip(),
-                recommend=tuple(self._recommended),
-                forms=tuple(sorted(self._forms)),
-                needs=needs,
-            ),
-            self._event_fields,
-            self._coupon_fields,
-            self._coupon,
+        template = MailTemplate(
+            name=self._name,
+            locale=self._voice.locale,
+            subject=self._isolated(subject).strip(),
+            html=html,
+            text=text,
+            category=category,
+            coupon=tuple(sorted(self._coupon_fields)),
+            preheader=self._isolated(peek).strip(),
+            recommend=tuple(self._recommended),
+            forms=tuple(sorted(self._forms)),
+            needs=needs,
         )
+        try:
+            compiled(template)
+        except ContentError as error:
+            # What was wrong in its files was said above, with its line; the lines of what came of them would mislead.
+            raise ContentError(error.message, file=self._path(body), hint=error.hint) from error
+        return CompiledMail(template, self._event_fields, self._coupon_fields, self._coupon)
 
     def _isolated(self, pieces: list[Piece]) -> str:
         """Return a source that is no HTML; written from right to left, no value in it can turn its neighbours round."""
@@ -280,12 +279,10 @@ class _Work:
             self.problems.append(error)
             return pieces
         try:
-            tree = sandbox.parse(source.text, self._path(file), html=html)
+            names = names_of(source.text, self._path(file), html=html)
         except ContentError as error:
             self.problems.append(source.relocate(error))
             return pieces
-        names = Names(self._path(file))
-        names.walk(tree)
         self.problems.extend(source.relocate(problem) for problem in names.problems)
         for used, line in names.event_fields.items():
             self._event_fields.setdefault(used, source.places[min(line, len(source.places)) - 1])

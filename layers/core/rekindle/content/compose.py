@@ -292,13 +292,14 @@ class Located:
     places: tuple[tuple[str, int], ...]
 
     def relocate(self, error: ContentError) -> ContentError:
-        """Return the error with the file and line that the marketer knows."""
-        if error.line is not None and 0 < error.line <= len(self.places):
-            error.file, error.line = self.places[error.line - 1]
+        """Return the same error with the file and line that the marketer knows."""
+        file, line = error.file, error.line
+        if line is not None and 0 < line <= len(self.places):
+            file, line = self.places[line - 1]
         elif self.places:
-            error.file = self.places[0][0]
-            error.line = error.line and self.places[-1][1]
-        return error
+            file = self.places[0][0]
+            line = line and self.places[-1][1]
+        return ContentError(error.message, file=file, line=line, hint=error.hint)
 
 
 def located(pieces: Iterable[Piece], file: str) -> Located:

@@ -20,7 +20,8 @@ from rekindle.domain.profile import Category
 MAX_SECONDS = 2.0
 #: The longest subject, in characters. Mail programs show about sixty.
 MAX_SUBJECT = 200
-_CACHED = 64
+#: All mails of a large shop in three languages: in a smaller cache, taking turns, none would ever be found.
+_CACHED = 500
 
 # Line breaks would start a new header; bidirectional overrides let a name rewrite how the rest of the line reads.
 # Isolates alone may stay, in pairs: mails from right to left put them around values, which have none themselves.
@@ -73,7 +74,7 @@ def render(
     Raises `ContentError` when the mail is too long, takes too long, or an operation does not fit its values: the same
     context will always give the same error.
     """
-    subject, html, text = _compiled(template)
+    subject, html, text = compiled(template)
     budget = sandbox.Budget(clock, seconds)
     context = {**context, sandbox.BUDGET: budget}
     return Rendered(
@@ -116,7 +117,8 @@ def tidy(text: str) -> str:
 
 
 @lru_cache(maxsize=_CACHED)
-def _compiled(template: MailTemplate) -> tuple[Template, Template, Template]:
+def compiled(template: MailTemplate) -> tuple[Template, Template, Template]:
+    """Return subject, HTML and text, ready to run. Raises `ContentError` for what is no template."""
     name = template.name
     return (
         sandbox.compiled(template.subject, f"{name}/subject.txt", html=False),

@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from jinja2 import nodes
 
+from rekindle.content import sandbox
 from rekindle.content.brand import Brand, Social
 from rekindle.content.context import OPEN, RECOMMENDATIONS, context
 from rekindle.content.links import FORMS
@@ -88,6 +89,17 @@ def _element(shape: Shape) -> Shape:
     if isinstance(shape, _Anything):
         return shape
     return shape[0] if isinstance(shape, list) else None
+
+
+@lru_cache(maxsize=1_000)
+def names_of(source: str, file: str, *, html: bool) -> Names:
+    """Return what a template asks for. Raises `ContentError`, with the line in `source`, for what is no template.
+
+    Remembered, because most of what is looked at was looked at before: whoever gets it changes nothing in it.
+    """
+    names = Names(file)
+    names.walk(sandbox.parse(source, file, html=html))
+    return names
 
 
 class Names:

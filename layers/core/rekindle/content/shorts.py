@@ -16,7 +16,7 @@ from rekindle.content import languages, numbering, sandbox
 from rekindle.content.catalogues import END_ISOLATE, FALLBACK, ISOLATE, Gap, Voice, catalogues_of, unused
 from rekindle.content.compose import check_tags, join, located
 from rekindle.content.context import web
-from rekindle.content.names import Names
+from rekindle.content.names import names_of
 from rekindle.content.pieces import Piece, scan
 from rekindle.content.sources import PushFile, shaped
 from rekindle.content.texts import MAX_SMS, PushTemplate, SmsTemplate
@@ -171,11 +171,9 @@ class _Work:
         check_tags(pieces)
         where = located(pieces, file)
         try:
-            tree = sandbox.parse(where.text, file, html=False)
+            names = names_of(where.text, file, html=False)
         except ContentError as error:
             raise where.relocate(error) from error
-        names = Names(file)
-        names.walk(tree)
         self.problems.extend(where.relocate(problem) for problem in names.problems)
         for used, at in names.event_fields.items():
             self.event_fields.setdefault(used, where.places[min(at, len(where.places)) - 1])

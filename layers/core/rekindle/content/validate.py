@@ -9,6 +9,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 
@@ -842,7 +843,9 @@ class _Reader(HTMLParser):
             self.links[-1] = (href, said + data)
 
 
+@lru_cache(maxsize=8)
 def _read(html: str) -> _Reader:
+    # The same mail is asked four things in a row.
     reader = _Reader()
     reader.feed(html)
     reader.close()
