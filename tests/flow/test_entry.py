@@ -216,3 +216,24 @@ def test_who_left_before_anything_was_sent_may_come_again() -> None:
     emptied = checkout(at(minutes=10), items=())
     story = Story().tell(consent(T0), checkout(T0), emptied, checkout(at(minutes=20))).until(at(hours=2))
     assert story.mails == [("cart-reminder-1", at(minutes=80))]
+
+
+CIRCLE = """
+trigger: {segment: golden}
+entry: {again: always, restart: true}
+steps:
+  - set: {traits: {tier: gold}}
+  - wait: 1m
+  - set: {traits: {tier: tin}}
+"""
+INNER = CIRCLE + "  - wait: 1m\n"
+
+
+@pytest.mark.parametrize("written", [CIRCLE, INNER], ids=["comes again", "starts anew"])
+def test_a_circle_of_flows_ends(written: str) -> None:
+    """Else one person whose steps undo what brought them in would wake the shop's machines every minute, for ever."""
+    book = playbook(flow_of(written), segments={"golden": "profile.orders > 0 and profile.traits.tier != 'gold'"})
+    story = Story(book).tell(order(T0)).until(at(hours=5))
+    assert [one.at for one in story.decisions if one.what in ("entered", "restarted")] == [T0]
+    assert [rule for what, rule in story.said if what == "not_entered"]
+    assert story.profile.deadline is None

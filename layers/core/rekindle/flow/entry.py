@@ -29,6 +29,11 @@ MAX_ENTRIES = 50
 #: So many things at most join one run (`Flow.gather`), the latest.
 MAX_JOINED = 20
 
+#: What steps of flows bring about themselves, and how long nobody enters again or starts anew by it, whatever the
+#: flow allows: flows that start one another in a circle, with waits in between, would go on for ever.
+_BROUGHT_ABOUT = frozenset({"segment.entered", "segment.left", "tier.reached", "traits.changed"})
+BREATH = timedelta(hours=1)
+
 _HOLDOUT = "holdout"
 
 
@@ -52,18 +57,18 @@ def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
     if refusal is None and gathering is not None:
         about = {_subject(fact) for fact in (gathering.trigger, *gathering.joined)}
         if gathering is not same and _subject(told.data) not in about:
-            refusal, _ = _again(turn, flow, key, 0)
+            refusal, _ = _again(turn, flow, key, 0, told)
         if refusal is None:
             _gather(turn, gathering, told)
             return
     elif refusal is None and same is not None:
-        if flow.restart and not same.messages:
+        if flow.restart and not same.messages and not _too_soon(turn, told, same.entered_at):
             _restart(turn, same, flow, told, start)
             return
         refusal = "already inside", {"key": key}
     ordinal = 1
     if refusal is None:
-        refusal, ordinal = _again(turn, flow, key, len(inside))
+        refusal, ordinal = _again(turn, flow, key, len(inside), told)
     if refusal is not None:
         _refuse(turn, flow, told, refusal)
         return
@@ -114,7 +119,7 @@ def _unwanted(turn: Turn, flow: Flow, trigger: Trigger, told: Event, names: dict
     return None
 
 
-def _again(turn: Turn, flow: Flow, key: str | None, inside: int) -> tuple[Refusal | None, int]:
+def _again(turn: Turn, flow: Flow, key: str | None, inside: int, told: Event) -> tuple[Refusal | None, int]:
     """Return why this person may not enter (again), if so, and which time it is under this key."""
     past = turn.profile.entries.get(flow.name, {}).get(key or "")
     ordinal = past.ordinal + 1 if past else 1
@@ -122,11 +127,17 @@ def _again(turn: Turn, flow: Flow, key: str | None, inside: int) -> tuple[Refusa
         return ("at_once", {"inside": inside}), ordinal
     if past is not None and not past.void and (flow.again is None or turn.at - past.at < timedelta(seconds=flow.again)):
         return ("entered before", {"key": key, "at": past.at.isoformat()}), ordinal
+    if past is not None and _too_soon(turn, told, past.at):
+        return ("entered within the hour", {"key": key, "at": past.at.isoformat()}), ordinal
     # Who is held out counts as entered, so that both groups are taken in by the same rules and can be compared.
     _remember(turn, flow, key or "", Entry(ordinal, turn.at))
     if flow.holdout and held_out(turn.profile.shop, flow.name, turn.profile.id, flow.holdout):
         return (_HOLDOUT, {"share": f"{flow.holdout / 100:g} %"}), ordinal
     return None, ordinal
+
+
+def _too_soon(turn: Turn, told: Event, last: datetime) -> bool:
+    return told.type in _BROUGHT_ABOUT and turn.at - last < BREATH
 
 
 def _said(trigger: Trigger, told: Event) -> str:
