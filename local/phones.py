@@ -6,21 +6,14 @@ and lose its answer on demand. Imports the standard library only; knows nothing 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import queue
 import re
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-from local.emulator import HOST
-from local.ses import Clock, Happening
+from local.server import Clock, NotifyingServer, Reply, Request
+from local.ses import Happening
 
 Fault = Literal[
     "throttle",
@@ -46,8 +39,8 @@ _REFUSALS: dict[str, tuple[int, str, str]] = {
     "invalid": (400, "ValidationException", "COUNTRY_NOT_ENABLED"),
     "fail": (500, "InternalServerException", ""),
 }
-_HANG_SECONDS = 120.0
 _TARGET = "PinpointSMSVoiceV2.SendTextMessage"
+_HEADERS = {"Content-Type": "application/x-amz-json-1.0"}
 #: The kinds of `Happening` → eventType, messageStatus and its description (user guide, Example event data).
 _EVENTS: dict[str, tuple[str, str, str]] = {
     "Send": ("TEXT_QUEUED", "QUEUED", "Message is queued"),
@@ -74,71 +67,29 @@ class PhoneText:
     happenings: list[Happening] = field(default_factory=list)
 
 
-class LocalPhones:
-    """The endpoint and the phones behind it. `plan` makes the next attempts fail in a chosen way."""
+class LocalPhones(NotifyingServer[Fault]):
+    """The endpoint (`url`: `AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2`) and the phones behind it.
+
+    `plan` makes the next attempts fail in a chosen way. Notices are given as SNS hands them to a function.
+    """
 
     def __init__(self, clock: Clock, port: int = 0) -> None:
+        super().__init__(port)
         self._clock = clock
-        self._lock = threading.Lock()
         self._texts: list[PhoneText] = []
-        self._faults: deque[Fault | None] = deque()
-        self._notices: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._publish: Callable[[dict[str, Any]], None] | None = None
-        self._stopping = threading.Event()
         self._replies = 0
         self.attempts = 0
         """how many requests came, accepted or not"""
-        self.problems: list[str] = []
-        """notices that could not be handed over"""
-        self._server = ThreadingHTTPServer((HOST, port), self._handler())
-        self._server.daemon_threads = True
-        self._threads = (
-            threading.Thread(target=self._server.serve_forever, args=(0.05,), name="phones", daemon=True),
-            threading.Thread(target=self._hand_over, name="phone-notices", daemon=True),
-        )
-
-    @property
-    def url(self) -> str:
-        """Return the value for `AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2`."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
 
     @property
     def texts(self) -> list[PhoneText]:
         """Return every accepted text, in order."""
-        with self._lock:
+        with self.lock:
             return list(self._texts)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether every notice has been handed over."""
-        return self._notices.unfinished_tasks == 0
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[LocalPhones]:
-        """Serve for the length of the block."""
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield self
-        finally:
-            self._stopping.set()
-            self._notices.put(None)
-            self._server.shutdown()
-            self._server.server_close()
-            self._threads[1].join()
-
-    def connect(self, publish: Callable[[dict[str, Any]], None]) -> None:
-        """Hand every notice, as SNS hands it to a function, to `publish`; those from before wait for this."""
-        self._publish = publish
-
-    def plan(self, *faults: Fault | None) -> None:
-        """Let the next attempts end like this, one each (`None`: well), before all is well again."""
-        with self._lock:
-            self._faults.extend(faults)
 
     def reply(self, number: int, body: str) -> None:
         """Text back to the sender of a text. Raises `LookupError` for an unknown text."""
-        with self._lock:
+        with self.lock:
             text = self._found(number)
             self._replies += 1
             said = {
@@ -150,11 +101,11 @@ class LocalPhones:
                 "previousPublishedMessageId": text.vendor_id,
             }
             text.happenings.append(Happening("Reply", self._clock.now(), body))
-            self._notices.put(notification(said, self._clock.now()))
+            self.notify(notification(said, self._clock.now()))
 
     def happen(self, number: int, kind: Literal["Bounce"]) -> None:
         """Let something become of a text now, and give notice of it. Raises `LookupError` for an unknown text."""
-        with self._lock:
+        with self.lock:
             self._note(self._found(number), kind)
 
     def _found(self, number: int) -> PhoneText:
@@ -166,45 +117,31 @@ class LocalPhones:
     def _note(self, text: PhoneText, kind: Literal["Send", "Delivery", "Bounce"]) -> None:
         happening = Happening(kind, self._clock.now())
         text.happenings.append(happening)
-        self._notices.put(notification(event(text, kind, happening.at), happening.at))
+        self.notify(notification(event(text, kind, happening.at), happening.at))
 
-    def _hand_over(self) -> None:
-        """Give the notices to whoever is connected, one by one, in order."""
-        while True:
-            notice = self._notices.get()
-            try:
-                if notice is None:
-                    return
-                while self._publish is None and not self._stopping.wait(0.05):
-                    pass
-                if self._publish is not None and not self._stopping.is_set():
-                    self._publish(notice)
-            except Exception as problem:  # noqa: BLE001
-                self.problems.append(repr(problem))
-            finally:
-                self._notices.task_done()
-
-    def _answer(self, raw: bytes) -> tuple[int, dict[str, str]] | None:
-        """Return status and body for one request; `None` closes the connection without an answer."""
-        with self._lock:
+    def respond(self, request: Request) -> Reply | None:
+        """Take a text."""
+        if request.headers.get("x-amz-target") != _TARGET:
+            return _refusal(400, "UnknownOperationException", "")
+        with self.lock:
             self.attempts += 1
-            fault = self._faults.popleft() if self._faults else None
+            fault = self.next_fault()
         if fault in _REFUSALS:
             return _refusal(*_REFUSALS[str(fault)])
         if fault == "hang":
-            self._stopping.wait(_HANG_SECONDS)
+            self.rest()
             return None
         try:
-            request = json.loads(raw)
+            asked = json.loads(request.body)
         except ValueError:
             return _refusal(400, "ValidationException", "CANNOT_PARSE")
-        if wrong := _wrong(request):
+        if wrong := _wrong(asked):
             return _refusal(400, "ValidationException", "FIELD_VALIDATION_FAILED", wrong)
-        text = self._take(request)
-        return None if fault == "lose_answer" else (200, {"MessageId": text.vendor_id})
+        text = self._take(asked)
+        return None if fault == "lose_answer" else Reply(200, {"MessageId": text.vendor_id}, _HEADERS)
 
     def _take(self, request: dict[str, Any]) -> PhoneText:
-        with self._lock:
+        with self.lock:
             number = len(self._texts) + 1
             text = PhoneText(
                 number=number,
@@ -224,35 +161,10 @@ class LocalPhones:
             self._note(text, "Delivery")
         return text
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        phones = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                known = self.headers.get("X-Amz-Target") == _TARGET
-                answer = phones._answer(raw) if known else _refusal(400, "UnknownOperationException", "")
-                if answer is None:
-                    self.close_connection = True
-                    return
-                status, body = answer
-                said = json.dumps(body).encode()
-                self.send_response(HTTPStatus(status))
-                self.send_header("Content-Type", "application/x-amz-json-1.0")
-                self.send_header("Content-Length", str(len(said)))
-                self.end_headers()
-                self.wfile.write(said)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Say nothing: the inbox is the log."""
-
-        return Handler
-
-
-def _refusal(status: int, error: str, reason: str, message: str = "as told") -> tuple[int, dict[str, str]]:
-    return status, {"__type": error, "Message": message, **({"Reason": reason} if reason else {})}
+def _refusal(status: int, error: str, reason: str, message: str = "as told") -> Reply:
+    said = {"__type": error, "Message": message, **({"Reason": reason} if reason else {})}
+    return Reply(status, said, _HEADERS)
 
 
 def _wrong(request: Any) -> str:

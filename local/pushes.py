@@ -7,15 +7,10 @@ and lose its answer on demand. Knows nothing of Rekindle.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import threading
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -26,15 +21,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from local.emulator import HOST
-from local.ses import Clock
+from local.server import Clock, LocalServer, Reply, Request
 
 Fault = Literal["gone", "not_found", "throttle", "too_large", "denied", "odd", "fail", "hang", "lose_answer"]
 
 _STATUS: dict[str, int] = {
     "gone": 410, "not_found": 404, "throttle": 429, "too_large": 413, "denied": 403, "odd": 418, "fail": 503,
 }  # fmt: skip
-_HANG_SECONDS = 120.0
 RETRY_AFTER = 120
 
 
@@ -55,55 +48,29 @@ class Shown:
     number: int
     at: datetime
     endpoint: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     claims: dict[str, Any]
     message: dict[str, Any] = field(default_factory=dict)
 
 
-class LocalPushes:
-    """The services behind all endpoints. `plan` makes the next attempts fail in a chosen way."""
+class LocalPushes(LocalServer[Fault]):
+    """The services behind all endpoints; `url` is for `PUSH_SERVICE_URL`. `plan` makes the next attempts fail."""
 
     def __init__(self, clock: Clock, port: int = 0) -> None:
+        super().__init__(port)
         self._clock = clock
-        self._lock = threading.Lock()
         self._browsers: dict[str, BrowserHere] = {}
         self._shown: list[Shown] = []
-        self._faults: deque[Fault | None] = deque()
-        self._stopping = threading.Event()
         self.attempts = 0
         """how many requests came, taken or not"""
         self.problems: list[str] = []
         """why messages were refused for what they were"""
-        self._server = ThreadingHTTPServer((HOST, port), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="pushes", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Return where messages go instead of to the services: `PUSH_SERVICE_URL`."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
 
     @property
     def shown(self) -> list[Shown]:
         """Return every message that a browser opened, in order."""
-        with self._lock:
+        with self.lock:
             return list(self._shown)
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[LocalPushes]:
-        """Serve for the length of the block."""
-        self._thread.start()
-        try:
-            yield self
-        finally:
-            self._stopping.set()
-            self._server.shutdown()
-            self._server.server_close()
-
-    def plan(self, *faults: Fault | None) -> None:
-        """Let the next attempts end like this, one each (`None`: well), before all is well again."""
-        with self._lock:
-            self._faults.extend(faults)
 
     def browser(self, name: str, host: str = "fcm.googleapis.com") -> BrowserHere:
         """Allow push in a new browser."""
@@ -111,58 +78,36 @@ class LocalPushes:
         made = BrowserHere(
             f"https://{host}/send/{name}", _text(_point(key.public_key())), _text(name.encode()[:16].ljust(16)), key
         )
-        with self._lock:
+        with self.lock:
             self._browsers[f"/{host}/send/{name}"] = made
         return made
 
-    def _answer(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[int, dict[str, str]] | None:
-        """Return status and headers for one request; `None` closes the connection without an answer."""
-        with self._lock:
+    def respond(self, request: Request) -> Reply | None:
+        """Take a message, and open it as its browser does."""
+        with self.lock:
             self.attempts += 1
-            fault = self._faults.popleft() if self._faults else None
-            browser = self._browsers.get(path)
+            fault = self.next_fault()
+            browser = self._browsers.get(request.path)
         if fault in _STATUS:
-            return _STATUS[str(fault)], {"Retry-After": str(RETRY_AFTER)} if fault == "throttle" else {}
+            wait = {"Retry-After": str(RETRY_AFTER)} if fault == "throttle" else {}
+            return Reply(_STATUS[str(fault)], headers=wait)
         if fault == "hang":
-            self._stopping.wait(_HANG_SECONDS)
+            self.rest()
             return None
         if browser is None:
-            return 404, {}
+            return Reply(404)
         try:
-            claims = _claims(headers["authorization"], browser.endpoint, self._clock.now())
-            message = json.loads(_opened(raw, browser))
+            claims = _claims(request.headers["authorization"], browser.endpoint, self._clock.now())
+            message = json.loads(_opened(request.body, browser))
         except (ValueError, KeyError, InvalidSignature, InvalidTag) as problem:
             self.problems.append(repr(problem))
-            return 400, {}
-        with self._lock:
+            return Reply(400)
+        with self.lock:
             number = len(self._shown) + 1
-            self._shown.append(Shown(number, self._clock.now(), browser.endpoint, headers, claims, message))
-        return None if fault == "lose_answer" else (201, {"Location": f"{browser.endpoint}/m/{number:06d}"})
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        pushes = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                named = {name.lower(): value for name, value in self.headers.items()}
-                answer = pushes._answer(self.path, named, raw)
-                if answer is None:
-                    self.close_connection = True
-                    return
-                status, headers = answer
-                self.send_response(HTTPStatus(status))
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Say nothing: the inbox is the log."""
-
-        return Handler
+            self._shown.append(Shown(number, self._clock.now(), browser.endpoint, request.headers, claims, message))
+        if fault == "lose_answer":
+            return None
+        return Reply(201, headers={"Location": f"{browser.endpoint}/m/{number:06d}"})
 
 
 def _claims(authorization: str, endpoint: str, now: datetime) -> dict[str, Any]:

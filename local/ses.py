@@ -1,39 +1,30 @@
 """SES v2 on loopback: takes `SendEmail` as SES does, keeps every mail whole, and tells what became of it.
 
 The emulator's own SES drops headers and tags and publishes no events (LOCAL.md, 3). This one keeps to a sending rate
-and a daily quota, and can refuse, hang and lose its answer on demand. Imports the standard library and `local.clock`'s
-idea of time; knows nothing of Rekindle.
+and a daily quota, and can refuse, hang and lose its answer on demand. Knows nothing of Rekindle.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import queue
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from local.emulator import HOST, REGION
+from local.emulator import REGION
+from local.server import Clock, NotifyingServer, Reply, Request
 
 Fault = Literal["throttle", "quota", "paused", "reject", "fail", "hang", "lose_answer", "slow"]
 Kind = Literal["Send", "Delivery", "Bounce", "Complaint", "Open", "Click", "Unsubscribe", "Reply"]
 
 _ACCOUNT = "000000000000"
-_SEND_PATH = "/v2/email/outbound-emails"
-_ACCOUNT_PATH = "/v2/email/account"
-_HANG_SECONDS = 120.0
+_JSON = {"Content-Type": "application/json"}
 
 #: What SES answers (CONTRACTS, SES v2; API reference of SendEmail): status, error, message.
 _REFUSALS: dict[str, tuple[int, str, str]] = {
@@ -50,14 +41,6 @@ _DETAIL_TYPES: dict[str, str] = {
     "Bounce": "Email Bounced",
     "Complaint": "Email Complaint Received",
 }
-
-
-class Clock(Protocol):
-    """What time it is for the shops and their customers."""
-
-    def now(self) -> datetime:
-        """Return the current moment, UTC."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -160,77 +143,33 @@ class Limits:
         return True
 
 
-class LocalSes:
-    """The endpoint and its inbox. `plan` makes the next attempts fail in a chosen way, `weather` any that come."""
+class LocalSes(NotifyingServer[Fault]):
+    """The endpoint (`url`: `AWS_ENDPOINT_URL_SESV2`) and its inbox. Notices are in EventBridge's envelope.
+
+    `plan` makes the next attempts fail in a chosen way, `weather` any that come.
+    """
 
     def __init__(self, clock: Clock, port: int = 0, *, limits: Limits | None = None) -> None:
+        super().__init__(port)
         self._clock = clock
         self.limits = limits or Limits()
-        self._lock = threading.Lock()
         self._mails: list[InboxMail] = []
-        self._faults: deque[Fault | None] = deque()
-        self._notices: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._publish: Callable[[dict[str, Any]], None] | None = None
-        self._stopping = threading.Event()
-        self.weather: Callable[[], Fault | None] = lambda: None
-        """decides about each attempt for which nothing is planned"""
         self.slow_seconds = 0.5
         """how long a slow attempt takes"""
         self.attempts: list[str] = []
         """the message that each request was about, by its `message` tags and subject, accepted or not"""
         self.history: list[Attempt] = []
         """every request, in order"""
-        self.problems: list[str] = []
-        """notices that could not be handed over"""
-        self._server = ThreadingHTTPServer((HOST, port), self._handler())
-        self._server.daemon_threads = True
-        self._threads = (
-            threading.Thread(target=self._server.serve_forever, args=(0.05,), name="ses", daemon=True),
-            threading.Thread(target=self._hand_over, name="ses-notices", daemon=True),
-        )
-
-    @property
-    def url(self) -> str:
-        """Return the value for `AWS_ENDPOINT_URL_SESV2`."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
 
     @property
     def mails(self) -> list[InboxMail]:
         """Return every accepted mail, in order."""
-        with self._lock:
+        with self.lock:
             return list(self._mails)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether every notice has been handed over. A request under way shows as a message in flight on its queue."""
-        return self._notices.unfinished_tasks == 0
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[LocalSes]:
-        """Serve for the length of the block."""
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield self
-        finally:
-            self._stopping.set()
-            self._notices.put(None)
-            self._server.shutdown()
-            self._server.server_close()
-            self._threads[1].join()
-
-    def connect(self, publish: Callable[[dict[str, Any]], None]) -> None:
-        """Hand every notice, in EventBridge's envelope, to `publish`; those from before wait for this."""
-        self._publish = publish
-
-    def plan(self, *faults: Fault | None) -> None:
-        """Let the next attempts end like this, one each (`None`: well), before all is well again."""
-        with self._lock:
-            self._faults.extend(faults)
 
     def happen(self, number: int, kind: Kind, link: str | None = None) -> None:
         """Let something become of a mail now, and give the notice that SES gives. Raises `LookupError` for no mail."""
-        with self._lock:
+        with self.lock:
             mail = next((mail for mail in self._mails if mail.number == number), None)
             if mail is None:
                 raise LookupError(f"no mail {number}")
@@ -240,30 +179,14 @@ class LocalSes:
         happening = Happening(kind, self._clock.now(), link)
         mail.happenings.append(happening)
         if kind in _DETAIL_TYPES:
-            self._notices.put(envelope(mail, happening, len(mail.happenings)))
-
-    def _hand_over(self) -> None:
-        """Give the notices to whoever is connected, one by one, in order."""
-        while True:
-            notice = self._notices.get()
-            try:
-                if notice is None:
-                    return
-                while self._publish is None and not self._stopping.wait(0.05):
-                    pass
-                if self._publish is not None and not self._stopping.is_set():
-                    self._publish(notice)
-            except Exception as problem:  # noqa: BLE001
-                self.problems.append(f"{notice and notice['detail-type']}: {problem!r}")
-            finally:
-                self._notices.task_done()
+            self.notify(envelope(mail, happening, len(mail.happenings)))
 
     def _take(self, raw: bytes) -> InboxMail:
         """Accept one `SendEmail` request; its address says what becomes of it, as with SES's mailbox simulator."""
         request = json.loads(raw)
         content = request["Content"]["Simple"]
         destination = request["Destination"]["ToAddresses"][0]
-        with self._lock:
+        with self.lock:
             number = len(self._mails) + 1
             mail = InboxMail(
                 number=number,
@@ -288,25 +211,33 @@ class LocalSes:
                 self._note(mail, "Complaint")
         return mail
 
-    def _answer(self, raw: bytes) -> tuple[int, dict[str, str], dict[str, str]] | None:
-        """Return status, headers and body for one request; `None` closes the connection without an answer."""
-        with self._lock:
+    def respond(self, request: Request) -> Reply | None:
+        """Take a mail, or say how the account stands."""
+        match request.method, request.path:
+            case "POST", "/v2/email/outbound-emails":
+                return self._send(request.body)
+            case "GET", "/v2/email/account":
+                return Reply(200, self._account(), _JSON)
+            case _:
+                return _refusal(404, "NotFoundException", f"no {request.path} here")
+
+    def _send(self, raw: bytes) -> Reply | None:
+        with self.lock:
             self.attempts.append(_named(raw))
-            fault = (self._faults.popleft() if self._faults else self.weather()) or self._limit()
+            fault = self.next_fault() or self._limit()
             self.history.append(Attempt(_tags(raw), fault))
         if fault == "slow":
-            self._stopping.wait(self.slow_seconds)
+            self.rest(self.slow_seconds)
         if fault in _REFUSALS:
-            status, error, message = _REFUSALS[str(fault)]
-            return status, {"x-amzn-ErrorType": error}, {"message": message}
+            return _refusal(*_REFUSALS[str(fault)])
         if fault == "hang":
-            self._stopping.wait(_HANG_SECONDS)
+            self.rest()
             return None
         try:
             mail = self._take(raw)
         except (ValueError, KeyError, IndexError, TypeError) as problem:
-            return 400, {"x-amzn-ErrorType": "BadRequestException"}, {"message": repr(problem)}
-        return None if fault == "lose_answer" else (200, {}, {"MessageId": mail.vendor_id})
+            return _refusal(400, "BadRequestException", repr(problem))
+        return None if fault == "lose_answer" else Reply(200, {"MessageId": mail.vendor_id}, _JSON)
 
     def _limit(self) -> Fault | None:
         if self._sent_today() >= self.limits.quota:
@@ -319,7 +250,7 @@ class LocalSes:
 
     def _account(self) -> dict[str, Any]:
         """Return what `GetAccount` answers (API reference)."""
-        with self._lock:
+        with self.lock:
             sent = self._sent_today()
         return {
             "DedicatedIpAutoWarmupEnabled": False,
@@ -333,48 +264,9 @@ class LocalSes:
             },
         }
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        ses = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                raw = self.rfile.read(length)
-                if len(raw) < length:
-                    # Whoever sent it died half way: to SES that is no request.
-                    self.close_connection = True
-                    return
-                if self.path.partition("?")[0] != _SEND_PATH:
-                    self._reply(404, {"x-amzn-ErrorType": "NotFoundException"}, {"message": f"no {self.path} here"})
-                    return
-                answer = ses._answer(raw)
-                if answer is None:
-                    self.close_connection = True
-                    return
-                self._reply(*answer)
-
-            def do_GET(self) -> None:
-                if self.path.partition("?")[0] == _ACCOUNT_PATH:
-                    self._reply(200, {}, ses._account())
-                else:
-                    self._reply(404, {"x-amzn-ErrorType": "NotFoundException"}, {"message": f"no {self.path} here"})
-
-            def _reply(self, status: int, headers: dict[str, str], body: dict[str, Any]) -> None:
-                raw = json.dumps(body).encode()
-                self.send_response(HTTPStatus(status))
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Say nothing: the inbox is the log."""
-
-        return Handler
+def _refusal(status: int, error: str, message: str) -> Reply:
+    return Reply(status, {"message": message}, {"x-amzn-ErrorType": error, **_JSON})
 
 
 def _named(raw: bytes) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
-from local.shop_server import Reply, Request, ShopServer
+from local.server import Reply, Request
+from local.shop_server import ShopServer
 
 API_VERSION = "2026-07"
 #: What the standard plan has: points in the bucket, and how many it gains a second (shopify.dev, "API rate limits").

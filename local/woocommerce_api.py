@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from local.shop_server import Reply, Request, ShopServer
+from local.server import Reply, Request
+from local.shop_server import ShopServer
 
 _ROOT = "/wp-json/wc/v3/"
 #: Property → the type that its schema gives (class-wc-rest-coupons-v2-controller.php), and its default.

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.shop_server import Fault, Reply, Request, ShopServer
+from local.server import Reply, Request
+from local.shop_server import Fault, ShopServer
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.outside.http import MAX_ANSWER, Answer, Http, retry_after, safe_base
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.shop_server import Fault, Reply
+from local.server import Reply
+from local.shop_server import Fault
 from local.shopify_api import LocalShopify
 from local.woocommerce_api import LocalWooCommerce
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
