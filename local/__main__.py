@@ -106,7 +106,7 @@ def _play(day: Day, console: Console) -> Verdict:
     verdict = judge(day)
     console.print()
     show(verdict, day, console)
-    good = "[green]✓ every mail came in its minute, and no other[/]"
+    good = "[green]✓ every message came in its minute, and no other[/]"
     console.print(good if verdict.good else "[bold red]✗ not as it should be[/]")
     console.print()
     return verdict

@@ -1,16 +1,18 @@
 """The demo: one invented day in the life of two shops, and what must come of it.
 
-The chapters at the end of this file read as the day goes. `EXPECTED` is the whole truth about mails: one missing, one
-too many, or one in another minute, and the demo fails.
+The chapters at the end of this file read as the day goes. `EXPECTED` is the whole truth about messages: one missing,
+one too many, or one in another minute, and the demo fails.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -25,6 +27,7 @@ from local.shops import (
     DARJEELING,
     HONEY,
     LAPSANG,
+    LEFT_BASKETS,
     PLANT,
     STRAINER,
     TEA,
@@ -39,6 +42,7 @@ from local.shops import (
     shopify_checkout,
     shopify_order,
     shopify_product,
+    shopify_texts_allowed,
     with_local_pictures,
     woocommerce,
     woocommerce_order,
@@ -54,7 +58,7 @@ BEN = Person(2, "Ben", "Okafor", "ben@example.com", "Leeds", "LS1 5DL")
 CHLOE = Person(3, "Chloé", "Marchand", "chloe@example.com", "York", "YO1 7HH")
 DMITRI = Person(4, "Dmitri", "Volkov", "dmitri@example.com", "Bath", "BA1 1LZ", consent=False)
 ERIN = Person(5, "Erin", "Walsh", "erin@example.com", "Truro", "TR1 2QN")
-FELIX = Person(6, "Felix", "Brandt", "felix@example.com", "Durham", "DH1 3EL")
+FELIX = Person(6, "Felix", "Brandt", "felix@example.com", "Durham", "DH1 3EL", phone="+447700900106")
 GRETA = Person(7, "Greta", "Moss", "bounce@example.com", "Ely", "CB7 4DL")
 HUGO = Person(8, "Hugo", "Pereira", "complaint@example.com", "Wells", "BA5 2PU")
 INES = Person(9, "Inês", "Carvalho", "ines@example.com", "Oxford", "OX1 3DP")
@@ -69,21 +73,50 @@ EARLIER: Sequence[tuple[Person, int, Lines]] = tuple(
         ("Rosa", 21, [(CUP, 2), (HONEY, 1)]),
     )
 )
-JONAS = Person(21, "Jonas", "De Smet", "jonas@example.com", "Gent", "9000", consent=False, country="BE")
+JONAS = Person(
+    21, "Jonas", "De Smet", "jonas@example.com", "Gent", "9000", consent=False, country="BE", phone="+32470000021"
+)
 KAAT = Person(22, "Kaat", "Peeters", "kaat@example.com", "Brugge", "8000", country="BE")
 
+M = TypeVar("M")
+
 #: The scenes that the progress line counts.
-SCENES = 27
+SCENES = 29
+
+
+Channel = Literal["mail", "text", "push"]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A message that has come, on whatever channel."""
+
+    channel: Channel
+    address: str
+    template: str
+    at: datetime
+    subject: str
+
+    def fits(self, expected: Expected, first_day: datetime) -> bool:
+        """Whether this is what was expected, exact to the minute."""
+        wanted = expected.channel, expected.address, expected.template, expected.at(first_day)
+        return (self.channel, self.address, self.template, _minute(self.at)) == wanted
 
 
 @dataclass(frozen=True)
 class Expected:
-    """A mail that must come: to whom, from which template, on which day of the story and in which minute."""
+    """A message that must come: to whom, from which template, on which day of the story, in which minute, and how."""
 
     who: Person
     template: str
     day: int
     time: str
+    channel: Channel = "mail"
+
+    @property
+    def address(self) -> str:
+        """Return where it must come."""
+        return {"mail": self.who.email, "text": self.who.phone, "push": self.who.browser}[self.channel]
 
     def at(self, first_day: datetime) -> datetime:
         """Return the minute."""
@@ -101,7 +134,10 @@ EXPECTED: Sequence[Expected] = (
     Expected(HUGO, "cart-reminder-1", 1, "10:50"),
     Expected(BEN, "order-confirmation", 1, "11:30"),
     Expected(JONAS, "order-confirmation", 1, "14:10"),
+    Expected(FELIX, "left-behind", 1, "14:15", "text"),
+    Expected(ADA, "left-behind", 1, "14:20", "push"),
     Expected(KAAT, "order-confirmation", 1, "15:00"),
+    Expected(JONAS, "parcel", 1, "17:00", "text"),
     Expected(ADA, "cart-reminder-2", 2, "09:20"),
     Expected(KAAT, "second-order-3", 2, "17:05"),
     Expected(ADA, "cart-reminder-3", 4, "09:20"),
@@ -116,6 +152,7 @@ REASONS: Sequence[tuple[Person, str, str]] = (
     (DMITRI, "cart-reminder-1 skipped: no consent to marketing e-mail", "Dmitri's were skipped: he never said yes"),
     (ERIN, "ended: event.id == run.key and not event.items", "Erin's ended with her empty cart"),
     (FELIX, "branched: else", "Felix clicked, and was left in peace"),
+    (FELIX, "said: unsubscribed (sms)", "Felix said stop, and gets no more texts"),
     (GRETA, "order-confirmation skipped suppressed", "Greta's address is suppressed for everything"),
     (HUGO, "cart-reminder-2 skipped: no consent to marketing e-mail", "Hugo's were skipped: he complained"),
     (INES, "ignored: this basket has been ordered", "Inês's late checkout found its basket ordered"),
@@ -134,9 +171,11 @@ class Day:
     world: World
     timeline: Timeline
     first_day: datetime
-    _told: int = 0
+    _told: Counter[Channel] = field(default_factory=Counter)
     _skipped_from: datetime | None = None
     _mails: list[tuple[InboxMail, str]] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    """everything that has come, on any channel, in order"""
 
     @property
     def now(self) -> datetime:
@@ -199,9 +238,8 @@ class Day:
             for code in standing
         }
         given = [code for code, shown in codes.items() if shown == [(person.email, template)]]
-        said = ", ".join(given).upper() or "no code"
-        text = f"{person.first}'s {template} gives {said}, which the shop made for it"
-        self.check(text, len(given) == 1 and all(codes.values()))
+        said = f"{', '.join(given).upper()}, made for it in the shop" if given else "no code of the shop's"
+        self.check(f"{person.first}'s {template} gives {said}", len(given) == 1 and all(codes.values()))
 
     @property
     def mails(self) -> list[tuple[InboxMail, str]]:
@@ -209,20 +247,29 @@ class Day:
         return list(self._mails)
 
     def _watch(self) -> None:
-        """Tell of the mails that have come since the last look."""
-        for mail in self.world.ses.mails[self._told :]:
-            self._told += 1
-            self._tell_skip(mail.at)
+        """Tell of the messages that have come since the last look."""
+        for mail in self._new("mail", self.world.ses.mails):
             template = self.world.template_of(mail)
             self._mails.append((mail, template))
-            wanted = any(
-                expected.who.email == mail.address
-                and expected.template == template
-                and expected.at(self.first_day) == _minute(mail.at)
-                for expected in EXPECTED
-            )
             fate = next((f" → {each.kind.lower()}" for each in mail.happenings[::-1] if each.kind != "Send"), "")
-            self.timeline.add(mail.at, "mail", f"{template} to {mail.address}: “{mail.subject}”{fate}", wanted)
+            self._tell(Arrival("mail", mail.address, template, mail.at, mail.subject), fate)
+        for text in self._new("text", self.world.phones.texts):
+            self._tell(Arrival("text", text.to, self.world.template_of(text), text.at, text.body))
+        for push in self._new("push", self.world.pushes.shown):
+            browser = push.endpoint.rpartition("/")[2]
+            self._tell(Arrival("push", browser, self.world.template_of(push), push.at, push.title))
+
+    def _new(self, channel: Channel, found: Sequence[M]) -> Sequence[M]:
+        new = found[self._told[channel] :]
+        self._told[channel] = len(found)
+        return new
+
+    def _tell(self, came: Arrival, fate: str = "") -> None:
+        self._tell_skip(came.at)
+        self.arrivals.append(came)
+        wanted = any(came.fits(expected, self.first_day) for expected in EXPECTED)
+        said = f"{came.template} to {came.address}: “{came.subject}”{fate}"
+        self.timeline.add(came.at, came.channel, said, wanted)
 
     def _tell_skip(self, to: datetime) -> None:
         """Tell of idle time that was skipped, if it was worth a line."""
@@ -235,59 +282,54 @@ class Day:
 class Verdict:
     """What was expected and what came: pairs of both, of which one side may be missing."""
 
-    rows: Sequence[tuple[Expected | None, InboxMail | None, str]]
+    rows: Sequence[tuple[Expected | None, Arrival | None]]
     problems: Sequence[str]
 
     @property
     def good(self) -> bool:
         """Whether everything came as expected and nothing else went wrong."""
-        return not self.problems and all(expected and mail for expected, mail, _ in self.rows)
+        return not self.problems and all(expected and came for expected, came in self.rows)
 
 
 def judge(day: Day) -> Verdict:
-    """Compare the mails with `EXPECTED`, exact to the minute, and gather everything else that must not be."""
-    left = list(day.mails)
-    rows: list[tuple[Expected | None, InboxMail | None, str]] = []
+    """Compare what came with `EXPECTED`, exact to the minute, and gather everything else that must not be."""
+    left = list(day.arrivals)
+    rows: list[tuple[Expected | None, Arrival | None]] = []
     for expected in EXPECTED:
-        match = next(
-            (
-                (mail, template)
-                for mail, template in left
-                if mail.address == expected.who.email
-                and template == expected.template
-                and _minute(mail.at) == expected.at(day.first_day)
-            ),
-            None,
-        )
+        match = next((came for came in left if came.fits(expected, day.first_day)), None)
         if match is not None:
             left.remove(match)
-        rows.append((expected, match[0] if match else None, expected.template))
-    rows.extend((None, mail, template) for mail, template in left)
+        rows.append((expected, match))
+    rows.extend((None, came) for came in left)
     problems = [f"{line.at:%a %H:%M} {line.text}" for line in day.timeline.lines if line.ok is False]
-    problems += [f"SES notice lost: {problem}" for problem in day.world.ses.problems]
+    lost = (*day.world.ses.problems, *day.world.phones.problems, *day.world.pushes.problems)
+    problems += [f"lost: {problem}" for problem in lost]
     for queue, bodies in day.world.stack.dead_letters().items():
         problems += [f"on {queue}: {body[:200]}" for body in bodies]
     return Verdict(rows, problems)
 
 
 def show(verdict: Verdict, day: Day, console: Console) -> None:
-    """Print the table of mails, and what was wrong."""
-    table = Table(title="Mails, expected and delivered", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("", "to", "template", "expected", "delivered"):
+    """Print the table of messages, and what was wrong."""
+    table = Table(title="Messages, expected and delivered", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "", "to", "template", "expected", "delivered"):
         table.add_column(column, no_wrap=True)
-    for expected, mail, template in verdict.rows:
+    for expected, came in verdict.rows:
+        what = expected or came
+        if what is None:
+            continue
         wanted = f"{expected.at(day.first_day):%a %d %b %H:%M}" if expected else "–"
-        came = f"{mail.at:%a %d %b %H:%M}" if mail else "missing"
-        who = expected.who.email if expected else mail.address if mail else ""
-        mark = "[green]✓[/]" if expected and mail else "[bold red]✗[/]"
-        table.add_row(mark, who, template, wanted, came if expected else f"{came} (one too many)")
+        delivered = f"{came.at:%a %d %b %H:%M}" if came else "missing"
+        mark = "[green]✓[/]" if expected and came else "[bold red]✗[/]"
+        extra = "" if expected else " (one too many)"
+        table.add_row(mark, what.channel, what.address, what.template, wanted, delivered + extra)
     console.print(table)
     for problem in verdict.problems:
         console.print(f"✗ {problem}", style="red", markup=False)
 
 
 def write_out(day: Day, folder: Path) -> None:
-    """Write every mail as .eml and .html, and the timeline, replacing what was there."""
+    """Write every mail as .eml and .html, what came on phones, and the timeline, replacing what was there."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "pictures").mkdir(parents=True)
     for picture in sorted(PICTURES.glob("*.png")):
@@ -296,6 +338,12 @@ def write_out(day: Day, folder: Path) -> None:
         name = f"{mail.number:02d}-{mail.address.partition('@')[0]}-{template or 'unknown'}"
         (folder / f"{name}.eml").write_bytes(mail.eml())
         (folder / f"{name}.html").write_text(with_local_pictures(mail.html, "pictures/"), "utf-8")
+    phone = [
+        f"{came.at:%a %d %b %H:%M} UTC  {came.channel} to {came.address}\n{came.subject}\n"
+        for came in day.arrivals
+        if came.channel != "mail"
+    ]
+    (folder / "phones.txt").write_text("\n".join(phone), "utf-8")
     (folder / "timeline.txt").write_text(day.timeline.text(), "utf-8")
     (folder / "timeline.json").write_text(day.timeline.json(), "utf-8")
 
@@ -336,6 +384,11 @@ def at_the_door(day: Day) -> None:
 
 def checkouts(day: Day) -> None:
     """Nine people leave nine checkouts; doubled and late deliveries change nothing."""
+    at = day.at("08:50", "Ada allows push messages, Felix texts")
+    allowed = shopify("customers_marketing_consent/update", shopify_texts_allowed(FELIX, at), at)
+    day.post(TEA, allowed, "Felix allows texts, in his account at the shop")
+    day.world.allow_push(TEA, ADA)
+    day.timeline.add(day.now, "person", "Ada allows push messages in her browser")
     at = day.at("09:00", "Ada leaves a checkout")
     day.checkout(ADA, [(DARJEELING, 1)], at, "Ada leaves a checkout: 1 Darjeeling", "checkouts/create")
     at = day.at("09:05", "Ben leaves a checkout")
@@ -414,6 +467,14 @@ def the_other_shop(day: Day) -> None:
     day.post(BIKES, paid, "Jonas has paid: placed, and confirmed")
     day.at("14:11", "Jonas's payment again")
     day.nothing_new("Jonas's payment is delivered a second time", paid, BIKES)
+    day.at("14:30", "the phone rings")
+    on_list = len(day.world.graph.lists.get(LEFT_BASKETS, ()))
+    day.check("Ada and Felix are on the shop's list at Meta", on_list == len((ADA.email, FELIX.email, FELIX.phone)))
+    status, leads = day.world.tap(day.world.pushes.shown[-1])
+    there = leads.startswith(f"https://{TEA.domain}/checkouts/{ADA.checkout}/recover")
+    day.timeline.add(day.now, "person", f"Ada taps her push message (GET → {status}): to her basket", there)
+    day.world.phones.reply(day.world.phones.texts[-1].number, "Stop")
+    day.timeline.add(day.now, "person", "Felix answers his text: “Stop”")
     ordered = day.at("15:00", "Kaat orders, and says yes to news")
     kaat: Lines = [(PLANT, 1)]
     paid = woocommerce("order.created", woocommerce_order(KAAT, kaat, "processing", ordered, ordered), "k1")
@@ -434,6 +495,8 @@ def the_days_after(day: Day) -> None:
     day.at("09:30", "the second day", day=2)
     day.suggests(ADA, "cart-reminder-2", HONEY)
     day.at("12:00", "the days after", day=5)
+    on_list = len(day.world.graph.lists.get(LEFT_BASKETS, ()))
+    day.check("whoever says stop is taken off the list: Ada alone is on it", on_list == 1)
     day.gives(KAAT, "second-order-3", day.world.woocommerce.coupons)
     day.gives(ADA, "cart-reminder-3", day.world.shopify.discounts)
     for person, reason, text in REASONS:

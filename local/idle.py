@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from local.clock import OffsetClock
-from local.ses import LocalSes
+from local.server import NotifyingServer
 from local.stack import Stack
 from rekindle.flow.program import Playbook
 from rekindle.service.campaigns import due
@@ -66,7 +66,8 @@ class IdleRunner:
 
     stack: Stack
     clock: OffsetClock
-    ses: LocalSes
+    services: Sequence[NotifyingServer[Any]]
+    """what gives notice of what became of messages"""
     _swept: Counter[str] = field(default_factory=Counter)
     _playbook: Playbook | None = None
     _ticked: datetime | None = None
@@ -88,8 +89,7 @@ class IdleRunner:
             counts[f"messages on {name}"] = sum(
                 int(value) for state, value in attributes.items() if state not in ignored
             )
-        if not self.ses.quiet:
-            counts["SES notices"] = 1
+        counts["notices"] = sum(not service.quiet for service in self.services)
         return {what: count for what, count in counts.items() if count}
 
     def idle(self) -> bool:

@@ -1,4 +1,4 @@
-"""The inbox page: every delivered mail, as its reader sees it and as it was sent, and what became of it.
+"""The inbox page: every delivered mail, text and push message, as its reader sees it, and what became of it.
 
 Serves on loopback only. A mail is foreign HTML: it is shown in a sandboxed frame under a policy of its own, which lets
 it load the demo's pictures and nothing else.
@@ -10,16 +10,18 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from local.emulator import HOST, PortInUseError, port_in_use
+from local.phones import PhoneText
+from local.pushes import Shown
 from local.ses import InboxMail, Kind
 from local.shops import (
     BELL,
@@ -33,10 +35,13 @@ from local.shops import (
     with_local_pictures,
     woocommerce_order,
 )
-from local.timeline import Timeline
+from local.timeline import Timeline, plural
 from local.world import PICTURES, World
+from rekindle.content.texts import length
 
 DEFAULT_PORT = 8025
+
+M = TypeVar("M", InboxMail, PhoneText, Shown)
 
 _PAGE = Path(__file__).resolve().parent / "page"
 _FILES = {
@@ -52,6 +57,7 @@ _STATES: tuple[tuple[Kind, str], ...] = (
     ("Complaint", "complained"),
     ("Bounce", "bounced"),
     ("Unsubscribe", "unsubscribed"),
+    ("Reply", "answered"),
     ("Click", "clicked"),
     ("Open", "opened"),
     ("Delivery", "delivered"),
@@ -77,6 +83,7 @@ class InboxServer:
         self.timeline = timeline
         self.controls = controls
         self._samples = 0
+        self._templates: dict[tuple[type, int], str] = {}
         self._server = _Server(self, port or 0)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="inbox", daemon=True)
 
@@ -105,6 +112,8 @@ class InboxServer:
             "now": self.world.clock.now().isoformat(),
             "next": due.isoformat() if due else None,
             "mails": [self._summary(mail) for mail in reversed(self.world.ses.mails)],
+            "texts": [self._text(text) for text in reversed(self.world.phones.texts)],
+            "pushes": [self._push(push) for push in reversed(self.world.pushes.shown)],
             "timeline": [
                 {"at": line.at.isoformat(), "what": line.what, "text": line.text, "ok": line.ok}
                 for line in self.timeline.lines
@@ -120,7 +129,67 @@ class InboxServer:
             "from": mail.sender,
             "subject": mail.subject,
             "template": self.world.template_of(mail),
-            "state": next((state for kind, state in _STATES if kind in kinds), "sent"),
+            "state": _state(kinds),
+        }
+
+    def _text(self, text: PhoneText) -> dict[str, Any]:
+        return {
+            "number": text.number,
+            "at": text.at.isoformat(),
+            "to": text.to,
+            "from": text.sender,
+            "subject": text.body,
+            "template": self._template(text),
+            "state": _state([happening.kind for happening in text.happenings]),
+        }
+
+    def _push(self, push: Shown) -> dict[str, Any]:
+        service, _, browser = push.endpoint.removeprefix("https://").partition("/")
+        return {
+            "number": push.number,
+            "at": push.at.isoformat(),
+            "to": browser.rpartition("/")[2],
+            "from": service,
+            "subject": push.title,
+            "template": self._template(push),
+            "state": "clicked" if push.opened else "delivered",
+        }
+
+    def _template(self, message: PhoneText | Shown) -> str:
+        """Return a message's template. It never changes, and the page asks every second."""
+        key = type(message), message.number
+        if not self._templates.get(key):
+            self._templates[key] = self.world.template_of(message)
+        return self._templates[key]
+
+    def text(self, number: int) -> dict[str, Any]:
+        """Return one text whole, with what was answered. Raises `LookupError`."""
+        text = _numbered(self.world.phones.texts, number, "text")
+        size = length(text.body)
+        return {
+            **self._text(text),
+            "body": text.body,
+            "length": f"{plural(size.segments, 'segment')} of {size.alphabet}, {plural(size.units, 'character')}",
+            "kind": text.kind.lower(),
+            "request": text.request,
+            "happenings": [
+                {"kind": each.kind, "at": each.at.isoformat(), "said": each.link} for each in text.happenings
+            ],
+        }
+
+    def push(self, number: int) -> dict[str, Any]:
+        """Return one push message whole. Raises `LookupError`."""
+        push = _numbered(self.world.pushes.shown, number, "push message")
+        return {
+            **self._push(push),
+            "body": push.body,
+            "image": push.message["notification"].get("image", ""),
+            "leads": push.leads,
+            "request": json.dumps(push.message, indent=2, ensure_ascii=False),
+            "happenings": [
+                {"kind": "Delivery", "at": push.at.isoformat(), "said": None},
+                *({"kind": "Click", "at": at.isoformat(), "said": None} for at in push.opened),
+            ],
         }
 
     def detail(self, number: int) -> dict[str, Any]:
@@ -153,10 +222,7 @@ class InboxServer:
 
     def mail(self, number: int) -> InboxMail:
         """Return one mail. Raises `LookupError`."""
-        found = next((mail for mail in self.world.ses.mails if mail.number == number), None)
-        if found is None:
-            raise LookupError(f"no mail {number}")
-        return found
+        return _numbered(self.world.ses.mails, number, "mail")
 
     def sample(self, kind: str, email: str) -> dict[str, Any]:
         """Return a fresh webhook body for the `curl` lines, as of this virtual moment. Raises `LookupError`."""
@@ -192,6 +258,38 @@ class InboxServer:
             raise LookupError(f"nobody can {act} a mail")
         self.world.ses.happen(number, kind)
         self.timeline.add(now, "person", f"{mail.address}: {kind.lower()} of “{mail.subject}”")
+
+    def act_on_text(self, number: int, act: str) -> None:
+        """Let somebody open a text's link, or answer it. Raises `LookupError`."""
+        text, now = _numbered(self.world.phones.texts, number, "text"), self.world.clock.now()
+        said = {"stop": "STOP", "start": "START", "question": "Do you still have it?"}.get(act)
+        if said is not None:
+            self.world.phones.reply(number, said)
+            self.timeline.add(now, "person", f"{text.to} answers “{said}” to {text.sender}")
+        elif act == "click":
+            status, leads = self.world.click_text(text)
+            self.timeline.add(now, "person", f"{text.to} opens the link of a text (GET → {status}): {leads}")
+        else:
+            raise LookupError(f"nobody can {act} a text")
+
+    def act_on_push(self, number: int, act: str) -> None:
+        """Let somebody tap a push message. Raises `LookupError`."""
+        push = _numbered(self.world.pushes.shown, number, "push message")
+        if act != "click":
+            raise LookupError(f"nobody can {act} a push message")
+        status, leads = self.world.tap(push)
+        self.timeline.add(self.world.clock.now(), "person", f"“{push.title}” is tapped (GET → {status}): {leads}")
+
+
+def _state(kinds: Sequence[str]) -> str:
+    return next((state for kind, state in _STATES if kind in kinds), "sent")
+
+
+def _numbered(messages: Sequence[M], number: int, what: str) -> M:
+    found = next((one for one in messages if one.number == number), None)
+    if found is None:
+        raise LookupError(f"no {what} {number}")
+    return found
 
 
 def require_free(port: int | None) -> None:
@@ -289,6 +387,12 @@ class _Handler(BaseHTTPRequestHandler):
         policy = _mail_policy(self.inbox.url, self.inbox.world.stack.api_url)
         self._send(200, "text/html; charset=utf-8", page.encode(), policy)
 
+    def text(self, number: str, _: dict[str, list[str]]) -> None:
+        self._json(self.inbox.text(int(number)))
+
+    def push(self, number: str, _: dict[str, list[str]]) -> None:
+        self._json(self.inbox.push(int(number)))
+
     def eml(self, number: str, _: dict[str, list[str]]) -> None:
         self._send(200, "message/rfc822", self.inbox.mail(int(number)).eml())
 
@@ -309,6 +413,16 @@ class _Handler(BaseHTTPRequestHandler):
         number, _slash, act = wanted.partition("/")
         self.inbox.act(int(number), act)
         self._json(self.inbox.detail(int(number)))
+
+    def act_on_text(self, wanted: str, _: dict[str, list[str]]) -> None:
+        number, _slash, act = wanted.partition("/")
+        self.inbox.act_on_text(int(number), act)
+        self._json(self.inbox.text(int(number)))
+
+    def act_on_push(self, wanted: str, _: dict[str, list[str]]) -> None:
+        number, _slash, act = wanted.partition("/")
+        self.inbox.act_on_push(int(number), act)
+        self._json(self.inbox.push(int(number)))
 
     def _json(self, value: object) -> None:
         raw = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
@@ -334,6 +448,8 @@ _GET: Mapping[str, Callable[[_Handler, str, dict[str, list[str]]], None]] = {
     r"(/|/page\.css|/page\.js|/icon\.svg)": _Handler.page,
     r"(/api/state)": _Handler.state,
     r"/api/mails/(\d+)": _Handler.detail,
+    r"/api/texts/(\d+)": _Handler.text,
+    r"/api/pushes/(\d+)": _Handler.push,
     r"/mails/(\d+)/html": _Handler.rendered,
     r"/mails/(\d+)/eml": _Handler.eml,
     r"/pictures/([a-z0-9-]+\.png)": _Handler.picture,
@@ -342,6 +458,8 @@ _GET: Mapping[str, Callable[[_Handler, str, dict[str, list[str]]], None]] = {
 _POST: Mapping[str, Callable[[_Handler, str, dict[str, list[str]]], None]] = {
     r"(/api/skip)": _Handler.skip,
     r"/api/mails/(\d+/[a-z]+)": _Handler.act,
+    r"/api/texts/(\d+/[a-z]+)": _Handler.act_on_text,
+    r"/api/pushes/(\d+/[a-z]+)": _Handler.act_on_push,
 }
 
 _PAGE_POLICY = (

@@ -46,11 +46,29 @@ class Shown:
     """A message that a browser got, opened."""
 
     number: int
+    vendor_id: str
     at: datetime
     endpoint: str
     headers: Mapping[str, str]
     claims: dict[str, Any]
     message: dict[str, Any] = field(default_factory=dict)
+    opened: list[datetime] = field(default_factory=list)
+    """when it was tapped"""
+
+    @property
+    def title(self) -> str:
+        """Return what it says first."""
+        return str(self.message["notification"]["title"])
+
+    @property
+    def body(self) -> str:
+        """Return what it says then."""
+        return str(self.message["notification"].get("body", ""))
+
+    @property
+    def leads(self) -> str:
+        """Return where a tap leads."""
+        return str(self.message["notification"]["navigate"])
 
 
 class LocalPushes(LocalServer[Fault]):
@@ -104,10 +122,13 @@ class LocalPushes(LocalServer[Fault]):
             return Reply(400)
         with self.lock:
             number = len(self._shown) + 1
-            self._shown.append(Shown(number, self._clock.now(), browser.endpoint, request.headers, claims, message))
+            vendor_id = f"{number:06d}"
+            self._shown.append(
+                Shown(number, vendor_id, self._clock.now(), browser.endpoint, request.headers, claims, message)
+            )
         if fault == "lose_answer":
             return None
-        return Reply(201, headers={"Location": f"{browser.endpoint}/m/{number:06d}"})
+        return Reply(201, headers={"Location": f"{browser.endpoint}/m/{vendor_id}"})
 
 
 def _claims(authorization: str, endpoint: str, now: datetime) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from local.stack import Shop
 
 #: The box at the WooCommerce shop's checkout, as its plugin calls it.
 NEWSLETTER = "newsletter"
+META_TOKEN = "meta_demo_of_kettle_and_leaf"  # noqa: S105 - it opens nothing
+#: Meta's id of the list that `local/content/shops/kettle-and-leaf.yaml` calls left-baskets.
+LEFT_BASKETS = "23850000000000001"
 
 TEA = Shop(
     "kettle-and-leaf",
@@ -28,7 +31,7 @@ TEA = Shop(
     "kettle-and-leaf.example.com",
     "demo-secret-of-kettle-and-leaf",
     "GBP",
-    {"access_token": "shpat_demo_of_kettle_and_leaf"},
+    {"access_token": "shpat_demo_of_kettle_and_leaf", "meta_token": META_TOKEN},
 )
 BIKES = Shop(
     "pedal-and-petal",
@@ -143,6 +146,12 @@ class Person:
     postcode: str
     consent: bool = True
     country: str = "GB"
+    phone: str = ""
+
+    @property
+    def browser(self) -> str:
+        """Return the id of the browser that this person visits shops with."""
+        return f"browser-{self.number:04d}"
 
     @property
     def cart(self) -> str:
@@ -279,6 +288,13 @@ def shopify_checkout(person: Person, lines: Lines, at: datetime) -> dict[str, An
             "updated_at": _zulu(at),
         },
     }
+
+
+def shopify_texts_allowed(person: Person, at: datetime) -> dict[str, Any]:
+    """Return the body of customers_marketing_consent/update, with which somebody allows text messages."""
+    said = {"state": "subscribed", "opt_in_level": "single_opt_in", "consent_updated_at": _zulu(at)}
+    number = {"id": 9_100_000_000_000 + person.number, "phone": person.phone}
+    return {**number, "sms_marketing_consent": {**said, "consent_collected_from": "SHOPIFY"}}
 
 
 def shopify_cart(person: Person, lines: Lines, at: datetime) -> dict[str, Any]:
@@ -470,7 +486,7 @@ def woocommerce_order(person: Person, lines: Lines, status: str, created: dateti
         "state": "",
         "postcode": person.postcode,
         "country": person.country,
-        "phone": "",
+        "phone": person.phone,
     }
     return {
         "id": 4000 + person.number,

@@ -43,7 +43,8 @@ _ARTIFACTS = "rekindle-local-artifacts"
 _DEPLOY_SECONDS = 60.0
 #: So many copies of a function work on one queue at most.
 _COPIES = 5
-_PUBLISH_SECONDS = 60.0
+#: Longer than publish itself may take (template.yaml): a busy machine is slow, and not broken.
+_PUBLISH_SECONDS = 150.0
 #: Lambda retries an asynchronous invocation twice (template.yaml, FeedbackFunction).
 _INVOKE_TRIES = 3
 _CONTENT_TYPES = {".html": "text/html", ".txt": "text/plain", ".json": "application/json", ".yaml": "application/yaml"}
@@ -138,6 +139,10 @@ class Stack:
             for arn in targets:
                 self._hand_to(arn, body)
 
+    def put_notification(self, event: Mapping[str, Any]) -> None:
+        """Take what SNS would hand to a function to the one that listens. Raises `StackError` as `put_aws_event`."""
+        self._hand_to(f":lambda:{self.functions['feedback']}", json.dumps(event))
+
     @functools.cached_property
     def _rules(self) -> list[tuple[str, list[str]]]:
         return [
@@ -201,7 +206,7 @@ class Stack:
     def await_playbook(self, before: str | None = None) -> str:
         """Return the hash of the playbook that `publish` made of what was uploaded, as soon as it is not `before`.
 
-        Raises `StackError` with publish's own report when it refused the content, or did nothing for a minute.
+        Raises `StackError` with publish's own report when it refused the content, or did nothing.
         """
         deadline = time.monotonic() + _PUBLISH_SECONDS
         while time.monotonic() < deadline:
@@ -231,9 +236,17 @@ class Stack:
 
 
 def deploy(
-    emulator: Emulator, *, clock_file: Path, ses_url: str, root: Path = ROOT, progress: Callable[[str], None] = print
+    emulator: Emulator,
+    *,
+    clock_file: Path,
+    services: Mapping[str, str],
+    root: Path = ROOT,
+    progress: Callable[[str], None] = print,
 ) -> Stack:
-    """Deploy `root`'s template and return the stack. Raises `StackError`."""
+    """Deploy `root`'s template and return the stack. Raises `StackError`.
+
+    `services` are what stands in for what is neither in the emulator nor ours: variable of the functions → address.
+    """
     session = boto3.session.Session(region_name=REGION)
     make = functools.partial(
         session.client,
@@ -251,14 +264,17 @@ def deploy(
 
     progress("applying the SAM transform")
     plain = _transformed(template, session)
-    _make_local(plain, emulator.url, clock_file, ses_url)
+    _make_local(plain, emulator.url, clock_file, services)
     s3.put_object(Bucket=_ARTIFACTS, Key="template.json", Body=json.dumps(plain).encode())
 
     progress("creating the stack")
     cloudformation.create_stack(
         StackName=STACK_NAME,
         TemplateURL=f"{emulator.url}/{_ARTIFACTS}/template.json",
-        Parameters=[{"ParameterKey": "Architecture", "ParameterValue": "x86_64"}],
+        Parameters=[
+            {"ParameterKey": "Architecture", "ParameterValue": "x86_64"},
+            {"ParameterKey": "Sms", "ParameterValue": "on"},
+        ],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     )
     outputs = _await_stack(cloudformation)
@@ -346,8 +362,10 @@ def _transformed(template: dict[str, Any], session: boto3.session.Session) -> di
     return plain
 
 
-def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, ses_url: str) -> None:
+def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, services: Mapping[str, str]) -> None:
     """Give every function what only the local run knows: the endpoints, the clock's offset, where links lead."""
+    # The emulator sends no texts, and so has no such resource: the local phones take any name of one.
+    del plain["Resources"]["SmsConfigurationSet"]
     for resource in plain["Resources"].values():
         scaling = resource.get("Properties", {}).get("ScalingConfig", {})
         if (copies := scaling.get("MaximumConcurrency")) is not None:
@@ -360,8 +378,10 @@ def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, ses_url:
         variables |= {
             "CLOCK_OFFSET_FILE": str(clock_file),
             "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ENDPOINT_URL_SESV2": ses_url,
+            **services,
         }
+        if "SMS_CONFIGURATION_SET" in variables:
+            variables["SMS_CONFIGURATION_SET"] = f"{STACK_NAME}-texts"
         if "QUIET_SECONDS" in variables:
             # An upload from this machine is over in a moment: no need to wait 20 s until it has been quiet.
             variables["QUIET_SECONDS"] = "1"

@@ -14,16 +14,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.session import Session
+
 from local.clock import OffsetClock
-from local.emulator import Emulator, emulator
+from local.emulator import CREDENTIALS, REGION, Emulator, emulator
+from local.graph import LocalGraph
 from local.idle import IdleRunner
-from local.ses import InboxMail, Limits, LocalSes
+from local.phones import LocalPhones, PhoneText
+from local.pushes import LocalPushes, Shown
+from local.ses import Happening, InboxMail, Limits, LocalSes
 from local.shopify_api import LocalShopify
-from local.shops import BIKES, TEA, Webhook
+from local.shops import BIKES, META_TOKEN, TEA, Person, Webhook
 from local.stack import ROOT, Shop, Stack, content_files, deploy
 from local.woocommerce_api import LocalWooCommerce
+from rekindle.aws.clients import Clients
+from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.profiles import parse_profile
+from rekindle.aws.secrets import CachedSecrets
+from rekindle.aws.tables import Tables
+from rekindle.domain.events import Delivery, Event, Who
+from rekindle.domain.facts import PushSubscription
 from rekindle.domain.profile import Profile
+from rekindle.service.accept import accept
 
 #: The demo's shop files are laid over `templates/`, as a shop lays its own over what ships.
 DEMO_CONTENT = Path(__file__).resolve().parent / "content"
@@ -36,6 +48,8 @@ _HTTP_SECONDS = 30.0
 #: What people read their mail with.
 _AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
 _LINK = re.compile(r'<a\b[^>]*?\shref="(https?://[^"]+/c/[^"]+)"[^>]*>')
+#: A full stop behind an address is no part of it.
+_ADDRESS = re.compile(r"https?://\S*[^\s.,;:!?)]")
 _PIXEL = re.compile(r'<img\b[^>]*?\ssrc="(https?://[^"]+/o/[^"]+)"')
 
 
@@ -49,6 +63,9 @@ class World:
     ses: LocalSes
     shopify: LocalShopify
     woocommerce: LocalWooCommerce
+    phones: LocalPhones
+    pushes: LocalPushes
+    graph: LocalGraph
     runner: IdleRunner
 
     def post(self, shop: Shop, webhook: Webhook) -> int:
@@ -101,9 +118,51 @@ class World:
         self.ses.happen(mail.number, "Unsubscribe")
         return status
 
-    def template_of(self, mail: InboxMail) -> str:
-        """Return the name of the template that a mail was made from, as its message's record says; empty if unknown."""
-        record = self._get("Messages", mail.tags.get(MESSAGE_TAG, ""))
+    def tap(self, push: Shown) -> tuple[int, str]:
+        """Tap a push message; return the status, and where it leads."""
+        push.opened.append(self.clock.now())
+        return self._get_as_a_person(push.leads)
+
+    def click_text(self, text: PhoneText) -> tuple[int, str]:
+        """Open the first link of a text; return the status, and where it leads."""
+        status, leads = self._get_as_a_person(main_of(_ADDRESS.findall(text.body), "link"))
+        text.happenings.append(Happening("Click", self.clock.now(), leads))
+        return status, leads
+
+    def allow_push(self, shop: Shop, person: Person) -> None:
+        """Let somebody allow push messages in a browser, and have the shop's site tell what the browser tells it."""
+        browser, now = self.pushes.browser(person.browser), self.clock.now()
+        subscribed = PushSubscription(endpoint=browser.endpoint, p256dh=browser.p256dh, auth=browser.auth, at=now)
+        told = Event(
+            id=f"push-{person.browser}",
+            shop=shop.id,
+            type="push.subscribed",
+            occurred_at=now,
+            received_at=now,
+            who=Who(email=person.email, browser_id=person.browser),
+            data=subscribed,
+        )
+        delivery = Delivery(id=told.id, shop=shop.id, source="onsite", topic=told.type, received_at=now, events=(told,))
+        session = Session()
+        session.set_credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
+        session.set_config_variable("region", REGION)
+        clients = Clients(session, endpoint_url=self.emulator.url)
+        tables = Tables(**{name: self.stack.tables[name.title()] for name in ("deliveries", "pending", "suppressions")})
+        key = CachedSecrets(clients, self.stack.outputs["SecretsPrefix"]).address_key()
+        accept(delivery, DynamoIntake(clients, tables, raw_bucket=""), key)
+
+    def template_of(self, message: InboxMail | PhoneText | Shown) -> str:
+        """Return the name of the template that a message was made from, as its record says; empty if unknown."""
+        match message:
+            case InboxMail():
+                record = self._get("Messages", message.tags.get(MESSAGE_TAG, ""))
+            case PhoneText():
+                record = self._get("Messages", message.context.get(MESSAGE_TAG, ""))
+            case Shown():
+                # Nothing in a push message names its record but what its service called it.
+                record = next(
+                    (item for item in self._all("Messages") if item.get("vendor_id") == {"S": message.vendor_id}), None
+                )
         return record["template"]["S"] if record else ""
 
     def reasons(self, email: str) -> list[str]:
@@ -129,10 +188,7 @@ class World:
 
     def _profiles(self, email: str) -> list[str]:
         """Return the ids of this person's profiles. It looks at everybody: nothing but a demo may do that."""
-        pages = self.stack.dynamodb.get_paginator("scan").paginate(
-            TableName=self.stack.tables["Profiles"], ConsistentRead=True
-        )
-        everybody = (parse_profile(item) for page in pages for item in page["Items"])
+        everybody = map(parse_profile, self._all("Profiles"))
         return [found.id for found in everybody if isinstance(found, Profile) and found.email == email]
 
     def _query(self, table: str, index: str | None, profile: str) -> Iterator[dict[str, Any]]:
@@ -141,6 +197,13 @@ class World:
             **({"IndexName": index} if index else {}),  # type: ignore[arg-type]
             KeyConditionExpression="profile_id = :id",
             ExpressionAttributeValues={":id": {"S": profile}},
+        )
+        for page in pages:
+            yield from page["Items"]
+
+    def _all(self, table: str) -> Iterator[dict[str, Any]]:
+        pages = self.stack.dynamodb.get_paginator("scan").paginate(
+            TableName=self.stack.tables[table], ConsistentRead=True
         )
         for page in pages:
             yield from page["Items"]
@@ -189,11 +252,21 @@ def world(
             clock.move_to(start)
         with (
             LocalSes(clock, limits=limits).running() as ses,
+            LocalPhones(clock).running() as phones,
+            LocalPushes(clock).running() as pushes,
+            LocalGraph(META_TOKEN).running() as graph,
             LocalShopify(token=TEA.access["access_token"]).running() as shopify,
             LocalWooCommerce(key=BIKES.access["api_key"], secret=BIKES.access["api_secret"]).running() as woocommerce,
         ):
-            stack = deploy(emulated, clock_file=clock.file, ses_url=ses.url, root=root, progress=progress)
+            services = {
+                "AWS_ENDPOINT_URL_SESV2": ses.url,
+                "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": phones.url,
+                "PUSH_SERVICE_URL": pushes.url,
+                "GRAPH_URL": graph.url,
+            }
+            stack = deploy(emulated, clock_file=clock.file, services=services, root=root, progress=progress)
             ses.connect(stack.put_aws_event)
+            phones.connect(stack.put_notification)
             progress("connecting the demo shops")
             for shop, api in ((TEA, shopify), (BIKES, woocommerce)):
                 stack.connect(shop, api.url)
@@ -202,6 +275,6 @@ def world(
             stack.await_playbook()
             # Its first tick says from when on campaigns count.
             stack.invoke("campaign", {})
-            runner = IdleRunner(stack, clock, ses)
+            runner = IdleRunner(stack, clock, (ses, phones))
             runner.wait_until_idle()
-            yield World(emulated, stack, clock, ses, shopify, woocommerce, runner)
+            yield World(emulated, stack, clock, ses, shopify, woocommerce, phones, pushes, graph, runner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from local import demo
 from local.demo import Day, judge, opening, play, write_out
+from local.inbox import Controls, InboxServer
 from local.timeline import Timeline
 from local.world import world
 
@@ -30,20 +32,20 @@ def day() -> Iterator[Day]:
         yield day
 
 
-def test_every_expected_mail_comes_in_its_minute_and_no_other(day: Day) -> None:
+def mails() -> list[demo.Expected]:
+    return [expected for expected in demo.EXPECTED if expected.channel == "mail"]
+
+
+def test_every_expected_message_comes_in_its_minute_and_no_other(day: Day) -> None:
     verdict = judge(day)
-    wrong = [
-        (expected, mail and (mail.address, mail.subject, mail.at))
-        for expected, mail, _ in verdict.rows
-        if not (expected and mail)
-    ]
-    assert wrong == []
+    assert [row for row in verdict.rows if None in row] == []
     assert list(verdict.problems) == []
 
 
 def test_nobody_gets_two_copies_of_one_mail(day: Day) -> None:
     attempts = day.world.ses.attempts
-    assert len(attempts) == len(set(attempts)) == len(demo.EXPECTED)
+    assert len(attempts) == len(set(attempts)) == len(mails())
+    assert (day.world.phones.attempts, day.world.pushes.attempts) == (2, 1)
 
 
 def test_a_missing_mail_fails_the_demo(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,13 +67,39 @@ def test_a_mail_in_another_minute_fails_the_demo(day: Day, monkeypatch: pytest.M
 def test_every_mail_is_written_so_that_any_mail_program_opens_it(day: Day, tmp_path: Path) -> None:
     write_out(day, tmp_path / "out")
     files = sorted((tmp_path / "out").glob("*.eml"))
-    assert len(files) == len(demo.EXPECTED)
+    assert len(files) == len(mails())
     for file, (mail, template) in zip(files, day.mails, strict=True):
         message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
         assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
         assert message["Subject"] == mail.subject
         assert (message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click") == (template != "order-confirmation")
         assert file.with_suffix(".html").read_text("utf-8").count("pictures/") >= 1
+
+
+def test_the_inbox_page_shows_what_came_on_phones_and_lets_people_answer(day: Day) -> None:
+    controls = Controls(skip=threading.Event(), next_due=lambda: None)
+    with InboxServer(day.world, Timeline(Console(quiet=True)), controls, port=None).running() as inbox:
+        state = inbox.state()
+        assert [(text["template"], text["state"]) for text in state["texts"]] == [
+            ("parcel", "delivered"),
+            ("left-behind", "answered"),
+        ]
+        assert [(push["to"], push["template"], push["state"]) for push in state["pushes"]] == [
+            (demo.ADA.browser, "left-behind", "clicked")
+        ]
+        assert inbox.text(2)["length"] == "1 segment of GSM-7, 103 characters"
+        assert inbox.push(1)["leads"].startswith(day.world.stack.api_url)
+        inbox.act_on_text(1, "click")
+        assert [each["kind"] for each in inbox.text(1)["happenings"]] == ["Send", "Delivery", "Reply", "Click"]
+        with pytest.raises(LookupError, match="nobody can tap"):
+            inbox.act_on_push(1, "tap")
+
+
+def test_a_code_that_the_shop_does_not_know_fails_the_demo(day: Day) -> None:
+    again = replace(day, timeline=Timeline(Console(quiet=True)))
+    again.gives(demo.KAAT, "second-order-3", ["AGAIN-NOBODY"])
+    (line,) = again.timeline.lines
+    assert (line.ok, line.text) == (False, "Kaat's second-order-3 gives no code of the shop's")
 
 
 def test_the_dead_letter_queues_stay_empty(day: Day) -> None:
