@@ -12,7 +12,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.facts import Product
 from rekindle.domain.profile import Signpost
-from rekindle.ports import MAX_HITS, Commit, Lease, hit, read_hit
+from rekindle.ports import MAX_HITS, Alias, Commit, Lease, hit, read_hit
 from tests.support.faults import refuse_transactions
 from tests.support.things import ANNA, MAIL, a_delivery, a_lease, a_message, a_profile, a_refusal
 from tests.support.worlds import START, AwsPorts, Ports
@@ -395,3 +395,10 @@ def test_a_lease_that_keeps_meeting_others_is_a_conflict_and_not_taken(moto_port
     ):
         moto_ports.outbox.lease(a_lease())
     assert moto_ports.outbox.message(MAIL) is None
+
+
+def test_whose_an_alias_is_is_read_as_it_stands(ports: Ports) -> None:
+    ada = a_profile()
+    ports.state.commit(Commit(profile=ada, aliases=(Alias("tea#push#1", ada.id),)))
+    assert ports.outbox.owners(["tea#push#1", "tea#push#2", "tea#push#1"]) == {"tea#push#1": ada.id}
+    assert ports.outbox.owners([]) == {}

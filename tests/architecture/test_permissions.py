@@ -292,6 +292,7 @@ RIGHTS: dict[str, set[str]] = {
         "sqs:SendMessage WakeQueue",
     },
     "SendRole": {
+        "dynamodb:BatchGetItem AliasesTable",
         "dynamodb:BatchGetItem CouponsTable",
         "dynamodb:BatchGetItem MessagesTable",
         "dynamodb:BatchGetItem ProductsTable",

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class Page:
         self._read = b""
         self._last = 0
         self._session: str | None = None
+        self.told: deque[dict[str, Any]] = deque(maxlen=200)
+        """what the browser told by itself, the latest"""
         target = self.do("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.do("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.do("Page.enable")
@@ -74,6 +77,7 @@ class Page:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 result: dict[str, Any] = answer["result"]
                 return result
+            self.told.append(answer)
 
     def _next(self) -> dict[str, Any]:
         end = time.monotonic() + _PATIENCE

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from rekindle.content.sites import Site, dialog, script
+from rekindle.content.sites import Site, asker, dialog, script, worker
 from tests.browser.chromium import Page
 
 #: Before a page's own scripts: a clock that stands still until it is told to go on, a page that can be hidden, and no
@@ -53,6 +53,12 @@ STAGE = """
 })();
 """
 _PATIENCE = 10.0
+_SCRIPTS: dict[str, Callable[[Site], str]] = {
+    "rekindle.js": script,
+    "popup.js": dialog,
+    "push.js": asker,
+    "worker.js": worker,
+}
 
 
 class _Server:
@@ -130,7 +136,11 @@ class Shop:
 
     def _show(self, request: BaseHTTPRequestHandler, _: bytes) -> None:
         path = request.path.partition("?")[0]
-        if path == "/wp-json/wc/store/v1/cart" and self.cart is not None:
+        if self.site.worker and request.path == self.site.worker:
+            # As the plugin answers: one line, which fetches the rest from the door.
+            line = f"importScripts('{self.door}/site/tea/worker.js');".encode()
+            respond(request, 200, "text/javascript", line, Cache_Control="no-store")
+        elif path == "/wp-json/wc/store/v1/cart" and self.cart is not None:
             self.cart_reads += 1
             respond(request, 200, "application/json", json.dumps(self.cart).encode())
         elif request.command == "POST" and path in self.forms:
@@ -144,7 +154,7 @@ class Shop:
         if request.command == "GET":
             name = request.path.rpartition("/")[2]
             self.scripts.append(name)
-            text = {"rekindle.js": script, "popup.js": dialog}[name](self.site)
+            text = _SCRIPTS[name](self.site)
             kind = "text/javascript; charset=utf-8"
             respond(request, 200, kind, gzip.compress(text.encode()), Content_Encoding="gzip", Cache_Control="no-store")
             return

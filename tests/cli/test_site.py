@@ -23,6 +23,7 @@ def test_each_platform_gets_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'https://links.acme.example/site/acme/rekindle.js'" in plugin
     for told in (pixel, plugin):
         assert "@SCRIPT@" not in told
+        assert "@WORKER@" not in told
         assert "@ENDPOINT@" not in told
 
 

@@ -7,17 +7,18 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Consent
+from rekindle.domain.facts import Consent, Recognised
 from rekindle.domain.profile import Profile
 from rekindle.domain.push import browser_key
 from rekindle.memory import Fate
 from rekindle.ports import Message, PushMessage
-from rekindle.service.people import address_hash
+from rekindle.service.people import address_hash, alias_key
 from tests.domain.test_absorb_push import PLACE, told
 from tests.service.test_texting import AWAKE, decisions
-from tests.support.build import at, cart, event, flow_of, playbook
+from tests.support.build import at, cart, checkout, consent, event, flow_of, playbook
 from tests.support.plant import Plant
 
 FLOW = flow_of(
@@ -195,3 +196,62 @@ def test_what_is_pushed_stands_in_no_key_and_no_record(plant: Plant) -> None:
         *plant.world.owners,
     ]
     assert "fcm.googleapis.com" not in repr(said)
+
+
+def used_by(when: datetime, who: Who, by: str = "order") -> Event:
+    """Return that somebody placed an order, or did something else, in the browser `b1`."""
+    fact = Recognised(by=by, at=when)  # type: ignore[arg-type]
+    return event("browser.recognised", fact, when, who=who, id=f"{by}@{when}/{who.cart_token}", signed=False)
+
+
+ADA = Who(email="ada@example.com", cart_token="c1")
+BEN = Who(email="ben@example.com", cart_token="c2")
+
+
+def subscribed(when: datetime, browser: str = "b1") -> Event:
+    return replace(told("push.subscribed", when, PHONE), who=Who(browser_id=browser), id=f"push@{when}", signed=False)
+
+
+def reached(plant: Plant) -> list[str]:
+    """Return whose message each push was, by their address."""
+    owners = {message.id: message.profile_id for message in plant.world.messages.values()}
+    found = (plant.world.profile(owners[sent.push.message_id]) for sent in plant.world.pushes)
+    return [each.email or "" for each in found if isinstance(each, Profile)]
+
+
+def test_a_subscription_moves_with_its_browser_to_whoever_uses_it_now() -> None:
+    """Ada allows push and Ben orders in that browser: from its next visit on it is his, and none of hers goes there."""
+    plant = Plant(playbook(FLOW, manners=AWAKE, channels=("email", "push")))
+    plant.post(cart(at(), token="c1"), consent(at(), who=ADA), checkout(at(), who=ADA))
+    plant.post(checkout(at(), who=BEN))
+    plant.settle()
+    for each in (
+        used_by(at(minutes=1), replace(ADA, email=None, browser_id="b1")),
+        subscribed(at(minutes=2)),
+    ):
+        plant.post(each)
+        plant.settle()
+    plant.until(at(hours=1))
+    assert reached(plant) == ["ada@example.com"]
+    plant.post(used_by(at(hours=2), replace(BEN, email=None, browser_id="b1")))
+    plant.settle()
+    plant.post(subscribed(at(hours=3)))
+    plant.until(at(hours=4))
+    assert reached(plant) == ["ada@example.com", "ben@example.com"]
+    plant.until(at(days=3))
+    assert reached(plant) == ["ada@example.com", "ben@example.com", "ben@example.com"]
+    assert plant.profile("ada@example.com").browsers == {}, "what has moved is forgotten where it was"
+
+
+def test_a_browser_whose_id_was_cleared_stays_with_whom_it_was_last_known_to_be() -> None:
+    plant = Plant(playbook(FLOW, manners=AWAKE, channels=("email", "push")))
+    plant.post(consent(at(), who=ADA), checkout(at(), who=ADA))
+    plant.settle()
+    plant.post(used_by(at(minutes=1), replace(ADA, email=None, browser_id="b1")))
+    plant.settle()
+    plant.post(subscribed(at(minutes=2)))
+    plant.settle()
+    plant.post(subscribed(at(minutes=3), "b2"))
+    plant.settle()
+    assert list(plant.profile("ada@example.com").browsers) == [browser_key(PHONE)]
+    assert alias_key(plant.world.secret_address_key, "tea", "browser_id", "b2") not in plant.world.owners

@@ -11,10 +11,11 @@ import pytest
 
 from rekindle.domain.errors import BodyTooLargeError, MalformedBodyError
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Basket, Form, Item, Person, Recognised, Search, View
+from rekindle.domain.facts import Basket, Form, Item, Person, PushSubscription, Recognised, Search, View
 from rekindle.shops import onsite
 from rekindle.shops.onsite.batch import MAX_EVENTS, Batch
 from rekindle.shops.onsite.carts import recovery_url
+from tests.domain.test_absorb_push import AUTH, KEY, PLACE
 from tests.shops.payloads import RECEIVED, woo, woo_order
 
 BROWSER = "b" * 22
@@ -43,6 +44,27 @@ def told(*events: JsonObject, **more: Any) -> tuple[Event, ...]:
 def one(event: JsonObject, **more: Any) -> Event:
     (found,) = told(event, **more)
     return found
+
+
+SUBSCRIBED: JsonObject = {
+    "type": "push.subscribed",
+    "endpoint": f"{PLACE}-phone",
+    "keys": {"p256dh": KEY, "auth": AUTH},
+}
+
+
+def test_a_browser_that_allowed_push_says_what_it_takes_to_reach_it() -> None:
+    event = one(SUBSCRIBED)
+    assert event.data == PushSubscription(endpoint=f"{PLACE}-phone", at=RECEIVED, p256dh=KEY, auth=AUTH)
+    assert (event.signed, event.who) == (False, Who(browser_id=BROWSER))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"endpoint": "https://10.0.0.1/x"}, {"endpoint": None}, {"keys": {}}, {"keys": {"p256dh": "A", "auth": AUTH}}],
+)
+def test_what_is_no_subscription_is_not_told(wrong: JsonObject) -> None:
+    assert told(SUBSCRIBED | wrong) == ()
 
 
 VIEW: JsonObject = {

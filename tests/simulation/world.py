@@ -1200,7 +1200,13 @@ class Simulation:
             herald=Herald(counters=counters, library=library, clock=self.clock),
             channels={
                 "sms": Texting(texter=self.ports["texter"], builder=PlainTexts(), clock=self.clock),
-                "push": Pushing(pusher=self.ports["pusher"], builder=PlainPushes(), clock=self.clock, address_key=key),
+                "push": Pushing(
+                    pusher=self.ports["pusher"],
+                    builder=PlainPushes(),
+                    clock=self.clock,
+                    outbox=self.ports["outbox"],
+                    address_key=key,
+                ),
                 "audience": Listing(audiences=self.ports["audiences"], shops=library.shops, address_key=key),
             },
             gone=Gone(intake=self.ports["intake"], clock=self.clock, address_key=key).hear,

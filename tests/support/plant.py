@@ -146,6 +146,7 @@ class Plant:
                 pusher=world.pusher,
                 builder=PlainPushes(),
                 clock=world.clock,
+                outbox=world.outbox,
                 address_key=world.secret_address_key,
             ),
         }

@@ -1008,6 +1008,11 @@ class MemoryOutbox(_Port):
         return messages, {key: found for key, found in profiles.items() if isinstance(found, (Profile, Signpost))}
 
     @_call
+    def owners(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return where these aliases lead."""
+        return {key: self.world.owners[key] for key in keys if key in self.world.owners}
+
+    @_call
     def lease(self, lease: Lease) -> LeaseAnswer:
         """Take the lease if nothing speaks against it."""
         wanted = lease.message

@@ -633,6 +633,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def owners(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return alias key → profile id of those that exist, in one call for each hundred. Strongly consistent."""
+        ...
+
     def lease(self, lease: Lease) -> LeaseAnswer:
         """Take the lease in one transaction: message absent or reopened, nothing suppressed, the profile as verified.
 

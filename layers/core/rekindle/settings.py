@@ -66,6 +66,7 @@ class Journey(Settings, frozen=True, kw_only=True, rename="upper"):
 class Send(Settings, frozen=True, kw_only=True, rename="upper"):
     """functions/send."""
 
+    aliases_table: str
     deliveries_table: str
     pending_table: str
     profiles_table: str

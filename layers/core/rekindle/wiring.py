@@ -83,6 +83,7 @@ def channels(
         )
 
     def push() -> Ready:
+        from rekindle.aws.outbox import DynamoOutbox
         from rekindle.outside.webpush import WebPusher
         from rekindle.service.pushing import Pushing
 
@@ -90,6 +91,7 @@ def channels(
             pusher=WebPusher(secret=keys.push_secret(), clock=clock, instead=settings.push_service_url or ""),
             builder=composer,
             clock=clock,
+            outbox=DynamoOutbox(clients, Tables.of(settings)),
             address_key=keys.address_key(),
         )
 

@@ -65,6 +65,14 @@ class DynamoOutbox:
         profiles = {item["id"]["S"]: parse_profile(item) for item in found[tables.profiles]}
         return messages, {key: found for key, found in profiles.items() if not isinstance(found, Tombstone)}
 
+    def owners(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return where these aliases lead."""
+        if not keys:
+            return {}
+        wanted = Wanted(self._tables.aliases, [{"key": text(key)} for key in dict.fromkeys(keys)])
+        found = batch_get(self._clients.dynamodb, [wanted])[self._tables.aliases]
+        return {item["key"]["S"]: item["profile_id"]["S"] for item in found if "profile_id" in item}
+
     def lease(self, lease: Lease) -> LeaseAnswer:
         """Take the lease if nothing speaks against it.
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "normalise": "Print the events that a webhook's body tells.",
     "preview": "Show a mail as somebody would get it, or all on one page.",
     "publish": "Upload content and say what became of it; go back; list.",
+    "push-key": "Print the key by which a shop's site asks for push messages.",
     "redrive": "Put back what functions gave up on: dead letters, stuck events.",
     "replay": "Read a shop's stored webhooks again, with today's code.",
     "reputation": "Show bounce and complaint rates, and resume a paused shop.",

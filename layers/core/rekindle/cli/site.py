@@ -26,7 +26,8 @@ def site(shop: str, *, platform: str, url: str, pixel: bool) -> None:
     if platform == "woocommerce":
         if pixel:
             raise click.UsageError("--pixel is Shopify's: WooCommerce has the plugin alone")
-        click.echo(source("woocommerce.php").replace("@SCRIPT@", script), nl=False)
+        plugin = source("woocommerce.php").replace("@SCRIPT@", script)
+        click.echo(plugin.replace("@WORKER@", f"{base}/site/{shop}/worker.js"), nl=False)
     elif pixel:
         click.echo(source("shopify-pixel.js").replace("@ENDPOINT@", f"{base}/collect/{shop}"), nl=False)
     else:

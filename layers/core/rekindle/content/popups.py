@@ -43,6 +43,9 @@ class _Written(Model):
     close: Line | None = Field(None, description="What screen readers say of the cross.")
     failed: Line | None = Field(None, description="What is said where it could not be sent.")
     name: Line | None = Field(None, description="What stands above the field for the first name.")
+    push: Line | None = Field(
+        None, description="On a button that asks for push messages once it was sent; there is none unless said."
+    )
     birthday: Line | None = Field(None, description="What stands above the field for the birthday.")
 
 
@@ -118,4 +121,5 @@ def _words(language: str, words: _Written) -> Words:
         failed=words.failed or failed,
         name=words.name or name,
         birthday=words.birthday or birthday,
+        push=words.push or "",
     )

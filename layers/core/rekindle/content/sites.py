@@ -26,6 +26,10 @@ _CONFIG = "CONFIG"
 _ESCAPED = (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 
 
+#: Where each platform serves the service worker: Shopify through an app proxy, WooCommerce through our plugin.
+WORKERS = {"shopify": "/apps/rekindle/worker.js", "woocommerce": "/?rekindle-worker=1"}
+
+
 class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a popup says in one language."""
 
@@ -39,6 +43,8 @@ class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
     small: str = ""
     name: str = ""
     birthday: str = ""
+    push: str = ""
+    """on the button that asks for push messages, after the form was sent; empty: there is none"""
 
 
 class Popup(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,6 +90,11 @@ class Site(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """sign-up form → language → what it says; also those whose popup is off"""
     double_opt_in: bool = True
     """whether everybody who signs up is asked back by mail"""
+    name: str = ""
+    push_key: str = ""
+    """the public key of push messages (RFC 8292); empty: nobody is asked for them"""
+    worker: str = ""
+    """the path, on the shop's own site, of the service worker that shows them"""
     look: dict[str, str] = {}
     """name of a CSS variable → its value"""
 
@@ -106,6 +117,9 @@ def site_of(shop: Shop, popups: Iterable[Popup] = (), brand: Brand | None = None
         popups=shown,
         forms={popup.form: popup.texts for popup in reversed(own)},
         double_opt_in=shop.double_opt_in,
+        name=shop.name,
+        push_key=shop.push_key,
+        worker=(shop.push_worker or WORKERS.get(shop.platform, "")) if shop.push_key else "",
         look=_look(brand) if brand is not None and shown else {},
     )
 
@@ -126,8 +140,19 @@ def decode_sites(raw: bytes) -> dict[str, Site]:
 def script(site: Site) -> str:
     """Return the site script as this shop's pages load it."""
     popups = [popup.rules() for popup in site.popups]
-    told = {"platform": site.platform, "consent": site.consent}
+    told: dict[str, Any] = {"platform": site.platform, "consent": site.consent}
+    told |= {"worker": site.worker} if site.worker else {}
     return _served("rekindle.js", told | ({"popups": popups} if popups else {}))
+
+
+def asker(site: Site) -> str:
+    """Return what the site script loads when the shop asks for push messages."""
+    return _served("push.js", {"key": site.push_key, "worker": site.worker})
+
+
+def worker(site: Site) -> str:
+    """Return the service worker that shows them."""
+    return _served("worker.js", {"name": site.name})
 
 
 def dialog(site: Site) -> str:
@@ -136,7 +161,7 @@ def dialog(site: Site) -> str:
         popup.name: {"form": popup.form, "texts": popup.texts} | ({"asks": popup.asks} if popup.asks else {})
         for popup in site.popups
     }
-    return _served("popup.js", {"locale": site.locale, "look": site.look, "popups": popups})
+    return _served("popup.js", {"locale": site.locale, "look": site.look, "popups": popups, "push": bool(site.worker)})
 
 
 def source(name: str) -> str:

@@ -205,6 +205,15 @@ class _Attribution(Model):
         )
 
 
+class _Push(Model):
+    key: Annotated[str, Field(pattern=r"^B[A-Za-z0-9_-]{86}$")] = Field(description="What `rekindle push-key` prints.")
+    worker: Annotated[str, Field(pattern=r"^/[^\\s#]{0,199}$")] | None = Field(
+        None,
+        description="The path of the service worker on the shop's own site, where it is another than the platform's.",
+        examples=["/apps/rekindle/worker.js"],
+    )
+
+
 class _Site(Model):
     consent: Literal["platform", "explicit", "assumed"] = Field(
         "platform",
@@ -216,6 +225,7 @@ class _Site(Model):
         description="on: whoever signs up confirms it by a link in a mail. off: whoever nobody knows yet is subscribed "
         "at once, and anybody can subscribe others.",
     )
+    push: _Push | None = Field(None, description="How the site asks for push messages; it does not unless said.")
 
 
 class _Tier(Model):
@@ -289,7 +299,8 @@ class ShopFile(Model):
         [], description="Further hosts that the shop's pages are on, beside its url's.", examples=[["m.acme.example"]]
     )
     site: _Site = Field(
-        _Site(consent="platform", double_opt_in=True), description="How the script on the shop's own site behaves."
+        _Site(consent="platform", double_opt_in=True, push=None),
+        description="How the script on the shop's own site behaves.",
     )
     flows: dict[str, Switch] = Field({}, description="Flow → on or off here, whatever its own file says.")
     offers: dict[str, Switch] = Field({}, description="Offer → given here or not, whatever its own file says.")
@@ -417,6 +428,8 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         domains=tuple(dict.fromkeys(found.domains)),
         site_consent=found.site.consent,
         double_opt_in=found.site.double_opt_in,
+        push_key=found.site.push.key if found.site.push else "",
+        push_worker=(found.site.push.worker or "") if found.site.push else "",
         flows=dict(sorted(found.flows.items())),
         offers=dict(sorted(found.offers.items())),
         notify=found.notify,

@@ -7,8 +7,9 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from rekindle.domain.facts import Fact, Order, Person, Refund, Shipment, View
+from rekindle.domain.facts import Fact, Order, Person, PushSubscription, Refund, Shipment, View
 from rekindle.domain.labels import Label
+from rekindle.domain.push import browser_key
 
 #: Event types, each with the kind of fact that it carries (DESIGN §2).
 EVENT_TYPES: dict[str, str] = {
@@ -129,13 +130,16 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def points(self) -> tuple[tuple[str, str], ...]:
         """Return every contact point as (kind, value), strongest first; last the order that it is about.
 
-        A refund or a parcel may name nobody but its order: whoever placed that is meant.
+        A refund or a parcel may name nobody but its order: whoever placed that is meant. A subscription is a contact
+        point itself: it leads to whoever uses that browser.
         """
         match self.data:
             case Order(id=order):
                 return (*self.who.points(), ("order", order))
             case Refund(order_id=order) | Shipment(order_id=order):
                 return (*self.who.points(), ("order", order))
+            case PushSubscription(endpoint=endpoint) if self.type == "push.subscribed":
+                return (*self.who.points(), ("push", browser_key(endpoint)))
             case _:
                 return self.who.points()
 

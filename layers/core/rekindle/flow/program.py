@@ -443,6 +443,10 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """who says on its site that a visitor agrees: `platform`, `explicit` or `assumed` (docs/site.md)"""
     double_opt_in: bool = True
     """whether whoever signs up on its site is asked back by mail (docs/site.md)"""
+    push_key: str = ""
+    """the public key by which its site asks for push messages; empty: it does not"""
+    push_worker: str = ""
+    """where its site serves the service worker, if not where its platform does"""
     utm: dict[str, str] = {}
     """UTM parameter → text, where it is another than `rekindle.content.utm.DEFAULT`; empty: left out"""
     attribution: Attribution = Attribution()

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Consent, Recognised, SignUp
+from rekindle.domain.facts import Consent, PushSubscription, Recognised, SignUp
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import Alias, Work
 
 #: These prove nothing about who a person is: they follow the stronger contact point that they are seen with.
-MOVABLE = frozenset({"phone", "checkout_token", "cart_token", "browser_id"})
+MOVABLE = frozenset({"phone", "checkout_token", "cart_token", "browser_id", "push"})
 
 #: Channel → the kind under which its addresses are hashed (`address_hash`).
 ADDRESS_KINDS: Mapping[str, str] = {"email": "email", "sms": "phone", "push": "push", "audience": "audience"}
@@ -177,7 +177,7 @@ class _Book:
             found = self.profile(owner) if owner else None
             if found is None or not _may_be(found, event, kind):
                 continue
-            if not (found.anonymous and isinstance(event.data, Recognised)):
+            if not (found.anonymous and isinstance(event.data, (Recognised, PushSubscription))):
                 return found
             nobody_yet = nobody_yet or found
         return nobody_yet
@@ -203,6 +203,10 @@ class _Book:
         Where a browser was recognised, that takes nothing from somebody who is known: only an order or a confirmed
         sign-up in that browser shows that it changed hands. A mail, or a link to a cart, may have been passed on.
         """
+        if isinstance(event.data, PushSubscription):
+            # It goes to whoever uses the browser now. Where nobody is known by the browser's id, because that was
+            # cleared, it stays with whom it has led to, and takes no new id along.
+            return kind == "push" or (other is None and profile.anonymous)
         if not isinstance(event.data, Recognised):
             return True
         if len(profile.aliases) + len(self.aliases.get(profile.id, ())) >= MAX_CLAIMED:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from rekindle.content.sites import Site, decode_sites, dialog, script, site_of
+from rekindle.content.sites import Site, asker, decode_sites, dialog, script, site_of, worker
 from rekindle.domain.errors import UnknownSiteError
 from rekindle.domain.ids import digest
 from rekindle.ports import Blobs, Clock
@@ -60,7 +60,12 @@ class Sites:
 
 #: How long a browser goes on with a script that it has, and how long after that it may while it asks for a newer one.
 _FRESH, _STALE = 600, 86_400
-_SCRIPTS: Mapping[str, Callable[[Site], str]] = {"rekindle.js": script, "popup.js": dialog}
+_SCRIPTS: Mapping[str, Callable[[Site], str]] = {
+    "rekindle.js": script,
+    "popup.js": dialog,
+    "push.js": asker,
+    "worker.js": worker,
+}
 _MAX_KEPT = 200
 
 

@@ -116,6 +116,10 @@
           form.remove();
           told.textContent = text.thanks;
           close.focus();
+          if (!text.push || !config.push) return;
+          const more = make("button", { type: "button" }, text.push);
+          more.onclick = () => window.rekindle("push").then(end, end);
+          told.after(more);
         },
         () => {
           button.disabled = false;

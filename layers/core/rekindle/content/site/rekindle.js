@@ -47,19 +47,19 @@
 
   // What is to be told is either here or in the session's storage, never in both: a page that comes back from the
   // browser's cache must not tell again what the page after it has told.
-  let running = false, events = [], visit = "", hash = "", basket = "", seen = "", look = null, path = "", leaving = 0;
+  let running = false, events = [], visit = "", hash = "", basket = "", seen = "", pushed = "", look = null, path = "", leaving = 0;
   let input = now(), last = now(), shown = 0, fetching = false, open = false;
 
   const recall = () => {
     const known = kept("sessionStorage");
     events = (known.events || []).concat(events);
     visit = visit || known.visit || "";
-    kept("sessionStorage", { hash, basket, seen });
+    kept("sessionStorage", { hash, basket, seen, pushed });
     return known;
   };
   const save = () => {
     recall();
-    kept("sessionStorage", { events, visit, hash, basket, seen });
+    kept("sessionStorage", { events, visit, hash, basket, seen, pushed });
     events = [];
   };
   const add = (event) => {
@@ -229,6 +229,13 @@
     else send();
   };
 
+  const fetched = (file, act) => {
+    const made = d.createElement("script");
+    made.src = self.src.replace(/[^/]*$/, file);
+    made.onload = act;
+    d.head.append(made);
+  };
+
   // --- the sign-up popup
 
   const remember = (what) => {
@@ -250,10 +257,25 @@
   const show = (name) => {
     open = true;
     remember(name);
-    const made = d.createElement("script");
-    made.src = self.src.replace(/[^/]*$/, "popup.js");
-    made.onload = () => w.rekindle.dialog(name, submit, () => (open = false));
-    d.head.append(made);
+    fetched("popup.js", () => w.rekindle.dialog(name, submit, () => (open = false)));
+  };
+
+  // --- push: nobody is asked before the shop asks; a browser that has agreed tells anew, whoever uses it now
+
+  const allowed = (known) => ({ type: "push.subscribed", at: now(), endpoint: known.endpoint, keys: known.keys });
+  const push = () =>
+    new Promise((done) => {
+      const tell = (known) => post(written([allowed(known)], running ? browser() : random(24)));
+      fetched("push.js", () => done(w.rekindle.ask(tell)));
+    });
+  const subscribed = () => {
+    const workers = config.worker && n.serviceWorker && w.Notification && Notification.permission === "granted" && n.serviceWorker;
+    if (!workers || pushed) return;
+    workers
+      .getRegistration(config.worker)
+      .then((made) => made && made.pushManager.getSubscription())
+      .then((known) => known && add(allowed(known.toJSON()), (pushed = "1")))
+      .catch(() => 0);
   };
 
   // --- the beginning, and the end
@@ -295,9 +317,11 @@
     hash = known.hash || "";
     basket = known.basket || "";
     seen = known.seen || "";
+    pushed = known.pushed || "";
     if (visit) remember("sent");
     arrive();
     cart();
+    subscribed();
   };
   const end = () => {
     running = false;
@@ -347,6 +371,7 @@
       else add(told);
     },
     popup: show,
+    push,
     submit,
   };
   const start = () => {
@@ -359,6 +384,7 @@
     };
     w.rekindle.version = VERSION;
     listen();
+    on(d, "click", (event) => event.target.closest && event.target.closest("[data-rekindle-push]") && push());
     on(d, "submit", (event) => {
       const form = event.target, name = form.getAttribute && form.getAttribute("data-rekindle-form");
       if (!name) return;

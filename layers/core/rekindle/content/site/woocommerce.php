@@ -35,6 +35,16 @@ add_action( 'woocommerce_blocks_loaded', function () {
 	}
 } );
 
+// The service worker that shows push messages has to come from the shop itself. It is one line, which fetches the rest.
+add_action( 'init', function () {
+	if ( isset( $_GET['rekindle-worker'] ) ) {
+		header( 'Content-Type: text/javascript; charset=utf-8' );
+		header( 'Cache-Control: max-age=600' );
+		echo "importScripts( '@WORKER@' );";
+		exit;
+	}
+} );
+
 function rekindle_mark( $order ) {
 	foreach ( array( 'rekindle_id' => '_rekindle_browser', 'rekindle_cart' => '_rekindle_cart' ) as $cookie => $meta ) {
 		$value = isset( $_COOKIE[ $cookie ] ) ? sanitize_text_field( wp_unslash( $_COOKIE[ $cookie ] ) ) : '';

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from rekindle.domain.events import Who
-from rekindle.domain.facts import Form, Person, Recognised, Search, View
+from rekindle.domain.facts import Form, Person, PushSubscription, Recognised, Search, View
+from rekindle.domain.push import subscription_fault
 from rekindle.shops import contact
 from rekindle.shops.onsite.carts import basket
 from rekindle.shops.reading import Body, Telling, identifier, mapping, money, text, whole
@@ -153,6 +154,17 @@ def _recognised(event: Body, visit: Visit, telling: Telling) -> None:
         telling.tell("browser.recognised", Recognised(by=by, at=at), at, who)
 
 
+def _push(event: Body, visit: Visit, telling: Telling) -> None:
+    """A browser hands over what it takes to reach it (Push API). What no push service would take is left out."""
+    keys = mapping(event.get("keys"))
+    endpoint, key, secret = event.get("endpoint"), keys.get("p256dh"), keys.get("auth")
+    at = visit.when(event)
+    if at is None or subscription_fault(endpoint, key, secret) is not None:
+        return
+    fact = PushSubscription(endpoint=str(endpoint), at=at, p256dh=str(key), auth=str(secret))
+    telling.tell("push.subscribed", fact, at, visit.who, visit.person)
+
+
 READERS: Mapping[str, Callable[[Body, Visit, Telling], None]] = {
     "product.viewed": _view("product.viewed"),
     "category.viewed": _view("category.viewed"),
@@ -161,4 +173,5 @@ READERS: Mapping[str, Callable[[Body, Visit, Telling], None]] = {
     "checkout.updated": _cart("checkout.updated"),
     "form.submitted": _form,
     "browser.recognised": _recognised,
+    "push.subscribed": _push,
 }
