@@ -41,6 +41,7 @@ from rekindle.domain.products import counts, judged, kept, stocked
 from rekindle.domain.profile import Category, Profile, Signpost, Tombstone, decode_profile, encode_profile
 from rekindle.domain.results import Count
 from rekindle.domain.shelves import Near, Shelf, decode_near, decode_shelf
+from rekindle.domain.zones import zone_of
 from rekindle.ports import (
     ALARM_HORIZON,
     ALARM_THRESHOLD,
@@ -852,7 +853,10 @@ class MemoryEverybody(_Port):
         left = [key for key in ids_of_shard if cursor is None or key > cursor]
         page = left[: min(limit, _PAGE)]
         wanted = tuple(key for key in page if self._is_known(key, shop))
-        return ProfilePage(wanted, page[-1] if len(page) < len(left) else None)
+        found = [world.profile(key) for key in wanted]
+        zones = [zone_of(profile) if isinstance(profile, Profile) else None for profile in found]
+        last = page[-1] if len(page) < len(left) else None
+        return ProfilePage(wanted, last, tuple(where[0] if where is not None else "" for where in zones))
 
     def _is_known(self, profile_id: str, shop: str) -> bool:
         found = self.world.profile(profile_id)

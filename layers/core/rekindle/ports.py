@@ -189,10 +189,14 @@ class HeardPage(Struct, frozen=True):
 
 
 class ProfilePage(Struct, frozen=True):
-    """The ids of some profiles, and where to go on (`None`: that is all of the shard)."""
+    """The ids of some profiles, and where to go on (`None`: that is all of the shard).
+
+    `zones`, where they were read, are those in which the people live, one for each id; empty where none is known.
+    """
 
     ids: tuple[str, ...]
     cursor: str | None = None
+    zones: tuple[str, ...] = ()
 
 
 class State(Protocol):
@@ -367,7 +371,9 @@ class Everybody(Protocol):
     def profile_ids(
         self, shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 500
     ) -> ProfilePage:
-        """Return the next ids of a shard (0 … `of` - 1), having looked at up to `limit` profiles; of one shop if named.
+        """Return the next ids of a shard (0 … `of` - 1) with zones, having looked at up to `limit` profiles.
+
+        Of one shop if named. A profile that was written before zones were has none.
 
         Every profile is in exactly one shard, the same in every call with the same `of`. Left out are signposts,
         tombstones, and visitors of whom nobody knows anything: those expire, and are looked at when they come again.
@@ -392,6 +398,10 @@ class ShardTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     woken: int = 0
     shop: str = ""
     """of a campaign: whose customers; of a pass empty: everybody"""
+    phase: Literal["", "sort", "tell"] = ""
+    """of a campaign that comes at each recipient's own hour: first all are sorted by it, then they are told"""
+    zone: str = ""
+    """the shop's, for those of whom no zone is known"""
     campaign: Campaign | None = None
     news: News | None = None
     """of a product: what happened to it"""

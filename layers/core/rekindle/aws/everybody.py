@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rekindle.aws.items import names, text
+from rekindle.aws.items import names, optional, text
 from rekindle.ports import ProfilePage
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class DynamoEverybody:
             "Segment": shard,
             "TotalSegments": of,
             "Limit": limit,
-            "ProjectionExpression": "#id",
-            "ExpressionAttributeNames": names("id", "version", "expires"),
+            "ProjectionExpression": "#id, #zone",
+            "ExpressionAttributeNames": names("id", "version", "expires", "zone"),
         }
         if shop:
             conditions.append("#shop = :shop")
@@ -46,4 +46,8 @@ class DynamoEverybody:
             request["ExclusiveStartKey"] = {"id": text(cursor)}
         answer = self._clients.dynamodb.scan(**request)
         last = answer.get("LastEvaluatedKey")
-        return ProfilePage(tuple(item["id"]["S"] for item in answer["Items"]), last["id"]["S"] if last else None)
+        return ProfilePage(
+            tuple(item["id"]["S"] for item in answer["Items"]),
+            last["id"]["S"] if last else None,
+            tuple(optional(item, "zone") or "" for item in answer["Items"]),
+        )

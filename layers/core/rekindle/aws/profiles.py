@@ -18,12 +18,18 @@ _READABLE = 2_000
 
 def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
     """Return the item that is stored: in the `due` index while there is a deadline, to expire only while anonymous."""
+    from rekindle.domain.zones import zone_of  # only who writes profiles has to load the table
+
     item: Item = {
         "id": text(profile.id),
         "shop": text(profile.shop),
         "version": number(profile.version),
         **_state(encode_profile(profile)),
     }
+    where = zone_of(profile)
+    if where is not None:
+        # beside the state, so that a campaign can sort millions by it without reading them
+        item["zone"] = text(where[0])
     if profile.deadline is not None:
         item["due_shard"] = text(profile.id[0])
         item["due"] = text(stamp(profile.deadline))

@@ -401,6 +401,8 @@ class Campaign(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="campa
     occurrence: str
     trigger: int = 0
     """its place among the flow's triggers"""
+    wall: str = ""
+    """of one that comes at each recipient's own hour: the local time, such as `2026-11-27T10:00`"""
 
 
 class Start(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="start"):

@@ -239,6 +239,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """those whose coupon was used in an order"""
     ways: dict[str, str] = {}
     """split step → the way that it went there"""
+    begins_at: datetime | None = None
+    """the recipient's own hour of a campaign, where that is still to come: until then the run has not set off"""
 
 
 class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
+from rekindle.flow.local_time import RECIPIENT
 from rekindle.flow.local_time import zone as zone_named
 from rekindle.flow.program import OnSchedule
 
@@ -91,7 +92,7 @@ def problem(schedule: OnSchedule) -> str | None:
     if len(ways) != 1:
         said = f"has {' and '.join(ways)}" if ways else "says no time"
         return f"the schedule {said}: give exactly one of once, cron and holiday"
-    if schedule.zone and zone_named(schedule.zone) is None:
+    if schedule.zone not in ("", RECIPIENT) and zone_named(schedule.zone) is None:
         return f"no time zone is called '{schedule.zone}'" + _near(
             schedule.zone, zoneinfo.available_timezones(), "write for instance Europe/Amsterdam"
         )

@@ -17,7 +17,7 @@ from rekindle.domain.profile import Entry, Run
 from rekindle.domain.results import one
 from rekindle.flow.attribution import HELD, IN, held_out, label_of, of_flow, take_part_in_holdout
 from rekindle.flow.conditions import condition
-from rekindle.flow.local_time import zone
+from rekindle.flow.local_time import wall_moment, zone
 from rekindle.flow.program import Flow, OnSchedule, Rule, Trigger
 from rekindle.flow.steps import arrive
 from rekindle.flow.turn import Turn
@@ -47,7 +47,8 @@ def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
         return
     names = turn.names(told.data)
     key = _key(turn, flow, names) if flow.key else None
-    start = max(min(told.occurred_at, turn.at), turn.at - timedelta(seconds=flow.max_age))
+    begins = _own_hour(turn, told)
+    start = begins or max(min(told.occurred_at, turn.at), turn.at - timedelta(seconds=flow.max_age))
     inside = [run for run in turn.active() if run.flow == flow.name]
     same = next((run for run in inside if run.key == key), None)
     gathering = next((run for run in inside if not run.messages), None) if flow.gather else None
@@ -86,11 +87,28 @@ def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
         event_type=told.type,
         trigger=told.data,
         step=flow.first,
+        begins_at=begins,
+        resume_at=begins,
     )
     turn.change(runs=(*turn.profile.runs, run))
     _count(turn, flow, run)
     turn.decide("entered", trigger.when or _said(trigger, told), run=run, values=turn.read(trigger.when, names))
-    arrive(turn, run, flow, flow.first, start)
+    _set_off(turn, run, flow, start)
+
+
+def _set_off(turn: Turn, run: Run, flow: Flow, start: datetime) -> None:
+    if run.begins_at is None:
+        arrive(turn, run, flow, flow.first, start)
+    else:
+        turn.decide("waiting", "the recipient's own hour", run=run, values={"until": run.begins_at.isoformat()})
+
+
+def _own_hour(turn: Turn, told: Event) -> datetime | None:
+    """Return when a campaign that comes at each recipient's own hour comes to this one, if that is still to come."""
+    if not isinstance(told.data, Campaign) or not told.data.wall:
+        return None
+    moment = wall_moment(told.data.wall, turn.where())
+    return moment if moment > turn.at else None
 
 
 def _refuse(turn: Turn, flow: Flow, told: Event, refusal: Refusal) -> None:

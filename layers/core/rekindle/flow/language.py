@@ -17,7 +17,7 @@ from typing_extensions import TypeAliasType
 
 from rekindle.domain.events import FLOW_EVENTS
 from rekindle.flow.durations import PATTERN, UNITS, seconds
-from rekindle.flow.local_time import WEEKDAYS, zone
+from rekindle.flow.local_time import RECIPIENT, WEEKDAYS, zone
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 #: How long a trigger that is heard of late still starts something, unless the flow says otherwise.
@@ -168,8 +168,11 @@ def _exists(moment: str) -> bool:
 
 
 def _zone(value: object) -> object:
-    if isinstance(value, str) and zone(value) is None:
-        raise ValueError(f"no time zone is called '{value}': write its IANA name, as in Europe/London")
+    if isinstance(value, str) and value != RECIPIENT and zone(value) is None:
+        raise ValueError(
+            f"no time zone is called '{value}': write its IANA name, as in Europe/London, "
+            f"or {RECIPIENT} for each person's own"
+        )
     return value
 
 
@@ -248,7 +251,7 @@ Moment = Annotated[
 Once = Annotated[str, BeforeValidator(_once), _text(pattern=rf"^{_DATE}[T ]\d\d:\d\d$", examples=["2026-11-27T10:00"])]
 TimeOfDay = Annotated[str, BeforeValidator(_time), _text(pattern=_TIME, examples=["09:00"])]
 EndOfDay = Annotated[str, BeforeValidator(_end), _text(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
-Zone = Annotated[str, BeforeValidator(_zone), _text(examples=["Europe/London"])]
+Zone = Annotated[str, BeforeValidator(_zone), _text(examples=["Europe/London", "recipient"])]
 Days = Annotated[
     tuple[int, ...],
     BeforeValidator(_days),
@@ -367,7 +370,9 @@ class ScheduleModel(Model):
     before: WholeDays | None = Field(None, description="So many days before the holiday.")
     after: WholeDays | None = Field(None, description="So many days after it.")
     at: TimeOfDay | None = Field(None, description="The time of day, for a holiday; 10:00 unless told otherwise.")
-    zone: Zone | None = Field(None, description="The time zone; the shop's unless told otherwise.")
+    zone: Zone | None = Field(
+        None, description="The time zone; the shop's unless told otherwise; recipient: each person's own."
+    )
     segment: Name | None = Field(None, description="To whom: the name of a file under segments/. Else everybody.")
 
     @model_validator(mode="after")

@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _A_WEEK = 8
 
+#: What stands for each recipient's own zone, where a campaign names a zone.
+RECIPIENT = "recipient"
+
 
 @functools.lru_cache(maxsize=600)
 def zone(name: str) -> ZoneInfo | None:
@@ -37,6 +40,14 @@ def next_local(after: datetime, where: ZoneInfo, at: time, days: frozenset[int])
         if moment >= after:
             return moment
     raise ValueError(f"no {at} within a week of {after}")
+
+
+def wall_moment(wall: str, where: ZoneInfo) -> datetime:
+    """Return the moment (UTC) at which the clock there shows this local time, such as `2026-11-27T10:00`.
+
+    One that the clock skips is taken an hour later, one that comes twice at its first coming.
+    """
+    return datetime.fromisoformat(wall).replace(tzinfo=where).astimezone(UTC)
 
 
 def readings(day: date, at: time, where: ZoneInfo) -> tuple[datetime, datetime]:

@@ -208,7 +208,8 @@ class OnSchedule(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="sch
     """A trigger: a campaign. Exactly one of `once`, `cron` and `holiday` says when; `segment` (empty: all) to whom.
 
     It is told as `campaign.came`, to this flow alone, once for each occurrence. Times are of `zone` (empty: the
-    shop's). `once` is a local time such as `2026-11-27T10:00`; a holiday's day is moved by `offset` days, at `at`.
+    shop's; `recipient`: of each recipient's own). `once` is a local time such as `2026-11-27T10:00`; a holiday's day is
+    moved by `offset` days, at `at`.
     """
 
     segment: str = ""

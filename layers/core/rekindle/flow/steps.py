@@ -92,7 +92,9 @@ def resume(turn: Turn, run: Run) -> None:
     """Carry a run on whose time has come: past its wait, or once more to the message that manners had held."""
     flow = turn.flow_of(run)
     step = flow.steps[run.step] if run.step else None
-    if _is_for_coupon(step):
+    if run.begins_at is not None:
+        arrive(turn, replace(run, begins_at=None), flow, run.step, turn.at)
+    elif _is_for_coupon(step):
         # It stood here for the coupon itself, or for the day that this names: `_wait` knows which by looking again.
         arrive(turn, run, flow, run.step, turn.at)
     elif isinstance(step, (Wait, WaitUntil, WaitFor)):
@@ -103,6 +105,8 @@ def resume(turn: Turn, run: Run) -> None:
 
 def hear(turn: Turn, run: Run, told: Event) -> None:
     """Carry a run on that waited for this event. What happened after its time was up came too late."""
+    if run.begins_at is not None:
+        return
     flow = turn.flow_of(run)
     step = flow.steps.get(run.step) if run.step else None
     if told.type == "coupon.issued" and _is_for_coupon(step) and _is_of(told, run):
@@ -121,7 +125,7 @@ def look_again(turn: Turn) -> None:
     """Let messages that are held back be judged anew, at once: what held them may hold no longer."""
     for run in turn.active():
         step = turn.flow_of(run).steps.get(run.step or "")
-        if isinstance(step, Send) and run.resume_at is not None and run.resume_at > turn.now:
+        if run.begins_at is None and isinstance(step, Send) and run.resume_at is not None and run.resume_at > turn.now:
             turn.put(replace(run, resume_at=turn.now))
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.facts import Campaign
 from rekindle.flow.calendar import occurrences
-from rekindle.flow.program import OnSchedule, Playbook
+from rekindle.flow.local_time import RECIPIENT, wall_moment, zone
+from rekindle.flow.program import OnSchedule, Playbook, Shop
 from rekindle.ports import Blobs, Clock, FanoutQueue
 from rekindle.service.fanout import Progress, progress_of, shard_tasks
 from rekindle.service.library import POINTER_LIFE, Library
@@ -27,6 +30,8 @@ MAX_AGE = timedelta(hours=24)
 #: So old may the mark of the last tick grow before it is written again. A campaign that is published meanwhile, for an
 #: hour that has just gone by, is still taken.
 MARK_EVERY = timedelta(minutes=5)
+#: The first clocks show a time 14 hours before UTC does (Kiribati). One more hour is for sorting ten million people.
+EARLIEST = timedelta(hours=15)
 
 _TICKED = "campaigns/ticked.json"
 
@@ -39,11 +44,13 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     at: datetime
     trigger: int = 0
     """its place among the flow's triggers"""
+    wall: str = ""
+    """of one that comes at each recipient's own hour: the local time. Then `at` is when it begins to be prepared"""
 
     @property
     def name(self) -> str:
         """What the occurrence is called: the same for everybody."""
-        return f"{self.at:%Y-%m-%dT%H:%MZ}"
+        return self.wall or f"{self.at:%Y-%m-%dT%H:%MZ}"
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -95,8 +102,27 @@ def due(playbook: Playbook, after: datetime, until: datetime) -> Iterator[Occurr
         for shop in playbook.shops.values() if schedules else ():
             if playbook.enabled(flow, shop.id):
                 for place, schedule in schedules:
+                    if schedule.zone == RECIPIENT:
+                        yield from _own_hours(schedule, shop, after, until, flow=flow.name, place=place)
+                        continue
                     moments = occurrences(schedule, shop.zone, after, until)
                     yield from (Occurrence(flow=flow.name, shop=shop.id, at=at, trigger=place) for at in moments)
+
+
+def _own_hours(
+    schedule: OnSchedule, shop: Shop, after: datetime, until: datetime, *, flow: str, place: int
+) -> Iterator[Occurrence]:
+    """Yield what begins to be prepared in that time, and what should have been and has not come in the shop's zone yet.
+
+    The second is what was published when its hour was near: where it has gone by already, it comes late.
+    """
+    own = zone(shop.zone) or ZoneInfo("UTC")
+    plain = replace(schedule, zone="UTC")
+    for moment in occurrences(plain, "UTC", after, until + EARLIEST):
+        wall = f"{moment:%Y-%m-%dT%H:%M}"
+        at = moment - EARLIEST
+        if at > after or wall_moment(wall, own) > until:
+            yield Occurrence(flow=flow, shop=shop.id, at=at, trigger=place, wall=wall)
 
 
 def standing(
@@ -165,7 +191,9 @@ class Campaigns:
         return started
 
     def _start(self, occurrence: Occurrence, playbook: Playbook) -> bool:
-        key = f"campaigns/{occurrence.shop}/{occurrence.flow}/{occurrence.at:%Y%m%dT%H%MZ}.{occurrence.trigger}.json"
+        own = "L" if occurrence.wall else "Z"
+        named = f"{occurrence.at:%Y%m%dT%H%M}{own}.{occurrence.trigger}"
+        key = f"campaigns/{occurrence.shop}/{occurrence.flow}/{named}.json"
         if self._blobs.get(key) is not None:
             return False
         started = Started(
@@ -184,8 +212,13 @@ class Campaigns:
             started.started_at,
             self._shards,
             shop=occurrence.shop,
+            zone=playbook.shops[occurrence.shop].zone,
             campaign=Campaign(
-                flow=occurrence.flow, at=occurrence.at, occurrence=occurrence.name, trigger=occurrence.trigger
+                flow=occurrence.flow,
+                at=occurrence.at,
+                occurrence=occurrence.name,
+                trigger=occurrence.trigger,
+                wall=occurrence.wall,
             ),
         )
         # A worker that has not seen the playbook yet would not know the flow.

@@ -10,15 +10,18 @@ A change of a product goes the same way, page by page, to those alone who looked
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain.facts import Campaign
-from rekindle.ports import Blobs, Clock, Everybody, FanoutQueue, News, Sending, ShardTask, Wake, WakeQueue
+from rekindle.flow.local_time import wall_moment, zone
+from rekindle.ports import MAX_DELAY, Blobs, Clock, Everybody, FanoutQueue, News, Sending, ShardTask, Wake, WakeQueue
 from rekindle.service.heralds import TOLD_SECONDS, ProductHerald
 from rekindle.service.stops import Stopping, Stops
 
@@ -36,7 +39,10 @@ UNSENT = 12_000
 #: A campaign that is paused looks again so often.
 PAUSED_SECONDS = 60
 
+#: So many pages of profiles are sorted by their own hour at once: a part of a list holds 5,000 ids at most.
+_SORTED = 10
 _CHUNK = 50
+_MOMENT = "%Y%m%dT%H%MZ"
 #: Of a shop with few of many profiles, one task looks at so many pages at most.
 _PAGES = 20
 
@@ -64,14 +70,21 @@ class Pass(Struct, frozen=True, kw_only=True):
     shards: int
 
 
+_people = msgspec.json.Decoder(list[str])
 _pass = msgspec.json.Decoder(Pass)
 _progress = msgspec.json.Decoder(Progress)
 
 
 def shard_tasks(
-    fanout: str, started_at: datetime, shards: int, *, shop: str = "", campaign: Campaign | None = None
+    fanout: str,
+    started_at: datetime,
+    shards: int,
+    *,
+    shop: str = "",
+    campaign: Campaign | None = None,
+    zone: str = "",
 ) -> list[ShardTask]:
-    """Return the first task of each shard: of a campaign, or else of a pass."""
+    """Return the first task of each shard: of a campaign, or else of a pass. `zone` is the shop's."""
     return [
         ShardTask(
             fanout=fanout,
@@ -80,6 +93,8 @@ def shard_tasks(
             shard=shard,
             of=shards,
             shop=shop,
+            phase="sort" if campaign is not None and campaign.wall else "",
+            zone=zone,
             campaign=campaign,
         )
         for shard in range(shards)
@@ -126,6 +141,7 @@ class Fanout:
         self._herald = herald
         self._stops = stops
         self._sending = sending
+        self._hours: dict[tuple[str, str], datetime] = {}
         self._everybody = everybody
         self._wakes = wakes
         self._queue = queue
@@ -152,15 +168,72 @@ class Fanout:
             page = self._herald.tell(task.news, task.cursor)
             self._go_on(task, len(page.ids), page.cursor, TOLD_SECONDS)
             return len(page.ids)
+        if task.phase == "sort":
+            return self._sort(task)
+        if task.phase == "tell":
+            return self._tell(task)
         found, cursor = self._slice(task)
+        seconds = self._wake(task, found)
+        self._go_on(task, len(found), cursor, max(seconds, SLICE_SECONDS))
+        return len(found)
+
+    def _wake(self, task: ShardTask, found: Sequence[str]) -> int:
+        """Wake these, spread over some time; return how many seconds that is."""
         for number, chunk in enumerate(_chunks(found)):
             delay = number * _CHUNK * SLICE_SECONDS // SLICE
             self._wakes.wake([Wake(profile_id=each, campaign=task.campaign) for each in chunk], delay)
-        self._go_on(task, len(found), cursor, SLICE_SECONDS)
-        return len(found)
+        return len(found) * SLICE_SECONDS // SLICE
+
+    # --- each recipient's own hour
+
+    def _sort(self, task: ShardTask) -> int:
+        """Write down whom of the next profiles the campaign comes to at which moment: nobody is woken yet."""
+        wall = task.campaign.wall if task.campaign is not None else ""
+        parts: dict[datetime, list[str]] = {}
+        cursor = task.cursor
+        for _ in range(_SORTED):
+            page = self._everybody.profile_ids(task.shard, task.of, cursor, shop=task.shop)
+            for profile_id, where in zip(page.ids, page.zones, strict=True):
+                parts.setdefault(self._own_hour(wall, where or task.zone), []).append(profile_id)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        for moment, people in parts.items():
+            key = f"{_parts(task)}{moment:{_MOMENT}}/{task.step:06}.json"
+            self._blobs.put(key, msgspec.json.encode(people), "application/json")
+        if cursor is not None:
+            self._go_on(task, 0, cursor, 0)
+        else:
+            self._go_on(replace(task, phase="tell"), 0, "", 0)
+        return 0
+
+    def _tell(self, task: ShardTask) -> int:
+        """Wake those whose moment has come next; where it has not come yet, look again later."""
+        left = sorted(key for key in self._blobs.list(_parts(task)) if key > (task.cursor or ""))
+        if not left:
+            self._go_on(task, 0, None, 0)
+            return 0
+        moment = datetime.strptime(left[0].split("/")[-2], _MOMENT).replace(tzinfo=UTC)
+        wait = math.ceil((moment - self._clock.now()).total_seconds())
+        if wait > 0:
+            self._queue.ask([task], min(wait, MAX_DELAY))
+            return 0
+        people = _people.decode(self._blobs.get(left[0]) or b"[]")
+        told = replace(task, campaign=replace(task.campaign, at=moment) if task.campaign is not None else None)
+        seconds = self._wake(told, people)
+        self._go_on(task, len(people), left[0], max(seconds, 1))
+        return len(people)
+
+    def _own_hour(self, wall: str, where: str) -> datetime:
+        key = wall, where
+        if key not in self._hours:
+            self._hours[key] = wall_moment(wall, zone(where) or ZoneInfo("UTC"))
+        return self._hours[key]
 
     def _go_on(self, task: ShardTask, reached: int, cursor: str | None, delay: int) -> None:
         following = replace(task, step=task.step + 1, cursor=cursor, woken=task.woken + reached)
+        if task.phase == "tell" and cursor == "":
+            following = replace(following, cursor=None)
         if cursor is not None:
             self._queue.ask([following], delay)
         # Last: what is written here says that the next task is on its way.
@@ -207,6 +280,10 @@ class Fanout:
             if cursor is None or len(found) >= SLICE:
                 break
         return found, cursor
+
+
+def _parts(task: ShardTask) -> str:
+    return f"fanout/parts/{task.fanout}/{task.shard:04}/"
 
 
 def _key(task: ShardTask) -> str:

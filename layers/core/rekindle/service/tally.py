@@ -2,7 +2,7 @@
 
 Both come by streams that bring a change at least once. What it counts has a mark that follows from the change itself,
 and is added to the figures in one transaction with its mark: a repeat finds it and adds nothing. So the figures are
-what the ledger and the records say, whatever crashed on the way (decision 0028).
+what the ledger and the records say, whatever crashed on the way (decision 0031).
 """
 
 from __future__ import annotations

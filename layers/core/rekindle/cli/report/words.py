@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from rekindle.flow.local_time import WEEKDAYS
+from rekindle.flow.local_time import RECIPIENT, WEEKDAYS
 from rekindle.flow.program import (
     Audience,
     Branch,
@@ -199,7 +199,8 @@ def trigger(one: Trigger) -> tuple[str, str]:
             return f"On the day {one.date}{moved}, at {one.at}" + (", every year" if one.yearly else ""), one.when
         case OnSchedule():
             said = one.once or (f"cron {one.cron}" if one.cron else f"{one.holiday} {one.offset:+d} d at {one.at}")
-            return f"Campaign: {said}" + (f" to {one.segment}" if one.segment else ""), one.when
+            own = ", at each recipient's own hour" if one.zone == RECIPIENT else ""
+            return f"Campaign: {said}{own}" + (f" to {one.segment}" if one.segment else ""), one.when
         case _:
             return f"When {_of(EVENTS.get(one.event, one.event), one.subject)}", one.when
 

@@ -281,7 +281,7 @@ class Life:
                 type="campaign.came",
                 occurred_at=now,
                 received_at=now,
-                data=Campaign(flow=came.flow, at=now, occurrence=came.name, trigger=came.trigger),
+                data=Campaign(flow=came.flow, at=now, occurrence=came.name, trigger=came.trigger, wall=came.wall),
                 profile_id=profile.id,
             )
             self._advance(person, profile, event, now)

@@ -1,0 +1,161 @@
+"""Campaigns at each recipient's own hour: sorted once, told hour by hour, nobody twice and nobody left out."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from rekindle.domain.events import Who
+from rekindle.domain.facts import Person
+from rekindle.flow.program import Playbook
+from rekindle.memory import Crash
+from rekindle.service.campaigns import EARLIEST, due
+from rekindle.service.library import POINTER
+from rekindle.service.stops import put_stop
+from tests.service.test_campaigns import book, letters, newsletter, run
+from tests.support.build import T0, at, consent
+from tests.support.plant import Plant
+
+#: Four days after T0, a Monday, at noon on everybody's own clock.
+WALL = "2026-03-06T12:00"
+OWN = newsletter(f"{{once: {WALL}, zone: recipient}}")
+PEOPLE = {"NZ": "Pacific/Auckland", "JP": "Asia/Tokyo", "NP": "Asia/Kathmandu", "": "", "GB": "Europe/London"}
+#: When it is noon there, in UTC; who says nothing lives where the shop does, in Amsterdam.
+NOON = {"NZ": 3 * 24 + 23, "JP": 4 * 24 + 3, "NP": 4 * 24 + 6.25, "": 4 * 24 + 11, "GB": 4 * 24 + 12}
+EXPECTED = sorted(
+    (f"{country or 'nowhere'}@example.com".lower(), datetime(2026, 3, 2, tzinfo=T0.tzinfo) + timedelta(hours=hours))
+    for country, hours in NOON.items()
+)
+
+
+def live(found: Playbook) -> Plant:
+    plant = Plant(found)
+    plant.world.files[POINTER] = msgspec.json.encode({"hash": found.hash, "published_at": T0 - timedelta(days=1)})
+    for number, country in enumerate(PEOPLE):
+        who = Who(email=f"{country or 'nowhere'}@example.com".lower(), shop_customer_id=str(number))
+        told = consent(T0, who=who)
+        plant.post(replace(told, person=Person(country=country)) if country else told)
+    plant.settle()
+    plant.tick()
+    return plant
+
+
+START = datetime.fromisoformat(f"{WALL}Z") - EARLIEST
+
+
+def test_everybody_gets_it_at_noon_of_their_own_clock() -> None:
+    plant = live(book(OWN))
+    run(plant, START - timedelta(minutes=2), timedelta(hours=1))
+    assert plant.world.fanout_queue.messages == []
+    run(plant, START + timedelta(minutes=30), timedelta(minutes=5))
+    assert letters(plant) == []
+    run(plant, at(days=5), timedelta(minutes=5))
+    assert letters(plant) == EXPECTED
+
+
+def test_nobody_needs_an_alarm_for_it() -> None:
+    """Ten million at one hour would meet the scheduler's limit: lists by the hour take its place."""
+    plant = live(book(OWN))
+    run(plant, START + timedelta(hours=4), timedelta(minutes=5))
+    assert plant.world.schedules == {}
+    parts = [key for key in plant.world.files if key.startswith("fanout/parts/")]
+    assert {key.split("/")[-2] for key in parts} == {f"{when:%Y%m%dT%H%MZ}" for _, when in EXPECTED}
+
+
+def test_who_is_told_too_early_waits_for_their_hour() -> None:
+    """Somebody who moved since the lists were made, or whose zone no list could know."""
+    plant = live(book(OWN))
+    run(plant, START + timedelta(minutes=30), timedelta(minutes=5))
+    parts = {key: raw for key, raw in plant.world.files.items() if key.startswith("fanout/parts/")}
+    for key in parts:
+        folder, moment, name = key.rsplit("/", 2)
+        if moment != min(key.split("/")[-2] for key in parts):
+            plant.world.files[f"{folder}/20260305T2300Z/{name}{moment}"] = plant.world.files.pop(key)
+    run(plant, at(days=5), timedelta(minutes=5))
+    assert letters(plant) == EXPECTED
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    "call",
+    ["blobs.get", "blobs.put", "blobs.list", "fanout.ask", "everybody.profile_ids", "alarms.wake", "state.commit"],
+)
+def test_killed_anywhere_it_reaches_everybody_once(call: str, moment: Literal["before", "after"]) -> None:
+    plant = live(book(OWN))
+    run(plant, START - timedelta(minutes=2), timedelta(hours=2))
+    count = itertools.count(1)
+
+    def hook(name: str, when: str) -> None:
+        if (name, when) == (call, moment) and next(count) in {1, 3, 6}:
+            raise Crash(f"{moment} {call}")
+
+    plant.world.hook = hook
+    run(plant, at(days=4, hours=20), timedelta(minutes=15))
+    plant.sweep()
+    assert sorted(to for to, _ in letters(plant)) == [to for to, _ in EXPECTED]
+
+
+def test_cancelled_between_two_hours_it_goes_on_for_nobody() -> None:
+    plant = live(book(OWN))
+    run(plant, datetime.fromisoformat("2026-03-06T05:00Z"), timedelta(minutes=15))
+    put_stop("tea", "newsletter", WALL, "cancelled", blobs=plant.world.blobs, clock=plant.world.clock)
+    run(plant, at(days=5), timedelta(minutes=15))
+    assert [to for to, _ in letters(plant)] == ["jp@example.com", "nz@example.com"]
+
+
+def test_one_that_is_published_when_its_hour_is_near_still_reaches_everybody() -> None:
+    plant = live(book())
+    run(plant, datetime.fromisoformat("2026-03-06T09:00Z"), timedelta(hours=2))
+    plant.publish(book(OWN, hash_="h2"))
+    run(plant, at(days=5), timedelta(minutes=15))
+    assert sorted(to for to, _ in letters(plant)) == [to for to, _ in EXPECTED]
+
+
+def test_one_whose_hour_has_gone_by_where_the_shop_is_waits_for_its_next() -> None:
+    daily = book(newsletter("{cron: '0 12 * * *', zone: recipient}"))
+
+    def begun(moment: str) -> list[str]:
+        now = datetime.fromisoformat(moment)
+        return [one.wall for one in due(daily, now - timedelta(minutes=1), now)]
+
+    assert begun("2026-03-06T10:59Z") == [WALL]
+    assert begun("2026-03-06T11:30Z") == []
+    assert begun("2026-03-06T21:00Z") == ["2026-03-07T12:00"]
+
+
+def test_ten_thousand_take_few_calls_and_little_memory() -> None:
+    """What is held does not grow with how many there are: a task holds its pages and nothing else."""
+    plant = live(book(OWN))
+    ids = [f"{number:032x}" for number in range(10_000)]
+
+    def page(shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 500) -> object:
+        from rekindle.ports import ProfilePage
+
+        del of, shop
+        start = int(cursor or 0)
+        found = ids[start : start + limit] if shard == 0 else []
+        left = shard == 0 and start + limit < len(ids)
+        return ProfilePage(tuple(found), str(start + limit) if left else None, ("Asia/Tokyo",) * len(found))
+
+    plant.world.everybody.profile_ids = page  # type: ignore[method-assign, assignment]
+    plant.until(START)
+    assert plant.campaigns.tick() == 1
+    plant.world.calls.clear()
+    woken = 0
+    while plant.world.clock.now() < START + timedelta(hours=8):
+        for task in plant.world.fanout_queue.receive(1):
+            woken += plant.fanout.work(task.value)
+            plant.world.fanout_queue.delete(task.receipt)
+        plant.world.wake_queue.messages.clear()
+        plant.world.clock.advance(seconds=60)
+    assert woken == 10_000
+    calls = {
+        name: count for name, count in plant.world.calls.items() if name.startswith(("blobs.", "fanout.", "alarms.w"))
+    }
+    assert calls["alarms.wake"] == 10_000 / 50
+    assert calls["blobs.put"] <= 20
