@@ -537,14 +537,14 @@ REFERENCES: dict[str, Story] = {
         book=3,
     ),
     "text": _story((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
-    "coupon": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "link", "ada"), book=COUPONS),
+    "coupon": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_DAY, "link", "ada"), book=COUPONS),
     "pool": _story(
         (0, "subscribes", "ada"), (0, "subscribes", "bob"), (60, "order", "ada"), (60, "order", "bob"), book=COUPONS
     ),
     "push": _story(
         (0, "browses", "ada", 1), (60, "browses", "ada", 2), (_DAY, "push_link", "ada"), ada="gone", book=PUSHES
     ),
-    "list": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "unsubscribes", "ada"), book=LISTS),
+    "list": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "unsubscribes", "ada"), book=LISTS),
     "bought": _story(
         (0, "subscribes", "ada"),
         (0, "checkout", "ada"),
