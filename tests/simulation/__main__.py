@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.simulation.run import (
@@ -105,11 +106,20 @@ def do(kind: str, first: int, count: int, until: Until) -> Tally:
     return run_pairs(names[first % len(names)], first // len(names), count, until)
 
 
+_staying = ExitStack()
+
+
+def _stay() -> None:
+    """Have everything in place as long as this process lives, not for one portion of work."""
+    _staying.enter_context(running())
+
+
 def _run_alone(seed: int, until: Until) -> Tally:
     """Run worlds in this process until the time is up or one fails."""
     total, work = Tally(), _work(seed)
-    while not (until.come or total.failed):
-        total.join(do(*next(work), until))
+    with running():
+        while not (until.come or total.failed):
+            total.join(do(*next(work), until))
     return total
 
 
@@ -119,7 +129,7 @@ def _run(seed: int, until: Until, jobs: int) -> Tally:
         return _run_alone(seed, until)
     total, work = Tally(), _work(seed)
     begun = shown = time.monotonic()
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_stay) as pool:
         busy: set[Future[Tally]] = set()
         while not (until.come or total.failed):
             while len(busy) < jobs + 1:

@@ -293,10 +293,11 @@ class Simulation:
             due, waiting = len(self.due), len(self.stream)
             now = self.clock.now()
             for name, queue in self.queues.items():
-                for message in queue.messages:
-                    if message.visible_at <= now:
-                        visible.append(name)
-                        break
+                if queue.messages:
+                    for message in queue.messages:
+                        if message.visible_at <= now:
+                            visible.append(name)
+                            break
         # Who stepped back goes on last.
         options = due + waiting + len(visible) + len(self.ready)
         if not options:
