@@ -15,13 +15,14 @@ from rekindle.content.sites import site_of
 from rekindle.memory import World
 from rekindle.ports import ShopSecrets
 from rekindle.service.collect import Collector
+from rekindle.service.desks import Desks
 from rekindle.service.library import POINTER, Library
 from rekindle.service.pages import PageLibrary
 from rekindle.service.sign_up import SignUps
 from rekindle.service.sites import Scripts, Sites
 from rekindle.service.tracks import Tracks
 from rekindle.service.webhook import Webhooks
-from rekindle.settings import Collect, Feedback, Links, Signup, Track, Webhook
+from rekindle.settings import Collect, Feedback, Links, Pages, Signup, Track, Webhook
 from tests.attack.targets import DOMAINS, LINK_KEYS, SECRET
 from tests.content.pagekit import POPUP
 from tests.functions.conftest import load, ports
@@ -29,7 +30,7 @@ from tests.support.build import CART, CONFIRMATION, ROOT, T0, playbook
 
 __all__ = ["load", "ports"]
 
-_APPS = ("webhook", "links", "feedback", "collect", "track", "signup")
+_APPS = ("webhook", "links", "feedback", "collect", "track", "signup", "pages")
 _BOOK = playbook(CART, CONFIRMATION)
 _PLAYBOOK = msgspec.json.encode(_BOOK)
 
@@ -38,7 +39,9 @@ class Doors:
     """The functions that anybody, or SES, can call, over one world."""
 
     def __init__(self, apps: dict[str, ModuleType]) -> None:
-        self.webhook, self.links, self.feedback, self.collect, self.track, self.signup = (apps[name] for name in _APPS)
+        (self.webhook, self.links, self.feedback, self.collect, self.track, self.signup, self.pages) = (
+            apps[name] for name in _APPS
+        )
         self.open()
 
     def open(self) -> World:
@@ -70,6 +73,14 @@ class Doors:
             clock=world.clock,
             sign_ups=SignUps(limits=world.limits, secrets=world.secrets, clock=world.clock),
         )
+        desks = Desks(
+            desk=world.desk,
+            intake=world.intake,
+            clock=world.clock,
+            secrets=world.secrets,
+            new_nonce=lambda: "nonce",
+        )
+        vars(self.pages).update(desks=desks, library=PageLibrary(world.blobs, world.clock))
         vars(self.track)["tracks"] = Tracks(
             outbox=world.outbox,
             reactions=world.reactions,
@@ -86,7 +97,7 @@ def apps() -> Iterator[dict[str, ModuleType]]:
     """Return the modules of these functions, imported as Lambda does, without an AWS to ask."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(CachedSecrets, "address_key", lambda _self: b"key")
-        for model in (Webhook, Links, Feedback, Collect, Track, Signup):
+        for model in (Webhook, Links, Feedback, Collect, Track, Pages, Signup):
             for name in model.__struct_encode_fields__:
                 patched.setenv(name, "any")
         patched.setenv("HOLD_SECONDS", "30")

@@ -422,8 +422,8 @@ def _token(read: Callable[..., Any], claim: object, ours: tuple[str, ...]) -> Ca
     return attack
 
 
-_FORM = "application/x-www-form-urlencoded"
-_FORMS = (
+FORM = "application/x-www-form-urlencoded"
+FORMS = (
     "&", "=", "%", "%0", "%00", "%0d%0a", "%ff%fe", "%ED%A0%80", "%u0041", "+", ";", "ö", "\x00", "\ud800", "&on" * 300,
     "a=b&" * 300, "x" * 40_000, "%E2%80%AE", "[]", "on[]=1", "__proto__=1", "<script>", "=" * 500, "QQ==",
 )  # fmt: skip
@@ -438,7 +438,7 @@ def _form(sent: tuple[str, bool, str]) -> None:
     if posted is None:
         assert status in {400, 413, 415}
         return
-    assert sent[2].startswith(_FORM)
+    assert sent[2].startswith(FORM)
     for name in ("on", "was", "frequency", "day", "", "x"):
         for value in (posted.one(name), *posted.all(name)):
             assert len(value) <= MAX_VALUE
@@ -908,9 +908,9 @@ TARGETS: Mapping[str, Target] = {
     "posted forms": Target(
         ("content.pages.forms.read_form",),
         st.tuples(
-            hostile.edited(("on=email&on=topic.news&was=email&frequency=weekly&day=3&month=2&year=&act=",), _FORMS),
+            hostile.edited(("on=email&on=topic.news&was=email&frequency=weekly&day=3&month=2&year=&act=",), FORMS),
             st.booleans(),
-            st.sampled_from([_FORM, f"{_FORM}; charset=utf-16", "", "text/plain", "multipart/form-data; boundary=x"]),
+            st.sampled_from([FORM, f"{FORM}; charset=utf-16", "", "text/plain", "multipart/form-data; boundary=x"]),
         ),
         _form,
         200,

@@ -12,14 +12,30 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rekindle.content.links import sign_confirm, sign_track, sign_unsubscribe
+from rekindle.content.links import sign_confirm, sign_preferences, sign_track, sign_unsubscribe
 from rekindle.domain.errors import MalformedBodyError
+from rekindle.domain.events import Event
+from rekindle.domain.profile import Profile, Trait, encode_profile
 from rekindle.ports import Message
 from tests.attack import hostile
 from tests.attack.conftest import Doors
-from tests.attack.targets import CLAIM, CONFIRM, LINK_KEYS, NOTICES, TRACK, VISITS, Hook, headers_of, hooks
+from tests.attack.targets import (
+    CLAIM,
+    CONFIRM,
+    FORM,
+    FORMS,
+    LINK_KEYS,
+    NOTICES,
+    PAGE_CLAIM,
+    TRACK,
+    VISITS,
+    Hook,
+    headers_of,
+    hooks,
+)
 from tests.functions.conftest import Load
 from tests.support.build import T0
+from tests.support.needles import NEEDLES, anywhere
 from tests.support.worlds import AwsPorts
 
 _SHOPS = {"shopify": "tea", "woocommerce": "plants"}
@@ -130,6 +146,77 @@ def test_a_disordered_link_gets_the_same_page_and_does_nothing(doors: Doors) -> 
         doors.open()
 
     attack()
+
+
+_POSTS = (
+    "on=channel.email&on=topic.news&was=channel.email&frequency=weekly&language=en&day=3&month=2&year=1990&act=",
+    "act=unsubscribe",
+    "on=channel.email&on=channel.sms&on=pause&was=&frequency=seldom&forget=1",
+    "on=channel.push&was=channel.push&frequency=%00&language=../../en&day=99&month=x&year=-1",
+)
+
+
+@pytest.fixture
+def known(doors: Doors) -> Profile:
+    """Whose page it is: somebody with an address, a number and a birthday."""
+    person = Profile(
+        id=PAGE_CLAIM.profile,
+        shop="tea",
+        version=1,
+        email=NEEDLES["email"],
+        phone=NEEDLES["phone"],
+        traits={"birthday": Trait(T0, "1990-03-14")},
+    )
+    doors.world.profiles[person.id] = encode_profile(person)
+    return person
+
+
+def test_a_disordered_preference_page_is_masked_and_speaks_for_nobody_else(doors: Doors, known: Profile) -> None:
+    token = sign_preferences(LINK_KEYS, PAGE_CLAIM)
+
+    @settings(max_examples=250, suppress_health_check=list(HealthCheck), database=None)
+    @given(
+        st.just(token)
+        | hostile.edited((token,), ("=", ".", "k1", "%", "\x00", "ö", "\ud800", "<script>", "A" * 9_000)),
+        st.sampled_from(["GET", "POST", "POST", "POST", "HEAD", "PUT", "", "post"]),
+        st.none() | hostile.edited(_POSTS, FORMS),
+        st.tuples(
+            st.booleans(),
+            st.sampled_from([FORM, f"{FORM}; charset=utf-16", "", "text/plain", "multipart/form-data; boundary=x"]),
+        ),
+        st.none() | st.sampled_from(_LANGUAGES),
+    )
+    def attack(path: str, method: str, body: str | None, how: tuple[bool, str], languages: str | None) -> None:
+        encoded, kind = how
+        event = {
+            "headers": {"content-type": kind} | ({} if languages is None else {"Accept-Language": languages}),
+            "routeKey": f"{method} /p/{{token}}",
+            "pathParameters": {"token": path},
+            "requestContext": {"http": {"method": method}},
+            "body": body,
+            "isBase64Encoded": encoded,
+        }
+        answer = doors.pages.handler(event, None)
+        assert answer["statusCode"] in ({200, 400, 413, 415, 422} if path == token else {404})
+        assert "<script" not in answer["body"]
+        assert not anywhere([answer["body"]])
+        assert len(answer["body"]) < 60_000
+        if path != token or method != "POST" or answer["statusCode"] != 200:
+            assert not doors.world.deliveries
+        told = [event for delivery in doors.world.deliveries.values() for event in delivery.events]
+        assert {event.profile_id for event in told} <= {known.id}
+        assert {event.type for event in told} <= {"consent.changed", "preferences.changed", "traits.changed"}
+        # Nobody agrees for an address that their link was not sent to.
+        assert not [event for event in told if getattr(event.data, "state", "") == "subscribed" and _is_mail(event)]
+        doors.world.deliveries.clear()
+        doors.world.pending.clear()
+        doors.world.stream.clear()
+
+    attack()
+
+
+def _is_mail(event: Event) -> bool:
+    return getattr(event.data, "channel", "") == "email"
 
 
 _ORIGINS = (
