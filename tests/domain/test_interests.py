@@ -26,7 +26,7 @@ def test_a_product_is_known_by_the_latest_look() -> None:
     ada = Profile(id="p", shop="tea")
     for hours in (2, 1, 3, 0):
         ada = seen(ada, "p1", hours=hours)
-    assert ada.interests == {"p1": Interest(at(hours=3))}
+    assert ada.interests == {"p1": Interest(at(hours=3), before=at(hours=2))}
 
 
 def test_a_category_is_no_product() -> None:
@@ -37,7 +37,7 @@ def test_who_puts_it_into_a_basket_is_interested_too() -> None:
     """And has not merely looked, also after another look."""
     ada = absorb(Profile(id="p", shop="tea"), cart(at(hours=1)), at(hours=1)).profile
     assert ada.interests == {"p1": Interest(at(hours=1), "carted")}
-    assert seen(ada, "p1", hours=2).interests == {"p1": Interest(at(hours=2), "carted")}
+    assert seen(ada, "p1", hours=2).interests == {"p1": Interest(at(hours=2), "carted", before=at(hours=1))}
 
 
 def test_what_is_heard_of_late_counts_as_of_when_it_was() -> None:
@@ -66,7 +66,7 @@ def test_two_profiles_remember_together(swapped: bool) -> None:
     one = {"p1": Interest(T0), "p2": Interest(T0, "carted")}
     two = {"p1": Interest(T0 + timedelta(hours=1)), "p2": Interest(T0 + timedelta(hours=2)), "p3": Interest(T0)}
     assert few_interests(*((two, one) if swapped else (one, two))) == {
-        "p1": Interest(T0 + timedelta(hours=1)),
-        "p2": Interest(T0 + timedelta(hours=2), "carted"),
+        "p1": Interest(T0 + timedelta(hours=1), before=T0),
+        "p2": Interest(T0 + timedelta(hours=2), "carted", before=T0),
         "p3": Interest(T0),
     }

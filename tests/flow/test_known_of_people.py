@@ -133,7 +133,7 @@ PAST = [
 ]  # fmt: skip
 NAMES = (
     "revenue", "average", "spent", "cycle_days", "expected_order_at", "lapses_at", "discounted", "tier", "viewed",
-    "browsed", "birth_year", "language", "recent_mails",
+    "viewed_again", "browsed", "birth_year", "language", "recent_mails",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from rekindle.memory import Crash, Fate
 from rekindle.ports import Message
 from rekindle.service.people import address_hash
 from tests.service.test_texting import ADA_WITH_PHONE, AWAKE, PHONE, allowed, decisions
-from tests.support.build import ADA, at, checkout, consent, event, flow_of, order, playbook
+from tests.support.build import ADA, at, checkout, consent, event, flow_of, order, parcel, playbook
 from tests.support.plant import Plant
 
 META = "23851234567890123"
@@ -97,6 +97,22 @@ def test_whoever_orders_is_taken_off(plant: Plant) -> None:
     plant.until(at(hours=2))
     assert listed(plant) == set()
     assert not plant.profile(EMAIL).audiences["abandoners"].on
+
+
+def test_whoever_is_on_until_they_order_is_taken_off_although_the_flow_is_long_over() -> None:
+    flow = flow_of(
+        "trigger: {event: checkout.updated}\nentry: {key: event.id}\n"
+        "steps:\n  - audience: abandoners\n    until: order.placed\n",
+        "ads",
+    )
+    plant = Plant(playbook(flow, channels=("email", "audience"), audiences={"abandoners": META}))
+    plant.post(consent(at()), checkout(at()))
+    plant.until(at(days=60))
+    assert len(listed(plant)) == 1
+    plant.post(parcel(at(days=60)), order(at(days=60, hours=1), id="o9"))
+    plant.until(at(days=60, hours=2))
+    assert listed(plant) == set()
+    assert any(decision.values.get("why") == "order.placed came" for decision in decisions(plant))
 
 
 @pytest.mark.parametrize(

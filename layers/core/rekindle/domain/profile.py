@@ -190,6 +190,8 @@ class OnList(Struct, frozen=True, array_like=True):
     on: bool
     emails: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
+    until: str = ""
+    """the type of event that takes them off"""
 
 
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -283,6 +285,8 @@ class Interest(Struct, frozen=True, array_like=True, omit_defaults=True):
     """as of which look this person stands on the product's list of those who are to hear of it; `None`: not there"""
     told: tuple[str, ...] = ()
     """the latest changes of the product that this person was told of"""
+    before: datetime | None = None
+    """the look before the last one, if there was one"""
 
 
 class Rated(Struct, frozen=True, array_like=True):

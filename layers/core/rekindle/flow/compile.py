@@ -317,7 +317,9 @@ class FlowCompiler(Checker):
                 return program.Notify(id=name, template=step.notify, next=following)
             case lang.AudienceModel():
                 self.use("audience", step.audience, (*path, "audience"))
-                return program.Audience(id=name, audience=step.audience, action=step.action, next=following)
+                return program.Audience(
+                    id=name, audience=step.audience, action=step.action, until=step.until or "", next=following
+                )
             case lang.SetModel():
                 return self._set(step, name, following, path)
             case lang.SuppressModel():

@@ -87,7 +87,7 @@ def _take(turn: Turn) -> None:
     if not absorbed.told:
         _grant_again(turn)
     _ask_back(turn)
-    unlist(turn)
+    unlist(turn, {told.type for told in absorbed.told})
 
 
 def _note_consent(turn: Turn, told: Event) -> None:

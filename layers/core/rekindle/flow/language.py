@@ -656,6 +656,15 @@ class AudienceModel(_Step):
 
     audience: Name = Field(description="The audience's name.")
     action: Literal["add", "remove"] = Field("add", description="What to do.")
+    until: EventType | None = Field(
+        None, description="The event that takes them off again, also when the flow is over: order.placed."
+    )
+
+    @model_validator(mode="after")
+    def _ends(self) -> AudienceModel:
+        if self.until is not None and self.action == "remove":
+            raise ValueError("until says when somebody who is added comes off again: leave it out")
+        return self
 
 
 class NotifyModel(_Step):

@@ -168,9 +168,9 @@ def _later_tag(one: Tag, two: Tag) -> Tag:
 
 
 def _list_mark(one: OnList, two: OnList) -> OnList:
-    later = max(one, two, key=lambda mark: (mark.at, not mark.on))
+    later = max(one, two, key=lambda mark: (mark.at, not mark.on, mark.until))
     emails, phones = ({*one.emails, *two.emails}, {*one.phones, *two.phones})
-    return OnList(later.at, later.on, tuple(sorted(emails)), tuple(sorted(phones)))
+    return OnList(later.at, later.on, tuple(sorted(emails)), tuple(sorted(phones)), later.until)
 
 
 def _later_browser(one: Browser, two: Browser) -> Browser:

@@ -127,6 +127,8 @@ class Audience(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="audie
     id: str
     audience: str
     action: Literal["add", "remove"]
+    until: str = ""
+    """the type of event that takes them off again"""
     next: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
@@ -415,7 +415,7 @@ def _audience(here: _Here, step: Audience) -> Onward:
     if why is not None:
         turn.decide("skipped", why, run=run, values={"audience": step.audience, "action": step.action})
         return run, step.next
-    _mark(turn, step.audience, on=step.action == "add")
+    _mark(turn, step.audience, on=step.action == "add", until=step.until)
     planned = Planned(
         run=run.id,
         step=step.id,
@@ -430,7 +430,7 @@ def _audience(here: _Here, step: Audience) -> Onward:
     return _plan(turn, run, step.id, planned), step.next
 
 
-def _mark(turn: Turn, audience: str, *, on: bool) -> None:
+def _mark(turn: Turn, audience: str, *, on: bool, until: str = "") -> None:
     """Write down that the person is to be on the list, or off it, and by which addresses they ever were on it."""
     known = turn.profile.audiences.get(audience, OnList(turn.at, on=False))
     emails, phones = turn.profile.reachable() if on else ((), ())
@@ -439,17 +439,22 @@ def _mark(turn: Turn, audience: str, *, on: bool) -> None:
         on,
         tuple(dict.fromkeys((*known.emails, *emails))),
         tuple(dict.fromkeys((*known.phones, *phones))),
+        until,
     )
     turn.change(audiences={**turn.profile.audiences, audience: mark})
 
 
-def unlist(turn: Turn) -> None:
-    """Plan to take somebody off every list once any address that they stand there by is one they refused."""
+def unlist(turn: Turn, happened: Collection[str] = ()) -> None:
+    """Plan to take somebody off every list once any address that they stand there by is one they refused.
+
+    And off those that they were to stand on until one of these events `happened`.
+    """
     consent = turn.profile.consent
     for audience, mark in turn.profile.audiences.items():
         acts = [consent.get(f"email:{email}") for email in mark.emails]
         acts += [consent.get(f"sms:{phone}") for phone in mark.phones]
-        if not mark.on or all(act is not None and act.state == "subscribed" for act in acts):
+        agreed = all(act is not None and act.state == "subscribed" for act in acts)
+        if not mark.on or (agreed and mark.until not in happened):
             continue
         _mark(turn, audience, on=False)
         message = ids.message_id(ids.digest("unlist", turn.profile.shop, turn.profile.id, turn.event.id), audience)
@@ -466,7 +471,8 @@ def unlist(turn: Turn) -> None:
         )
         turn.change(planned={**turn.profile.planned, message: planned})
         turn.effects.append(Enqueue(message, planned.category))
-        turn.decide("planned", "remove", message=message, values={"template": audience, "why": "consent is gone"})
+        why = f"{mark.until} came" if agreed else "consent is gone"
+        turn.decide("planned", "remove", message=message, values={"template": audience, "why": why})
 
 
 def _unlisted(turn: Turn, step: Audience) -> str | None:

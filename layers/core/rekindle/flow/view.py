@@ -193,6 +193,7 @@ PROFILE: dict[str, Field] = {
     "products": _bought("list", lambda past: tuple(sorted(past.products))),
     "kinds": _bought("list", lambda past: tuple(sorted(past.kinds))),
     "viewed": Field("list", ("interests",), lambda of: _latest_first(of.profile.interests, lambda one: one.at)),
+    "viewed_again": Field("list", ("interests",), lambda of: _viewed_again(of.profile)),
     "browsed": Field("list", ("browsed",), lambda of: _latest_first(of.profile.browsed, lambda at: at)),
     "basket": Field("basket", ("baskets",), lambda of: _open_basket(of.profile)),
     "rating": Field("number", ("reviews",), lambda of: getattr(_latest_review(of.profile), "rating", None)),
@@ -303,6 +304,11 @@ def _suppressed(profile: Profile) -> str | None:
 def _frequency(profile: Profile) -> str:
     chosen = profile.preferences.frequency
     return chosen.value if chosen is not None else EVERYTHING
+
+
+def _viewed_again(profile: Profile) -> tuple[str, ...]:
+    """Return the products that somebody looked at at least twice, or put into a basket after a look."""
+    return tuple(sorted(product for product, interest in profile.interests.items() if interest.before is not None))
 
 
 def _pause(profile: Profile) -> Any:

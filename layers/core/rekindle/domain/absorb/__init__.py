@@ -124,7 +124,8 @@ def absorb(profile: Profile, event: Event, now: datetime) -> Absorbed:
         return Absorbed(profile, ignored="nobody signed it")
     absorbed = _taken(with_person(with_contacts(profile, event), event), event, now)
     # What was looked at was looked at then, however late that is heard of: also of a basket that is ordered by now.
-    looked = with_interests(absorbed.profile, event)
+    again = isinstance(event.data, View) and all(told.again for told in absorbed.told)
+    looked = with_interests(absorbed.profile, event, again=again)
     return absorbed if looked is absorbed.profile else replace(absorbed, profile=looked)
 
 

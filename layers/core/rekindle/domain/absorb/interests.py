@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -25,11 +26,18 @@ _OF_A_BASKET = 10
 _TOLD = 6
 
 
-def with_interests(profile: Profile, event: Event) -> Profile:
-    """Return the profile with the products and categories that this event shows it to be interested in."""
+def with_interests(profile: Profile, event: Event, *, again: bool = False) -> Profile:
+    """Return the profile with the products and categories that this event shows it to be interested in.
+
+    `again`: it is a look that was told before, which has only lasted longer.
+    """
     match event.data:
         case View(id=product, at=at, kind=kind):
             found = {product: Interest(at)} if event.type == "product.viewed" else {}
+            if again and product in profile.interests:
+                known = profile.interests[product]
+                found = {product: replace(known, at=max(known.at, at))}
+                profile = replace(profile, interests={**profile.interests, **found})
             browsed = {kind: at} if kind else {}
         case Engagement(kind=str(kind), at=at) if event.type.endswith(".clicked"):
             found, browsed = {}, {kind: at}
@@ -77,4 +85,6 @@ def take_change(profile: Profile, event: Event, change: ProductChange) -> Absorb
 def _later(one: Interest, two: Interest) -> Interest:
     noted = max((at for at in (one.noted, two.noted) if at is not None), default=None)
     told = tuple(sorted({*one.told, *two.told}, key=lambda mark: mark.partition("@")[::-1])[-_TOLD:])
-    return Interest(max(one.at, two.at), "carted" if "carted" in (one.how, two.how) else "viewed", noted, told)
+    latest, *others = sorted({at for at in (one.at, two.at, one.before, two.before) if at is not None}, reverse=True)
+    how: Literal["viewed", "carted"] = "carted" if "carted" in (one.how, two.how) else "viewed"
+    return Interest(latest, how, noted, told, others[0] if others else None)
