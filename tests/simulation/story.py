@@ -709,6 +709,9 @@ def _listed(dice: random.Random) -> Story:
         what = ("subscribes", "subscribes", "allows")[dice.choice((0, 0, 2))]
         happenings.append(Happening(at=0, what=what, who=person))
         happenings.append(Happening(at=0, what="checkout", who=person, number=1))
+    if dice.random() < 0.3:
+        happenings.append(Happening(at=_HOUR, what="erasure", who="ada", number=1))
+        return Story(happenings=tuple(happenings), book=LISTS)
     acts = (*("order", "unsubscribes", "subscribes", "stops", "allows", "erasure") * 2, "identified", "moves", "deploy")
     happenings += [_act(dice, people, acts, (60, *_DUE, *_DUE)) for _ in range(dice.choice((1, 2, 2, 3)))]
     return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=LISTS)
