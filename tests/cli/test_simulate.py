@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rekindle.cli import buckets, demo_month
+from rekindle.cli import buckets, demo_month, demo_year
 from rekindle.cli.main import main
 from tests.support.build import ROOT
 
@@ -131,7 +131,7 @@ def test_a_draft_is_played_alone_and_switched_on(
 
 
 def test_the_demo_needs_nothing(capsys: pytest.CaptureFixture[str], content: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(demo_month.write, "__defaults__", (30, "tea"))
+    monkeypatch.setattr(demo_year.write, "__defaults__", (10, "year"))
     told = found(capsys, "--demo", "--all", "--content", content)["findings"]
     assert told["shops"] == {"kettle-and-leaf": "Kettle & Leaf"}
     assert told["since"] == "2026-03-01T00:00:00Z"

@@ -1,4 +1,4 @@
-"""An invented month of an invented tea shop: what `rekindle simulate --demo` replays, and the benchmark, larger.
+"""An invented month of an invented tea shop: what the benchmark of `rekindle simulate` replays.
 
 The same people do the same things every time. Nobody here is real; every address ends in `.example`.
 """
@@ -6,13 +6,14 @@ The same people do the same things every time. Nobody here is real; every addres
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain import ids
@@ -52,8 +53,19 @@ UNTIL = datetime(2026, 3, 31, 23, tzinfo=UTC)
 PAST = timedelta(days=120)
 PEOPLE = 3_000
 
+
+class Span(Struct, frozen=True):
+    """A time that counts, and how long before it the people's past begins."""
+
+    since: datetime
+    until: datetime
+    past: timedelta
+
+
+MONTH = Span(SINCE, UNTIL, PAST)
+
 _HOURS = (1, 1, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 10, 9, 8, 8, 9, 11, 14, 18, 20, 16, 9, 4)
-_GOODS = (
+GOODS = (
     ("101", "First flush Darjeeling, 100 g", "14.50", "black tea"),
     ("102", "Lapsang souchong, 100 g", "9.80", "black tea"),
     ("103", "Sencha from Uji, 80 g", "16.00", "green tea"),
@@ -109,19 +121,28 @@ _PLACES = (
 def month(people: int = PEOPLE, seed: str = "tea") -> Iterator[Event]:
     """Yield the events of so many people, about fourteen of each, person by person and not in the order of time."""
     for number in range(people):
-        yield from _Life(number, seed).events()
+        yield from Life(number, seed, MONTH).events()
 
 
 def write(path: Path, people: int = PEOPLE, seed: str = "tea") -> int:
     """Write them to a file in the order of receipt, one a line; return how many there are."""
-    lines = sorted((event.received_at, event.id, msgspec.json.encode(event)) for event in month(people, seed))
+    return to_file(path, month(people, seed))
+
+
+def to_file(path: Path, events: Iterable[Event]) -> int:
+    """Write the events to a file in the order of receipt, one a line; return how many there are."""
+    lines = sorted((event.received_at, event.id, msgspec.json.encode(event)) for event in events)
     with path.open("wb") as out:
         out.writelines(raw + b"\n" for _, _, raw in lines)
     return len(lines)
 
 
-class _Life:
-    def __init__(self, number: int, seed: str) -> None:
+class Life:
+    """What one person does in a span of time, by a die of their own."""
+
+    def __init__(self, number: int, seed: str, span: Span) -> None:
+        """Take the person's number, what the dice are thrown by, and when it all happens."""
+        self._span = span
         self._dice = random.Random(f"{seed}/{number}")  # noqa: S311 - a story, not a secret
         self._number = number
         first, last = self._dice.choice(_FIRST), self._dice.choice(_LAST)
@@ -140,22 +161,24 @@ class _Life:
         self._subscribed = False
 
     def events(self) -> list[Event]:
+        """Return what happens, chapter by chapter."""
         dice = self._dice
         if self._chance(0.6):
             self._has_a_past()
         visits = dice.choices((0, 1, 2, 3, 5), (4, 8, 6, 3, 1))[0]
-        for at in sorted(self._moment(SINCE, UNTIL) for _ in range(visits)):
+        for at in sorted(self._moment(self._span.since, self._span.until) for _ in range(visits)):
             self._visit(at)
         return self._events
 
     # --- chapters
 
     def _has_a_past(self) -> None:
-        dice, began = self._dice, SINCE - PAST
-        at = self._moment(began, SINCE - timedelta(days=3))
+        dice, since = self._dice, self._span.since
+        began = since - self._span.past
+        at = self._moment(began, self._span.since - timedelta(days=3))
         self._account(at)
         for _ in range(dice.choices((0, 1, 2, 4), (4, 6, 3, 1))[0]):
-            self._buy(self._moment(at, SINCE), self._goods(), None)
+            self._buy(self._moment(at, self._span.since), self._goods(), None)
 
     def _account(self, at: datetime) -> None:
         if self._known:
@@ -189,7 +212,7 @@ class _Life:
         token = f"c{self._number}-{int(at.timestamp())}"
         self._tell(
             "cart.updated",
-            self._basket(token, goods, at),
+            replace(self._basket(token, goods, at), checkout_token=None, recovery_url=None),
             at,
             Who(cart_token=token, browser_id=self._browser),
         )
@@ -246,6 +269,7 @@ class _Life:
             currency="GBP",
             subtotal=total,
             total=total,
+            codes=self._codes(),
         )
         who = Who(
             email=self._email,
@@ -271,13 +295,17 @@ class _Life:
                 "order.refunded", Refund(id=f"r{order.id}", order_id=order.id, at=back, amount=total), back, Who()
             )
 
+    def _codes(self) -> tuple[str, ...]:
+        """Return the codes that an order uses."""
+        return ()
+
     # --- the smallest things
 
     def _chance(self, share: float) -> bool:
         return self._dice.random() < share
 
     def _goods(self) -> tuple[Item, ...]:
-        chosen = self._dice.sample(_GOODS, self._dice.choices((1, 2, 3, 5), (5, 4, 2, 1))[0])
+        chosen = self._dice.sample(GOODS, self._dice.choices((1, 2, 3, 5), (5, 4, 2, 1))[0])
         return tuple(
             Item(title=title, product_id=product, price=Decimal(price), total=Decimal(price), kind=kind)
             for product, title, price, kind in chosen
@@ -306,7 +334,7 @@ class _Life:
         self._tell(kind, Engagement(message_id=message, at=at), at, Who(), profile_id=self._profile)
 
     def _tell(self, kind: str, data: Fact, at: datetime, who: Who, **more: Any) -> None:
-        if at >= UNTIL:
+        if at >= self._span.until:
             return
         event_id = ids.digest("demo", str(self._number), str(len(self._events)))
         heard = at + timedelta(seconds=2)

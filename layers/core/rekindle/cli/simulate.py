@@ -16,7 +16,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from rekindle.cli import buckets, demo_month
+from rekindle.cli import buckets, demo_year
 from rekindle.cli.buckets import Progress, Wanted
 from rekindle.cli.drafts import only, playbook_of, playbook_with, with_shops
 from rekindle.cli.events import as_json
@@ -84,7 +84,7 @@ class _Played(Struct, frozen=True, kw_only=True):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file of events, one a line (`rekindle export` writes it).",
 )
-@click.option("--demo", is_flag=True, help="An invented month of an invented shop, with every flow on.")
+@click.option("--demo", is_flag=True, help="An invented year of an invented shop, with every flow on.")
 @click.option("--stack", help="The name of a deployed stack, such as rekindle-prod: replay what its shop has stored.")
 @click.option("--shop", help="Only this shop's events. Needed with --stack.")
 @click.option(
@@ -192,9 +192,9 @@ def _play(asked: _Asked, folder: Path, progress: Progress) -> _Played:
     shops: dict[str, Shop] = dict(published.shops) if published is not None else {}
     if asked.demo:
         path = folder / "demo.jsonl"
-        demo_month.write(path)
-        since = since or demo_month.SINCE
-        shops = {demo_month.SHOP.id: msgspec.structs.replace(demo_month.SHOP, flows={})}
+        demo_year.write(path)
+        since = since or demo_year.SINCE
+        shops = {demo_year.SHOP.id: msgspec.structs.replace(demo_year.SHOP, flows={})}
         draft, base = _demo_shop(draft), base and _demo_shop(base)
     elif deployed is not None:
         path = folder / "stored.jsonl"
@@ -247,7 +247,7 @@ def _base(asked: _Asked, draft: Playbook, published: Playbook | None) -> Playboo
 
 
 def _demo_shop(book: Playbook) -> Playbook:
-    shop = msgspec.structs.replace(demo_month.SHOP, flows=dict.fromkeys(book.flows, True))
+    shop = msgspec.structs.replace(demo_year.SHOP, flows=dict.fromkeys(book.flows, True))
     return msgspec.structs.replace(book, shops={**book.shops, shop.id: shop})
 
 
