@@ -9,11 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.cli.main import main
+from rekindle.domain.facts import Consent
+from rekindle.ports import Commit
 from rekindle.service.library import POINTER
 from rekindle.service.stops import stopped
 from tests.adapters.test_replay_command import Deployed, deployed
 from tests.shops.payloads import SHOP
 from tests.support.build import flow_of, playbook
+from tests.support.things import a_profile
 from tests.support.worlds import START
 
 __all__ = ["deployed"]
@@ -32,6 +35,18 @@ def test_a_campaign_is_listed_paused_goes_on_and_is_cancelled(
         assert main(["campaign", *arguments, "--stack", deployed.stack]) == status
         told = capsys.readouterr()
         return told.err if status else told.out
+
+    person = a_profile(
+        consent={"email:anna@example.com": Consent(channel="email", state="subscribed", at=START)},
+    )
+    deployed.ports.state.commit(Commit(profile=replace(person, shop=SHOP)))
+    tried = json.loads(said("plan", "letter", "--json"))
+    assert (tried["people"], tried["messages"], tried["channels"]) == (1, 1, {"email": 1})
+    assert set(tried["cost"]) == {"à la carte", "Essentials"}
+    shown = said("plan", "letter", "--sample", "1")
+    assert "1 of 1 people would get a message" in shown
+    assert "nothing was sent" in shown
+    assert deployed.ports.state.profile(person.id) == replace(person, shop=SHOP)
 
     coming = json.loads(said("list", "--days", "3", "--json"))
     assert [one["state"] for one in coming] == ["to come"] * 3

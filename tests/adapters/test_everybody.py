@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from rekindle.domain import ids
-from rekindle.domain.facts import Campaign
-from rekindle.domain.profile import Tombstone
+from rekindle.domain.facts import Campaign, Person
+from rekindle.domain.profile import Profile, Tombstone
 from rekindle.ports import Commit, ShardTask, Wake
 from tests.support.things import ANNA, a_profile
 from tests.support.worlds import START, Ports
@@ -30,6 +30,29 @@ def shard(ports: Ports, number: int, *, shop: str = "", limit: int = 2) -> list[
         if cursor is None:
             return found
     raise AssertionError("a shard without an end")
+
+
+def test_people_come_with_all_that_is_known_of_them(ports: Ports) -> None:
+    there = a_profile(profile_id=ANNA, person=Person(country="JP"))
+    ports.state.commit(Commit(profile=there))
+    ports.state.commit(Commit(profile=a_profile(profile_id=PEOPLE[0])))
+    found: list[Profile] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = ports.everybody.people(0, 1, cursor, shop="tea", limit=1)
+        found += page
+        if cursor is None:
+            break
+    assert sorted(found, key=lambda one: one.id) == sorted(
+        [there, a_profile(profile_id=PEOPLE[0])], key=lambda one: one.id
+    )
+    zones = {key: zone for number in range(OF) for key, zone in zones_of(ports, number)}
+    assert zones == {ANNA: "Asia/Tokyo", PEOPLE[0]: ""}
+
+
+def zones_of(ports: Ports, number: int) -> list[tuple[str, str]]:
+    page = ports.everybody.profile_ids(number, OF, shop="tea", limit=100)
+    return list(zip(page.ids, page.zones, strict=True))
 
 
 def everybody(ports: Ports, shop: str = "") -> list[str]:

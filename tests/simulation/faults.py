@@ -175,6 +175,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
 #: Port calls of those functions that no simulated story leads to, and why.
 NOT_SIMULATED = {
     "blobs.listing": "tools",
+    "everybody.people": "tools",
     "raw.listing": "tools",
     "blobs.list": "the content is read quietly: a publish that fails there has done nothing yet",
     "outbox.note_hit": "only `track` calls it, and leads on whatever becomes of it",

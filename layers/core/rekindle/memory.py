@@ -858,6 +858,15 @@ class MemoryEverybody(_Port):
         last = page[-1] if len(page) < len(left) else None
         return ProfilePage(wanted, last, tuple(where[0] if where is not None else "" for where in zones))
 
+    @_call
+    def people(
+        self, shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 200
+    ) -> tuple[tuple[Profile, ...], str | None]:
+        """Return a page of profiles."""
+        page = self.profile_ids(shard, of, cursor, shop=shop, limit=limit)
+        found = [self.world.profile(key) for key in page.ids]
+        return tuple(one for one in found if isinstance(one, Profile)), page.cursor
+
     def _is_known(self, profile_id: str, shop: str) -> bool:
         found = self.world.profile(profile_id)
         if not isinstance(found, Profile) or profile_id in self.world.profile_expiry:

@@ -381,6 +381,12 @@ class Everybody(Protocol):
         """
         ...
 
+    def people(
+        self, shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 200
+    ) -> tuple[tuple[Profile, ...], str | None]:
+        """Return the next profiles of a shard themselves, as `profile_ids` their ids, and where to go on: for tools."""
+        ...
+
 
 class ShardTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message on the fan-out queue: wake the profiles of one shard, from `cursor` on. Ids only.

@@ -1,24 +1,32 @@
-"""`rekindle campaign`: what goes out when, and how far it has come; pause it, let it go on, or cancel it."""
+"""`rekindle campaign`: what goes out when and to how many; how far it has come; pause it, go on, or cancel it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import click
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.clock import clock_for
+from rekindle.aws.everybody import DynamoEverybody
+from rekindle.aws.mailer import SesAccount
 from rekindle.aws.stack import explained, read_stack
+from rekindle.aws.tables import Tables
 from rekindle.cli.events import as_json
+from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
 from rekindle.ports import Clock
-from rekindle.service.campaigns import Campaigned, standing
+from rekindle.service.campaigns import Campaigned, due, standing
 from rekindle.service.library import Library
+from rekindle.service.planning import next_occurrence, plan
+from rekindle.service.prices import prices
 from rekindle.service.stops import Stopping, put_stop
 
 #: So far ahead campaigns are looked for by name, and listed unless told otherwise.
@@ -31,7 +39,7 @@ _at = click.option("--at", "occurrence", help="Which one, as the list names it: 
 
 @click.group()
 def campaign() -> None:
-    """List campaigns and what is to come; pause, resume or cancel one.
+    """List campaigns and what is to come; try one without sending; pause, resume or cancel one.
 
     A campaign is a flow whose trigger is a schedule. Account, region and endpoint come from the environment, as for the
     AWS CLI.
@@ -108,7 +116,84 @@ def cancel(*, flow: str, stack: str, shop: str | None, occurrence: str | None, y
     _stop(flow, stack, shop, occurrence, "cancelled")
 
 
+@campaign.command("plan")
+@click.argument("flow")
+@_stack
+@_shop
+@_at
+@click.option("--sample", type=click.IntRange(1, 10_000), default=1, help="Look at one person in so many, and reckon.")
+@click.option("--json", "machine", is_flag=True, help="Print JSON.")
+def planned(*, flow: str, stack: str, shop: str | None, occurrence: str | None, sample: int, machine: bool) -> None:
+    """Try a campaign on everybody without sending anything: how many, when, in which language, who not and why.
+
+    The engine of production decides for each person, at the campaign's hour, on what is known now; the flow may be off.
+    Other flows stand still meanwhile. The table is read page by page; of millions, --sample 100 is quick and near.
+    """
+    with explained():
+        there = _Installation.read(stack)
+        now = there.clock.now()
+        whole = timedelta(days=_AHEAD)
+        on = {name: replace(one, flows={**one.flows, flow: True}) for name, one in there.book.shops.items()}
+        coming = due(replace(there.book, shops=on), now, now + whole)
+        wanted = (one for one in coming if occurrence in (None, one.name))
+        chosen = next_occurrence(wanted, flow, shop)
+        everybody = DynamoEverybody(there.clients, there.tables)
+        found = plan(_people(everybody, chosen.shop, sample), there.book, chosen)
+        allowance = SesAccount(there.clients).allowance()
+    mails = found.channels.get("email", 0) * sample
+    data = {
+        "flow": chosen.flow,
+        "shop": chosen.shop,
+        "occurrence": chosen.name,
+        "sample": sample,
+        "people": found.people * sample,
+        "messages": found.messages * sample,
+        **{name: _times(getattr(found, name), sample) for name in ("channels", "languages", "hours", "left_out")},
+        "prices_of": prices().of,
+        "cost": {price.plan: price.of(mails) for price in prices().mail},
+        "mails_a_second": allowance.rate,
+        "seconds": round(mails / allowance.rate) if allowance.rate else None,
+    }
+    if machine:
+        click.echo(as_json(data).encode())
+    else:
+        click.echo("\n".join(_plan_lines(data)))
+
+
+def _people(everybody: DynamoEverybody, shop: str, sample: int) -> Iterator[Profile]:
+    cursor: str | None = None
+    while True:
+        page, cursor = everybody.people(0, sample, cursor, shop=shop)
+        yield from page
+        if cursor is None:
+            return
+
+
+def _times(counts: Mapping[str, int], sample: int) -> dict[str, int]:
+    return {name: count * sample for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
+
+
+def _plan_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    about = "about " if data["sample"] > 1 else ""
+    yield f"{data['flow']} of {data['occurrence']} ({data['shop']}): nothing was sent"
+    yield f"{about}{data['messages']:,} of {data['people']:,} people would get a message"
+    for name, title in (("channels", "by channel"), ("languages", "by language")):
+        if data[name]:
+            yield f"  {title}: " + ", ".join(f"{one} {count:,}" for one, count in data[name].items())
+    for hour, count in sorted(data["hours"].items()):
+        yield f"  from {hour} on the shop's clock: {count:,}"
+    for rule, count in data["left_out"].items():
+        yield f"  not {count:,}: {rule}"
+    costs = " or ".join(f"${cost:,.2f} ({plan})" for plan, cost in data["cost"].items())
+    yield f"mails cost {costs}, by Amazon SES's prices of {data['prices_of']} in {prices().region}"
+    if data["seconds"]:
+        took = timedelta(seconds=data["seconds"])
+        yield f"at the account's {data['mails_a_second']:g} mails a second that takes {took}, if nothing else is sent"
+
+
 class _Installation(Struct, frozen=True):
+    clients: Clients
+    tables: Tables
     blobs: S3Blobs
     book: Playbook
     clock: Clock
@@ -116,9 +201,10 @@ class _Installation(Struct, frozen=True):
     @staticmethod
     def read(stack: str) -> _Installation:
         clients = Clients()
-        blobs = S3Blobs(clients, read_stack(clients, stack).output("ContentBucketName"))
+        deployed = read_stack(clients, stack)
+        blobs = S3Blobs(clients, deployed.output("ContentBucketName"))
         clock = clock_for(os.environ.get("CLOCK_OFFSET_FILE"))
-        return _Installation(blobs, Library(blobs, clock).newest(), clock)
+        return _Installation(clients, deployed.tables, blobs, Library(blobs, clock).newest(), clock)
 
 
 def _stop(flow: str, stack: str, shop: str | None, occurrence: str | None, how: Stopping | None) -> None:

@@ -13,7 +13,7 @@ from rekindle.domain.errors import RekindleError
 #: command → its module here, which has a click command of the same name
 COMMANDS = {
     "audit": "Check a live installation, and mend what is safe to mend.",
-    "campaign": "List campaigns; pause, resume or cancel one.",
+    "campaign": "List campaigns; try one; pause, resume or cancel one.",
     "diff": "Show what publishing a folder would change, and for whom.",
     "explain": "Say why somebody got, or did not get, a mail.",
     "export": "Write a shop's stored events to a file, one a line.",

@@ -12,24 +12,12 @@ from msgspec import Struct
 
 from rekindle.flow.local_time import zone as zone_named
 from rekindle.flow.program import Flow, Notify, Playbook, Send, Step
+from rekindle.service.prices import Price, prices
 from rekindle.service.simulation.replay import Scenario, ways
 from rekindle.service.simulation.tally import FlowTally, Reasons, Tally
 
-
-class Price(Struct, frozen=True):
-    """What a thousand mails cost in US dollars under one plan."""
-
-    plan: str
-    per_thousand: Decimal
-
-
-#: Outbound mail of Amazon SES in us-east-1, up to 10 million a month, without attachments and monthly fees. From AWS's
-#: price list for AmazonSES published on 2026-07-22 (https://aws.amazon.com/ses/pricing/). The first is what costs are
-#: counted by: accounts that had sent in the year before have it unless they chose a plan; new ones have the second.
-SES_PRICES = (Price("à la carte", Decimal("0.10")), Price("Essentials", Decimal("0.16")))
-SES_PRICES_OF = date(2026, 7, 22)
-
-_THOUSAND = 1_000
+#: The first is what costs are counted by.
+SES_PRICES, SES_PRICES_OF = prices().mail, prices().of
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -411,7 +399,7 @@ def _median(hours: Counter[int]) -> int | None:
 
 
 def _cost(mails: int, price: Price = SES_PRICES[0]) -> Decimal:
-    return (price.per_thousand * mails / _THOUSAND).quantize(Decimal("0.0001"))
+    return price.of(mails)
 
 
 def _day(moment: datetime, zone: str) -> str:
