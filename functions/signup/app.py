@@ -18,10 +18,11 @@ from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
 from rekindle.content.links import BadLinkError, read_confirm
 from rekindle.content.pages import layout, sign_up, texts
-from rekindle.content.pages.forms import FormError, read_form
+from rekindle.content.pages.forms import read_form
+from rekindle.domain.errors import RequestError
 from rekindle.service.confirm import ConfirmDesk, SignUpPage
 from rekindle.service.pages import PageLibrary
-from rekindle.service.sign_up import SignUps
+from rekindle.service.sign_up import SignUps, is_form
 from rekindle.service.sites import Sites
 from rekindle.service.visits import Answer
 from rekindle.settings import Signup
@@ -42,12 +43,10 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     spoken, path = headers.get("accept-language"), event["pathParameters"]
     try:
         answer, shop = _confirm(event, spoken) if "token" in path else _sign_up(event, headers)
-    except BadLinkError as refused:
-        metrics.add_metric("LinkRefused", MetricUnit.Count, 1)
-        return layout.answer(refused.status, layout.bad_link(texts.language(spoken)))
-    except FormError as refused:
-        metrics.add_metric("FormRefused", MetricUnit.Count, 1)
-        return layout.answer(refused.status, sign_up.refused(texts.language(spoken)))
+    except RequestError as refused:
+        metrics.add_metric("SignUpRefused", MetricUnit.Count, 1)
+        page = layout.bad_link if isinstance(refused, BadLinkError) else sign_up.refused
+        return layout.answer(refused.status, page(texts.language(spoken)))
     logger.info("sign-up", extra={"shop": shop, "what": answer.what})
     metrics.add_metric(f"SignUp{answer.what.title()}", MetricUnit.Count, 1)
     return layout.answer(answer.status, answer.page)
@@ -56,25 +55,25 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _confirm(event: dict[str, Any], spoken: str | None) -> tuple[Answer, str]:
     claim = read_confirm(secrets.link_keys(), event["pathParameters"]["token"])
     counter = ConfirmDesk(desk=desk, intake=intake, clock=clock, address_key=secrets.address_key())
-    return (counter.confirm if _posted(event) else counter.show)(claim, library.newest(), spoken), claim.shop
+    posted = event["requestContext"]["http"]["method"] == "POST"
+    pressed = ("stop" if "stop" in _query(event) else "yes") if posted else ""
+    return counter.answer(claim, library.newest(), spoken, pressed=pressed), claim.shop
 
 
 def _sign_up(event: dict[str, Any], headers: dict[str, str]) -> tuple[Answer, str]:
     shop, form = event["pathParameters"]["shop"], event["pathParameters"]["form"]
     spoken = headers.get("accept-language")
     site = sites.of(shop)
-    if site is None or form not in site.forms or secrets.shop(shop) is None:
+    if site is None or not is_form(site, form) or secrets.shop(shop) is None:
         raise BadLinkError("no such form")
-    key, published = secrets.address_key(), library.newest()
-    page = SignUpPage(sign_ups=sign_ups, intake=intake, clock=clock, address_key=key, published=published)
-    if not _posted(event):
-        wanted = (event.get("queryStringParameters") or {}).get("lang")
-        return page.show(site, form, spoken, wanted), shop
+    page = SignUpPage(sign_ups, intake, clock, address_key=secrets.address_key(), published=library.newest())
+    if event["requestContext"]["http"]["method"] != "POST":
+        return page.show(site, form, _query(event), spoken), shop
     ip = event["requestContext"]["http"].get("sourceIp", "")
-    kind = headers.get("content-type")
-    posted = read_form(event.get("body"), encoded=bool(event.get("isBase64Encoded")), content_type=kind)
+    encoded, kind = bool(event.get("isBase64Encoded")), headers.get("content-type")
+    posted = read_form(event.get("body"), encoded=encoded, content_type=kind)
     return page.send(site, form, posted, ip=ip, accept_language=spoken), shop
 
 
-def _posted(event: dict[str, Any]) -> bool:
-    return bool(event["requestContext"]["http"]["method"] == "POST")
+def _query(event: dict[str, Any]) -> dict[str, str]:
+    return event.get("queryStringParameters") or {}

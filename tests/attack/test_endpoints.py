@@ -275,11 +275,14 @@ def test_a_disordered_visit_gets_a_2xx_or_a_4xx_and_a_foreign_page_none(doors: D
 def sign_ups(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a request to a sign-up form, or to what its mail leads to."""
     method = draw(st.sampled_from(["GET", "POST"]))
-    fields = st.sampled_from(["email", "first_name", "shown_in", "leave_this_empty", "x"])
+    fields = st.sampled_from(["email", "first_name", "shown_in", "leave_this_empty", "product", "price"])
     values = st.sampled_from(["ada@example.com", "<b>@example.com", "en", "\r\nBcc: x@y.example"]) | st.text()
     body = urlencode(draw(st.lists(st.tuples(fields, values), max_size=6)), errors="surrogatepass").encode()
     tokens = st.just(sign_confirm(LINK_KEYS, CONFIRM)) | st.sampled_from(["", "k2.x.y", "é"]) | st.text(max_size=40)
-    form = {"shop": draw(st.just("tea") | _PATHS), "form": draw(st.just("newsletter") | _PATHS)}
+    form = {
+        "shop": draw(st.just("tea") | _PATHS),
+        "form": draw(st.sampled_from(["newsletter", "product-alert"]) | _PATHS),
+    }
     return {
         "version": "2.0",
         "pathParameters": draw(st.just(form) | tokens.map(lambda token: {"token": token})),
@@ -287,7 +290,9 @@ def sign_ups(draw: st.DrawFn) -> dict[str, Any]:
             "content-type": draw(st.just("application/x-www-form-urlencoded") | st.text(max_size=20)),
             "accept-language": draw(st.sampled_from(["ar", "zh-TW", "", "\ud800", "a" * 9_000])),
         },
-        "queryStringParameters": draw(st.none() | st.fixed_dictionaries({"lang": st.text(max_size=9)})),
+        "queryStringParameters": draw(
+            st.none() | st.dictionaries(st.sampled_from(["lang", "product", "stop"]), values)
+        ),
         "requestContext": {"http": {"method": method, "sourceIp": draw(st.sampled_from(["203.0.113.7", "", "x\n"]))}},
         "body": base64.b64encode(draw(st.just(body) | st.binary(max_size=40))).decode(),
         "isBase64Encoded": draw(st.booleans()),

@@ -101,4 +101,10 @@ PAGES: Mapping[str, Made] = {
     "confirm": lambda spoken, look: sign_up.confirm(spoken, look, masks.email("ada@example.com"), AGREED),
     "confirmed": sign_up.confirmed,
     "confirm-late": sign_up.too_late,
+    "alert": lambda spoken, look: sign_up.alert(spoken, look, "301"),
+    "alert-wrong": lambda spoken, look: sign_up.alert(spoken, look, '301"><b>', email="ada@", wrong=True),
+    "alert-sent": lambda spoken, look: sign_up.sent(spoken, look, {}),
+    "alert-ask": lambda spoken, look: sign_up.confirm(spoken, look, masks.email("ada@example.com"), "", about="alert"),
+    "alert-done": lambda spoken, look: sign_up.confirmed(spoken, look, about="alert"),
+    "alert-stopped": sign_up.stopped,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -15,12 +16,13 @@ from rekindle.content.pages.settings import PageSettings
 from rekindle.content.popups import parse_popup
 from rekindle.content.sites import site_of
 from rekindle.domain import sign_ups
-from rekindle.domain.errors import BadAddressError, TooManyError
+from rekindle.domain.absorb import MAX_INTERESTS
+from rekindle.domain.errors import BadAddressError, MalformedBodyError, TooManyError
 from rekindle.domain.events import Delivery, Suppression, Who
-from rekindle.domain.facts import PrivacyRequest
+from rekindle.domain.facts import PrivacyRequest, ProductChange
 from rekindle.domain.profile import Profile, Tombstone
-from rekindle.flow.program import Manners
-from rekindle.ports import ShopSecrets
+from rekindle.flow.program import Flow, Manners
+from rekindle.ports import News, ShopSecrets
 from rekindle.service.collect import Collector
 from rekindle.service.confirm import ConfirmDesk
 from rekindle.service.library import POINTER
@@ -29,6 +31,7 @@ from rekindle.service.sign_up import FOR_ONE, FROM_ONE, network_of
 from rekindle.service.sites import Sites
 from tests.support.build import ADA, T0, at, consent, event, flow_of, order, playbook
 from tests.support.plant import Plant
+from tests.support.shipped import shipped
 
 AGENT = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
 HERE, THERE = "b" * 22, "c" * 22
@@ -59,8 +62,8 @@ BROWSE = flow_of(
 class Site:
     """A shop's page with the sign-up form in it, all that stands behind it, and somebody who reads their mail."""
 
-    def __init__(self, **shop: Any) -> None:
-        book = playbook(WELCOME, BROWSE, manners=Manners(apart={"email": 0}), **shop)
+    def __init__(self, *, more: tuple[Flow, ...] = (), **shop: Any) -> None:
+        book = playbook(WELCOME, BROWSE, *more, manners=Manners(apart={"email": 0}), **shop)
         self.plant = plant = Plant(book)
         self.world = plant.world
         self.shop = book.shops["tea"]
@@ -403,6 +406,102 @@ def test_and_somebody_who_is_known_is_asked_all_the_same() -> None:
     site.signs_up("ada@example.com")
     assert not site.plant.profile("ada@example.com").consented("email")
     assert site.mails() == [("ada@example.com", sign_ups.TEMPLATE)]
+
+
+# --- product alerts --------------------------------------------------------------------------------------------------
+
+ALERT = (MAIL, sign_ups.ALERT_TEMPLATE)
+
+
+def asks_for(site: Site, product: str = "p1", **wants: str) -> None:
+    form = {
+        "type": "form.submitted",
+        "name": sign_ups.ALERT_FORM,
+        "email": MAIL,
+        "answers": {"product": product} | wants,
+    }
+    site.sends(form)
+
+
+def changes(site: Site, kind: str, product: str = "p1") -> None:
+    """Let a product get cheaper or come back, and everybody on its list hear of it."""
+    now = site.world.clock.now()
+    change = ProductChange(product_id=product, at=now, price=Decimal(4), was=Decimal(5))
+    news = News(shop="tea", event=f"product.{kind}", change=change)
+    site.plant.fanout._herald.tell(news, None)  # type: ignore[union-attr]
+    site.plant.settle()
+
+
+@pytest.fixture
+def alerting() -> Site:
+    return Site(more=(shipped("product-alert"),))
+
+
+def test_an_alert_is_asked_back_and_then_told_once_without_any_other_consent(alerting: Site) -> None:
+    asks_for(alerting)
+    changes(alerting, "price_dropped")
+    assert alerting.mails() == [ALERT], "nothing before the address has answered"
+    assert alerting.confirms() == "confirmed"
+    cleo = alerting.plant.profile(MAIL)
+    assert (cleo.consent, cleo.interests["p1"].asked) == ({}, ("price", "stock"))
+    assert alerting.world.interests["tea", "p1", cleo.id].until == cleo.interests["p1"].at + timedelta(days=365)
+    alerting.after(days=1)
+    changes(alerting, "price_dropped")
+    alerting.after(hours=1)
+    assert alerting.mails() == [ALERT, (MAIL, "product-alert")]
+    alerting.after(days=1)
+    changes(alerting, "price_dropped")
+    alerting.after(days=1)
+    assert alerting.mails() == [ALERT, (MAIL, "product-alert")], "told once, it is over"
+    changes(alerting, "back_in_stock")
+    alerting.after(hours=1)
+    assert alerting.mails()[2:] == [(MAIL, "product-alert")], "and the other half of it is not"
+
+
+def test_only_what_was_ticked_is_told(alerting: Site) -> None:
+    asks_for(alerting, stock="on")
+    alerting.confirms()
+    alerting.after(hours=1)
+    changes(alerting, "price_dropped")
+    changes(alerting, "back_in_stock", "p2")
+    alerting.after(days=1)
+    assert alerting.mails() == [ALERT]
+
+
+def test_an_alert_can_be_taken_back_by_its_own_page_and_by_unsubscribing(alerting: Site) -> None:
+    asks_for(alerting)
+    claim = alerting.claim()
+    alerting.confirms(claim)
+    alerting.after(minutes=1)
+    assert alerting.desk.confirm(claim, alerting.published, stop=True).what == "stopped"
+    alerting.plant.settle()
+    assert alerting.plant.profile(MAIL).interests["p1"].asked == ()
+    assert alerting.confirms(claim) == "repeated", "and stays so"
+    asks_for(alerting, "p2")
+    alerting.confirms()
+    alerting.after(minutes=1)
+    who = replace(ADA, email=MAIL, shop_customer_id=None)
+    alerting.plant.post(consent(alerting.world.clock.now(), "unsubscribed", who=who))
+    alerting.plant.settle()
+    assert [each.asked for each in alerting.plant.profile(MAIL).interests.values()] == [(), ()]
+
+
+def test_what_was_asked_for_stays_however_much_is_looked_at(alerting: Site) -> None:
+    asks_for(alerting)
+    alerting.confirms()
+    alerting.after(minutes=1)
+    for place in range(MAX_INTERESTS + 5):
+        alerting.views(f"q{place}")
+    cleo = alerting.plant.profile(MAIL)
+    assert (len(cleo.interests), cleo.interests["p1"].asked) == (MAX_INTERESTS, ("price", "stock"))
+    alerting.views("p1")
+    assert alerting.plant.profile(MAIL).interests["p1"].asked == ("price", "stock")
+
+
+@pytest.mark.parametrize("product", ["", "x" * 500, " "])
+def test_an_alert_about_nothing_is_refused(alerting: Site, product: str) -> None:
+    with pytest.raises(MalformedBodyError):
+        asks_for(alerting, product)
 
 
 # --- privacy ---------------------------------------------------------------------------------------------------------

@@ -116,9 +116,16 @@ class Interested(Struct, frozen=True, kw_only=True):
     at: datetime
     how: str = "viewed"
 
+    @property
+    def until(self) -> datetime:
+        """Until when it stands there."""
+        return self.at + (ALERT_LIFE if self.how == "asked" else INTEREST_LIFE)
+
 
 #: For so long a change of a product concerns who looked at it.
 INTEREST_LIFE = timedelta(days=60)
+#: And for so long who asked to be told.
+ALERT_LIFE = timedelta(days=365)
 
 
 class Commit(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rekindle.aws.items import Item, epoch, names, stamp, text
-from rekindle.ports import INTEREST_LIFE, Interested, ProfilePage
+from rekindle.ports import Interested, ProfilePage
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
@@ -19,7 +19,7 @@ def interest_item(shop: str, profile_id: str, interested: Interested) -> Item:
         "profile_id": text(profile_id),
         "at": text(stamp(interested.at)),
         "how": text(interested.how),
-        "expires": epoch(interested.at + INTEREST_LIFE),
+        "expires": epoch(interested.until),
     }
 
 

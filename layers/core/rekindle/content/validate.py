@@ -728,7 +728,9 @@ class _Look:
         if template.category == "marketing":
             self._lawful(template, mail, shop, on)
         confirm = LINKS["confirm"]
-        if template.name == sign_ups.TEMPLATE and not (confirm in _links(mail.html) and confirm in mail.text):
+        if template.name in {sign_ups.TEMPLATE, sign_ups.ALERT_TEMPLATE} and not (
+            confirm in _links(mail.html) and confirm in mail.text
+        ):
             body, hint = f"{folder}/{self._body(template)}", "put it on a button: {{ links.confirm }}"
             self._problem(f"this mail needs the link {{{{ links.confirm }}}}{on}", body, 1, hint)
 

@@ -42,6 +42,7 @@ EVENT_TYPES: dict[str, str] = {
     "form.submitted": "form",
     "survey.answered": "form",
     "sign_up.requested": "sign_up",
+    "product.alert_requested": "alert",
     "browser.recognised": "recognised",
     "review.submitted": "review",
     "referral.made": "referral",
@@ -69,6 +70,7 @@ EVENT_TYPES: dict[str, str] = {
 FLOW_EVENTS = frozenset(EVENT_TYPES) - {
     "alarm.rang", "browser.recognised", "delivery.unknown", "privacy.requested", "product.updated", "variant.updated",
     "date.came", "campaign.came", "flow.started", "sign_up.requested",
+    "product.alert_requested",
 }  # fmt: skip
 
 #: What the engine itself tells, and nobody from outside.

@@ -294,6 +294,17 @@ class Form(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="form"):
     """where the form stood, if on the shop's own site"""
 
 
+class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert"):
+    """Somebody wants to be told, once, when a product costs less (`price`) or can be had again (`stock`).
+
+    Without either it is taken back.
+    """
+
+    product_id: str
+    at: datetime
+    wants: tuple[Literal["price", "stock"], ...] = ()
+
+
 class SignUp(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="sign_up"):
     """Somebody asks by a form to be written to at `email`, which nobody has proved to be theirs.
 
@@ -309,6 +320,8 @@ class SignUp(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="sign_up
     answers: dict[str, str | tuple[str, ...]] = {}
     single: bool = False
     """the shop asks nobody back who is not known yet (`double_opt_in: off`)"""
+    alert: Alert | None = None
+    """it is about one product, and no consent to anything else"""
 
 
 class Recognised(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recognised"):
@@ -495,6 +508,7 @@ Fact = (
     | Search
     | Form
     | SignUp
+    | Alert
     | Recognised
     | Review
     | Referral

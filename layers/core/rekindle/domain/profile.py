@@ -287,6 +287,10 @@ class Interest(Struct, frozen=True, array_like=True, omit_defaults=True):
     """the latest changes of the product that this person was told of"""
     before: datetime | None = None
     """the look before the last one, if there was one"""
+    asked: tuple[str, ...] = ()
+    """what they asked to be told of it: `price`, `stock`; each until it was told"""
+    asked_at: datetime | None = None
+    """when they said so, or were told, last"""
 
 
 class Rated(Struct, frozen=True, array_like=True):

@@ -20,8 +20,10 @@ A_DAY = 3
 OPEN = timedelta(days=7)
 #: How long the request is kept.
 KEPT = timedelta(days=14)
-#: The mail that asks, and how long after the form it is still worth sending.
-TEMPLATE, FRESH = "confirm-signup", timedelta(hours=24)
+#: The mails that ask, of a sign-up and of a product alert, and how long after the form they are still worth sending.
+TEMPLATE, ALERT_TEMPLATE, FRESH = "confirm-signup", "confirm-alert", timedelta(hours=24)
+#: The form that asks to be told of a product, in every shop.
+ALERT_FORM = "product-alert"
 #: What stands in the place of a flow's name in the record of that mail.
 FLOW = "sign-up"
 

@@ -114,7 +114,7 @@ def _ask_back(turn: Turn) -> None:
         run="",
         step=asked.id,
         flow=sign_ups.FLOW,
-        template=sign_ups.TEMPLATE,
+        template=sign_ups.ALERT_TEMPLATE if asked.alert is not None else sign_ups.TEMPLATE,
         channel="email",
         category="transactional",
         to="claimed",

@@ -77,8 +77,7 @@ class Collector:
         )
         profile = self._led_here(batch.visit, shop, now)
         delivery = onsite.recognised(batch, profile) if profile is not None else batch.delivery
-        if site.forms:
-            delivery = asked_by_page(delivery, site, self._sign_ups, ip)
+        delivery = asked_by_page(delivery, site, self._sign_ups, ip)
         if not delivery.events:
             return Collected("empty")
         new = accept(delivery, self._intake, self._secrets.address_key())

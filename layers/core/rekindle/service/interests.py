@@ -32,5 +32,8 @@ def noted(profile: Profile) -> tuple[Profile, tuple[Interested, ...]]:
     fresh.sort(key=lambda pair: (pair[1].at, pair[0]), reverse=True)
     now = dict(fresh[:_AT_ONCE])
     known = {product: replace(interest, noted=interest.at) for product, interest in now.items()}
-    entries = [Interested(product_id=product, at=interest.at, how=interest.how) for product, interest in now.items()]
+    entries = [
+        Interested(product_id=product, at=interest.at, how="asked" if interest.asked else interest.how)
+        for product, interest in now.items()
+    ]
     return replace(profile, interests={**profile.interests, **known}), tuple(entries)

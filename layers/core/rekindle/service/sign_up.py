@@ -7,7 +7,9 @@ to the address, at most a few a day. Whoever follows the signed link in that mai
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,11 +17,12 @@ from msgspec.structs import replace
 from rekindle.content.languages import pick
 from rekindle.content.sites import Site
 from rekindle.domain import ids, sign_ups
-from rekindle.domain.errors import BadAddressError, TooManyError
+from rekindle.domain.errors import BadAddressError, MalformedBodyError, TooManyError
 from rekindle.domain.events import Delivery, Event, Who
-from rekindle.domain.facts import Form, Person, Proof, SignUp
+from rekindle.domain.facts import Alert, Form, Person, Proof, SignUp
 from rekindle.ports import Clock, Limits, Secrets
 from rekindle.service.people import address_hash
+from rekindle.shops.reading import identifier
 
 #: So many sign-ups an hour are taken from one network, and so many in all for one shop: what is over is refused.
 FROM_ONE, FOR_ONE, STRETCH = 20, 1_000, 3_600
@@ -27,6 +30,8 @@ FROM_ONE, FOR_ONE, STRETCH = 20, 1_000, 3_600
 _MAX_NAME, _MAX_ANSWERS, _MAX_WORDING = 60, 2_000, 2_000
 #: The answers that are no answers: how the popup says in which language it was shown.
 LANGUAGE, NAME = "shown_in", "first_name"
+#: What somebody can ask to be told of a product.
+WANTS: tuple[Literal["price", "stock"], ...] = ("price", "stock")
 #: An address of version 6 is one of 2⁶⁴ that its holder has (RFC 4291, 2.5.1).
 _NETWORK = 64
 
@@ -41,6 +46,7 @@ class Typed(Struct, frozen=True, kw_only=True):
     ip: str = ""
     browser: str | None = None
     person: Person | None = None
+    alert: Alert | None = None
 
 
 class SignUps:
@@ -82,7 +88,8 @@ class SignUps:
             browser=typed.browser,
             first_name=name[:_MAX_NAME] or None,
             answers=answers,
-            single=not site.double_opt_in,
+            single=not site.double_opt_in and typed.alert is None,
+            alert=typed.alert,
         )
         return Event(
             id=event_id,
@@ -108,7 +115,7 @@ def asked_by_page(delivery: Delivery, site: Site, sign_up: SignUps, ip: str) -> 
     asked = False
     for event in delivery.events:
         form = event.data
-        if not isinstance(form, Form) or form.name not in site.forms:
+        if not isinstance(form, Form) or not is_form(site, form.name):
             events.append(event)
         elif not asked:
             asked = True
@@ -120,9 +127,24 @@ def asked_by_page(delivery: Delivery, site: Site, sign_up: SignUps, ip: str) -> 
                 ip=ip,
                 browser=event.who.browser_id,
                 person=event.person,
+                alert=alert_of(form.answers, event.received_at) if form.name == sign_ups.ALERT_FORM else None,
             )
             events.append(sign_up.request(site, typed, event_id=event.id))
     return replace(delivery, events=tuple(events))
+
+
+def is_form(site: Site, name: str) -> bool:
+    """Whether this is a form by which somebody can ask this shop for mails."""
+    return name in site.forms or name == sign_ups.ALERT_FORM
+
+
+def alert_of(answers: Mapping[str, str | tuple[str, ...]], at: datetime) -> Alert:
+    """Return what the form of a product alert asks for: what is ticked, else both. Raises `MalformedBodyError`."""
+    product = identifier(_one(answers.get("product", "")))
+    if product is None:
+        raise MalformedBodyError("an alert is about a product: put its id into the field product")
+    ticked = tuple(name for name in WANTS if answers.get(name))
+    return Alert(product_id=product, at=at, wants=ticked or WANTS)
 
 
 def wording(site: Site, form: str, shown: str) -> str:

@@ -205,6 +205,7 @@ p {{ margin: 0 0 20px; color: var(--soft); }}
 main > p:last-child, section > p:last-child {{ margin-bottom: 0; }}
 a {{ color: inherit; }}
 .more a {{ display: inline-block; padding: 10px 0; }}
+form + p, form + .more {{ margin-top: 20px; }}
 blockquote {{ margin: 0 0 24px; padding: 4px 16px; border-inline-start: 4px solid var(--line); color: var(--soft);
   font-size: 15px; }}
 section {{ margin-top: 36px; padding-top: 28px; border-top: 1px solid var(--line); }}

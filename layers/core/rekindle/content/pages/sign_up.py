@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from rekindle.content.languages import pick
 from rekindle.content.pages import forms
-from rekindle.content.pages.forms import Notes
+from rekindle.content.pages.forms import Notes, Option
 from rekindle.content.pages.layout import Look, Page, document, link, notice, paragraph
 from rekindle.content.pages.texts import RTL, plain, say
 from rekindle.content.sites import Words
@@ -58,13 +58,30 @@ def page(
 
 def sent(spoken: str, look: Look, texts: Mapping[str, Words]) -> Page:
     """Return the page that says what comes next: the same whoever it was, known already or not."""
-    shown = spoken_in(spoken, texts)
-    return document(
-        spoken,
-        look,
-        plain(spoken, "sign-up.sent"),
-        forms.done(_inside(spoken, shown, texts[shown].thanks), say(spoken, "sign-up.sent.said")),
+    thanks = say(spoken, "alert.sent")
+    if texts:
+        shown = spoken_in(spoken, texts)
+        thanks = _inside(spoken, shown, texts[shown].thanks)
+    return document(spoken, look, plain(spoken, "sign-up.sent"), forms.done(thanks, say(spoken, "sign-up.sent.said")))
+
+
+def alert(spoken: str, look: Look, product: str, *, email: str = "", wrong: bool = False) -> Page:
+    """Return the form by which somebody asks to be told of a product."""
+    error = say(spoken, "sign-up.wrong", example="ann@example.com") if wrong else None
+    parts = [forms.mistakes(spoken, {"email": error})] if error is not None else []
+    parts.append(paragraph(say(spoken, "alert.said", shop=look.name)))
+    wants = [
+        forms.check("price", Option("on", say(spoken, "alert.price")), on=True),
+        forms.check("stock", Option("on", say(spoken, "alert.stock")), on=True),
+    ]
+    field = forms.line(
+        "email", say(spoken, "sign-up.email"), email, Notes(error=error), most=_MAX_EMAIL, fills="email", mode="email"
     )
+    kept = forms.hidden("product", product) + forms.trap(spoken)
+    parts.append(forms.form(say(spoken, "alert.button"), kept, *wants, field))
+    title = plain(spoken, "alert", shop=look.name)
+    said = plain(spoken, "wrong.title", title=title) if wrong else title
+    return document(spoken, look, said, *parts, heading=say(spoken, "alert", shop=look.name))
 
 
 def refused(spoken: str) -> Page:
@@ -77,21 +94,38 @@ def busy(spoken: str, look: Look) -> Page:
     return notice(spoken, look, "busy", "busy.said")
 
 
-def confirm(spoken: str, look: Look, address: Markup, agreed: str) -> Page:
-    """Return the page behind the mail's link: its button confirms. `agreed` is what was read when it was asked for."""
+def confirm(spoken: str, look: Look, address: Markup, agreed: str, *, about: str = "confirm") -> Page:
+    """Return the page behind the mail's link: its button confirms. `agreed` is what was read when it was asked for.
+
+    `about` is `confirm`, or `alert` where it is a product alert.
+    """
     shop = look.name
+    if about == "alert":
+        said = paragraph(say(spoken, "alert.ask.said", shop=shop, address=address))
+        asked = [said, forms.form(say(spoken, "alert.yes")), paragraph(say(spoken, "confirm.else"))]
+        title = plain(spoken, "alert.ask", shop=shop)
+        return document(spoken, look, title, *asked, heading=say(spoken, "alert.ask", shop=shop))
     parts = [paragraph(say(spoken, "confirm.said", shop=shop, address=address))]
     if agreed:
-        quoted = [Markup('<span dir="auto">{}</span>').format(line) for line in agreed.splitlines()]
-        parts.append(Markup("<blockquote>{}</blockquote>").format(Markup("<br>").join(quoted)))
+        quoted = [Markup('<div dir="auto">{}</div>').format(line) for line in agreed.splitlines()]
+        parts.append(Markup("<blockquote>{}</blockquote>").format(Markup("").join(quoted)))
     parts.append(forms.form(say(spoken, "confirm.button")))
     parts.append(paragraph(say(spoken, "confirm.else")))
     title = plain(spoken, "confirm", shop=shop)
     return document(spoken, look, title, *parts, heading=say(spoken, "confirm", shop=shop))
 
 
-def confirmed(spoken: str, look: Look) -> Page:
-    """Return the page that thanks."""
+def stopped(spoken: str, look: Look) -> Page:
+    """Return the page for whoever took an alert back."""
+    return notice(spoken, look, "alert.stopped", "alert.stopped.said")
+
+
+def confirmed(spoken: str, look: Look, *, about: str = "confirm") -> Page:
+    """Return the page that thanks; an alert can be taken back there."""
+    if about == "alert":
+        done = forms.done(say(spoken, "alert.done"), say(spoken, "alert.done.said"))
+        back = forms.form(say(spoken, "alert.stop"), query="stop=1", quiet=True)
+        return document(spoken, look, plain(spoken, "alert.done"), done, back)
     said = forms.done(say(spoken, "confirmed"), say(spoken, "confirmed.said", shop=look.name))
     more = [link(look.url, say(spoken, "confirmed.shop", shop=look.name))] if look.url else []
     return document(spoken, look, plain(spoken, "confirmed.title"), said, *more)

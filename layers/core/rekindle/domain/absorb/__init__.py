@@ -27,6 +27,7 @@ from rekindle.domain.absorb.interests import (
     MAX_INTERESTS,
     few_browsed,
     few_interests,
+    take_alert,
     take_change,
     with_interests,
 )
@@ -50,6 +51,7 @@ from rekindle.domain.absorb.traits import take_form, take_traits
 from rekindle.domain.absorb.views import take_view
 from rekindle.domain.events import Event
 from rekindle.domain.facts import (
+    Alert,
     Basket,
     Consent,
     Coupon,
@@ -110,6 +112,7 @@ _TAKEN: dict[type, Callable[[Profile, Event, Any], Absorbed]] = {
     SignUp: take_sign_up,
     View: take_view,
     ProductChange: take_change,
+    Alert: take_alert,
     TraitsTold: take_traits,
     PreferencesTold: take_preferences,
     Coupon: take_coupon,

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.absorb.absorbed import Absorbed
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Basket, Engagement, ProductChange, View
+from rekindle.domain.facts import Alert, Basket, Engagement, ProductChange, View
 from rekindle.domain.profile import Interest, Profile
 
 #: So many products are remembered of one person.
@@ -24,6 +24,8 @@ MAX_BROWSED = 20
 _OF_A_BASKET = 10
 #: And so many of the latest changes that somebody was told of a product.
 _TOLD = 6
+#: News of a product → what somebody asks for who wants to be told.
+_WANTED = {"product.price_dropped": "price", "product.back_in_stock": "stock"}
 
 
 def with_interests(profile: Profile, event: Event, *, again: bool = False) -> Profile:
@@ -66,8 +68,29 @@ def few_interests(one: Mapping[str, Interest], two: Mapping[str, Interest]) -> d
     for product, interest in two.items():
         known = both.get(product)
         both[product] = interest if known is None else _later(known, interest)
-    latest = sorted(both.items(), key=lambda pair: (pair[1].at, pair[0]), reverse=True)
+    # What somebody asked for stays, however much they look at.
+    latest = sorted(both.items(), key=lambda pair: (bool(pair[1].asked), pair[1].at, pair[0]), reverse=True)
     return dict(sorted(latest[:MAX_INTERESTS]))
+
+
+def take_alert(profile: Profile, event: Event, alert: Alert) -> Absorbed:
+    """Take what somebody asked to be told of a product, or that they want to hear nothing of it any more."""
+    known = profile.interests.get(alert.product_id)
+    if known is not None and known.asked_at is not None and known.asked_at >= alert.at:
+        return Absorbed(profile, ignored="older than what is known")
+    seen = known or Interest(alert.at)
+    # Noted anew: what was asked for stands on the product's list for longer than a look.
+    noted = None if alert.wants else seen.noted
+    mine = replace(seen, at=max(seen.at, alert.at), noted=noted, asked=tuple(alert.wants), asked_at=alert.at)
+    return Absorbed(replace(profile, interests=few_interests(profile.interests, {alert.product_id: mine})), (event,))
+
+
+def without_alerts(interests: Mapping[str, Interest], at: datetime) -> dict[str, Interest]:
+    """Return the interests of somebody who wants to hear of nothing any more."""
+    return {
+        product: replace(each, asked=(), asked_at=max(each.asked_at or at, at)) if each.asked else each
+        for product, each in interests.items()
+    }
 
 
 def take_change(profile: Profile, event: Event, change: ProductChange) -> Absorbed:
@@ -78,7 +101,14 @@ def take_change(profile: Profile, event: Event, change: ProductChange) -> Absorb
     mark = f"{event.type}@{change.at.isoformat()}"
     if mark in known.told:
         return Absorbed(profile, ignored="already known")
+    wanted = _WANTED.get(event.type)
+    asked = wanted in known.asked and (known.asked_at is None or known.asked_at <= change.at)
     known = replace(known, told=(*known.told, mark)[-_TOLD:])
+    if asked:
+        # Told once: then it is over.
+        left = tuple(each for each in known.asked if each != wanted)
+        known = replace(known, asked=left, asked_at=change.at)
+        event = replace(event, data=replace(change, asked=True))
     return Absorbed(replace(profile, interests={**profile.interests, change.product_id: known}), (event,))
 
 
@@ -87,4 +117,8 @@ def _later(one: Interest, two: Interest) -> Interest:
     told = tuple(sorted({*one.told, *two.told}, key=lambda mark: mark.partition("@")[::-1])[-_TOLD:])
     latest, *others = sorted({at for at in (one.at, two.at, one.before, two.before) if at is not None}, reverse=True)
     how: Literal["viewed", "carted"] = "carted" if "carted" in (one.how, two.how) else "viewed"
-    return Interest(latest, how, noted, told, others[0] if others else None)
+    # Of two words about one product the later holds; of one moment that which asks for less.
+    said = max((one, two), key=lambda each: (each.asked_at is not None, each.asked_at or each.at, -len(each.asked)))
+    if one.asked != two.asked and said.asked and said.noted is None:
+        noted = None
+    return Interest(latest, how, noted, told, others[0] if others else None, said.asked, said.asked_at)

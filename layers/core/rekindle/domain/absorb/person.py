@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from rekindle.domain.absorb.absorbed import Absorbed
+from rekindle.domain.absorb.interests import without_alerts
 from rekindle.domain.absorb.push import refuse_push
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Consent, Customer, Person
@@ -79,6 +80,10 @@ def take_consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
     if known is not None and later_act(known, act) is known:
         return Absorbed(profile, ignored="not an act" if act.state not in _EXPLICIT else "older than what is known")
     profile = replace(profile, consent={**profile.consent, key: act})
+    waiting = any(each.asked for each in profile.interests.values())
+    if waiting and (act.channel, act.state) == ("email", "unsubscribed"):
+        # Whoever wants no mails wants none that they once asked for.
+        profile = replace(profile, interests=without_alerts(profile.interests, act.at))
     # Who asks for it again may have refused meanwhile, in a word that is yet to come: that is news.
     if known is not None and known.state == act.state and act.source != AGAIN:
         return Absorbed(profile, ignored="already known")
