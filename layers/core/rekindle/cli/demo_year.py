@@ -153,6 +153,8 @@ class _Year(Life):
         for _ in range(4):
             at += timedelta(days=self._dice.randint(1, 40))
             self._looks_long_at(self._goods()[0], at, who)
+        token = f"s{self._number}"
+        self._tell("cart.updated", self._basket(token, self._goods(), at), at, replace(who, cart_token=token))
 
     # --- what they do
 
