@@ -84,6 +84,19 @@ def test_the_29_of_february_is_the_28_in_years_without_one(year: int, day: int) 
     assert [when.day for name, when in mails if name == "birthday-2" and when.year == year] == [day]
 
 
+@pytest.mark.parametrize("told", [at(days=8), at(days=9)])
+def test_whose_birthday_is_heard_of_within_the_week_is_congratulated_on_the_day(told: datetime) -> None:
+    late = event("traits.changed", TraitsTold(at=told, values={"birthday": DAY}), told)
+    assert celebrates(consent(T0), late, given=False) == [("birthday-2", datetime(2026, 3, 12, 8, tzinfo=UTC))]
+
+
+def test_each_year_has_its_own() -> None:
+    mails = celebrates(consent(T0), born(), until=datetime(2027, 6, 1, tzinfo=UTC), given=False)
+    assert [(name, when.year) for name, when in mails] == [
+        ("birthday-1", 2026), ("birthday-2", 2026), ("birthday-1", 2027), ("birthday-2", 2027),
+    ]  # fmt: skip
+
+
 def test_who_said_no_or_of_whom_no_birthday_is_known_gets_nothing() -> None:
     assert celebrates(NO, born()) == []
     assert celebrates(consent(T0)) == []
