@@ -290,3 +290,10 @@ def test_whatever_a_shop_does_one_code_is_made_and_mailed(outside: Shops, fault:
     assert sent.mail.text.startswith("TEA-")
     assert run.codes == {"gift": sent.mail.text}
     assert outside.count() == 1
+
+
+def test_a_code_for_friends_works_for_any_number_of_people_once_each() -> None:
+    wanted = replace(WANTED, offer=replace(TEN, friends=True))
+    discount, coupon = shopify_discount(wanted), woocommerce_coupon(wanted)
+    assert (discount["usageLimit"], discount["appliesOncePerCustomer"]) == (None, True)
+    assert (coupon.get("usage_limit"), coupon["usage_limit_per_user"]) == (None, 1)

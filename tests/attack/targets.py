@@ -1063,6 +1063,7 @@ ROUTES = frozenset({
     "POST /sign-up/{shop}/{form}",
     "GET /confirm/{token}",
     "POST /confirm/{token}",
+    "GET /friend/{token}",
     "GET /c/{token}/{index}",
     "HEAD /c/{token}/{index}",
     "GET /o/{image}",

@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from rekindle.content.pages import layout, masks, preferences, reviews, sign_up, stay, surveys, unsubscribe
+from rekindle.content.pages import friends, layout, masks, preferences, reviews, sign_up, stay, surveys, unsubscribe
 from rekindle.content.pages.layout import Look, Page
 from rekindle.content.pages.preferences import Shown, Way
 from rekindle.content.pages.settings import Topic
@@ -92,6 +92,10 @@ PAGES: Mapping[str, Made] = {
         wrong={"interest": "wrong.choice", "reward": "survey.empty", "birthday": "preferences.birthday.wrong"},
     ),
     "survey-done": lambda spoken, look: surveys.done(spoken, look, "../p/token"),
+    "friend": lambda spoken, look: friends.welcome(
+        spoken, look, "FRIEND-B7K2QXW4TZ", "https://shop.example/discount/x"
+    ),
+    "friend-over": friends.over,
     "stay-left": lambda spoken, look: stay.done(spoken, look, "leave", "../p/token"),
     "sign-up": lambda spoken, look: sign_up.page(spoken, look, WORDS),
     "sign-up-elsewhere": lambda spoken, look: sign_up.page(spoken, look, {"fr": WORDS["en"]}),

@@ -31,7 +31,7 @@ def test_the_histories_show_every_step_and_every_trigger() -> None:
 
 
 def test_the_histories_show_every_kind_of_decision() -> None:
-    """But `merged`, which is the journey's own."""
+    """But `merged`, and what becomes of a friend's code, which begin with the journey."""
     lines = [line for name in histories.names() for turn in histories.read(name)["then"] for line in turn["then"]]
     assert {line.split()[0] for line in lines} - {"→"} == {
         "branched", "credited", "due", "ended", "entered", "error", "gathered", "heard", "held", "ignored",

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import Engagement, Fact, Person
-from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, Outcome, PutSuppression
+from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, Outcome, PutSuppression, Refer
 from rekindle.domain.profile import Profile, decode_profile, encode_profile
 from rekindle.flow.definition import parse_manners
 from rekindle.flow.program import Manners, Playbook
@@ -141,6 +141,8 @@ def _effect(effect: Effect, after: Profile) -> str:
             return f"→ {category} {planned.channel} '{planned.template}' to the {planned.to}, until {until}"
         case LiftSuppression(channel=channel, granted_at=granted):
             return f"→ {channel} may be sent again, as of {_spoken(granted)}"
+        case Refer(referrer=referrer):
+            return f"→ tell {referrer} of a friend's order"
         case PutSuppression(channel=channel, reason=reason, since=since):
             return f"→ no more marketing by {channel}, because of {reason}, as of {_spoken(since)}"
         case _:

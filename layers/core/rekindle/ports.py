@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from rekindle.domain.events import Delivery, Event, Suppression
-from rekindle.domain.facts import Campaign, Product, ProductChange, VariantStock
+from rekindle.domain.facts import Campaign, Product, ProductChange, Referral, VariantStock
 from rekindle.domain.labels import Label
 from rekindle.domain.offers import Coupon, Offer
 from rekindle.domain.outcome import Decision
@@ -307,13 +307,14 @@ MAX_DELAY = 900
 
 
 class Wake(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message on the wake queue: a profile's alarm, a campaign that came for it, or a pending item to apply."""
+    """A message on the wake queue: a profile's alarm, a campaign or referral that it is told of, or a pending item."""
 
     profile_id: str | None = None
     pending_id: str | None = None
     due: datetime | None = None
     campaign: Campaign | None = None
     tries: int = 0
+    referral: Referral | None = None
 
 
 class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -77,7 +77,7 @@ class Preferences(Unsubscribe, frozen=True, array_like=True):
 
 
 #: What forms are called that only their own links open: in the page's address, in a template's `links`, in the token.
-FORMS = ("stay", "review", "survey")
+FORMS = ("stay", "review", "survey", "friend")
 
 
 class FormLink(Unsubscribe, frozen=True, array_like=True):

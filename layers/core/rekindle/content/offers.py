@@ -162,6 +162,9 @@ class OfferFile(Model):
         None, description="unique: what the codes begin with.", examples=["HELLO"]
     )
     once_per_customer: bool | None = Field(None, description="unique: a code works for one order; true unless told.")
+    for_friends: bool | None = Field(
+        None, description="unique: for whomever this customer sends; each of them can use the code, once."
+    )
     low: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
         None, description="pool: an alarm rings when fewer codes are left; 50 unless told otherwise."
     )
@@ -179,7 +182,7 @@ class OfferFile(Model):
         own: dict[str, tuple[str, ...]] = {
             "fixed": ("code",),
             "pool": ("low",),
-            "unique": ("prefix", "products", "categories", "once_per_customer"),
+            "unique": ("prefix", "products", "categories", "once_per_customer", "for_friends"),
         }
         for kind, names in own.items():
             for name in names:
@@ -229,6 +232,7 @@ def parse_offer(text: str, *, file: str) -> tuple[Offer | None, tuple[ContentErr
         code=found.code or "",
         prefix=(found.prefix or "").upper(),
         once=found.once_per_customer is not False,
+        friends=bool(found.for_friends),
         low=(50 if found.low is None else found.low) if found.kind == "pool" else 0,
         shop=found.shop or "",
         says=dict(sorted((found.says or {}).items())),

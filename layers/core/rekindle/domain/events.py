@@ -7,8 +7,9 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from rekindle.domain.facts import Fact, Order, Person, PushSubscription, Refund, Shipment, View
+from rekindle.domain.facts import Coupon, Fact, Order, Person, PushSubscription, Refund, Shipment, View
 from rekindle.domain.labels import Label
+from rekindle.domain.offers import plain_code
 from rekindle.domain.push import browser_key
 
 #: Event types, each with the kind of fact that it carries (DESIGN §2).
@@ -130,7 +131,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return isinstance(self.data, View) and self.data.again
 
     def points(self) -> tuple[tuple[str, str], ...]:
-        """Return every contact point as (kind, value), strongest first; last the order that it is about.
+        """Return every contact point as (kind, value), strongest first; last the order, or the code, that it is about.
 
         A refund or a parcel may name nobody but its order: whoever placed that is meant. A subscription is a contact
         point itself: it leads to whoever uses that browser.
@@ -138,6 +139,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         match self.data:
             case Order(id=order):
                 return (*self.who.points(), ("order", order))
+            case Coupon(code=code, friends=True) if self.type == "coupon.issued":
+                return (*self.who.points(), ("code", plain_code(code)))
             case Refund(order_id=order) | Shipment(order_id=order):
                 return (*self.who.points(), ("order", order))
             case PushSubscription(endpoint=endpoint) if self.type == "push.subscribed":

@@ -121,6 +121,8 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
     codes: tuple[str, ...] = ()
     ship_to: Address | None = None
     test: bool = False
+    referrer: str | None = None
+    """whose code for friends it used, as journey finds out: a profile's id, or `themselves`"""
 
 
 class Shipment(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="shipment"):
@@ -346,12 +348,13 @@ class Review(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="review"
 
 
 class Referral(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="referral"):
-    """Somebody else ordered through this person's link."""
+    """Somebody else ordered through this person's link. `friend` names them where they are known, and says nothing."""
 
     order_id: str
     at: datetime
     total: Decimal | None = None
     currency: str | None = None
+    friend: str | None = None
 
 
 class Coupon(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="coupon"):
@@ -364,6 +367,8 @@ class Coupon(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="coupon"
     expires_at: datetime | None = None
     offer: str | None = None
     """of which offer it is, where it is of one"""
+    friends: bool = False
+    """it is for whoever this person sends: an order that uses it shows who that was"""
 
 
 class ProductChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="product_change"):

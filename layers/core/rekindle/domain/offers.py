@@ -63,6 +63,8 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """of unique ones: what their codes begin with"""
     once: bool = True
     """of unique ones: the code works for one order"""
+    friends: bool = False
+    """of unique ones: it is for whoever this person sends; each of them can use the code once"""
     pool: str = ""
     """of a pool: the digest of its codes, under which they are published"""
     size: int = 0

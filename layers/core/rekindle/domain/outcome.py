@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from rekindle.domain.facts import Referral
 from rekindle.domain.profile import Category, Profile
 from rekindle.domain.results import Count
 
@@ -41,7 +42,14 @@ class PutSuppression(Struct, frozen=True):
     since: datetime
 
 
-Effect = RingAt | Enqueue | LiftSuppression | PutSuppression
+class Refer(Struct, frozen=True):
+    """Effect: tell the profile `referrer` that somebody whom it sent has ordered."""
+
+    referrer: str
+    referral: Referral
+
+
+Effect = RingAt | Enqueue | LiftSuppression | PutSuppression | Refer
 
 
 class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -362,6 +362,12 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """product → that this person looked at it, the latest ones"""
     browsed: dict[str, datetime] = {}
     """category → when this person last looked at it or at something of it, the latest ones"""
+    places: tuple[str, ...] = ()
+    """where this person's orders went, as digests (`referrals.place_of`), the latest"""
+    friends: dict[str, datetime] = {}
+    """whom this person sent and who ordered, by names that say nothing → when; each counts once"""
+    referred_by: str | None = None
+    """whose code for friends this person's first order used"""
     reviews: dict[str, Rated] = {}
     """order (empty where none was named) → what this person thought of it, the latest ones"""
     tiers: dict[str, datetime] = {}

@@ -16,10 +16,12 @@ from msgspec.structs import replace
 from rekindle.domain import ids, sign_ups
 from rekindle.domain.absorb import absorb
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Consent, PreferencesTold, PushSubscription, SignUp
-from rekindle.domain.outcome import Enqueue, LiftSuppression, Outcome, RingAt
+from rekindle.domain.facts import Consent, Order, PreferencesTold, PushSubscription, Referral, SignUp
+from rekindle.domain.history import history
+from rekindle.domain.outcome import Enqueue, LiftSuppression, Outcome, Refer, RingAt
 from rekindle.domain.preferences import as_values, chosen
 from rekindle.domain.profile import Planned, Profile, Run
+from rekindle.domain.referrals import THEMSELVES
 from rekindle.domain.results import one
 from rekindle.flow.attribution import settle
 from rekindle.flow.entry import MAX_ENTRIES, enter
@@ -83,6 +85,7 @@ def _take(turn: Turn) -> None:
     for told in absorbed.told:
         _note_consent(turn, told)
         _note_choice(turn, told)
+        _note_referral(turn, told)
         turn.tell(told)
     if not absorbed.told:
         _grant_again(turn)
@@ -146,6 +149,25 @@ def _note_choice(turn: Turn, told: Event) -> None:
         return
     turn.decide("chose", "on the preference page", values=as_values(chosen(data)))
     look_again(turn)
+
+
+def _note_referral(turn: Turn, told: Event) -> None:
+    """Let whoever sent this person know of their first order. Nobody sends themselves, and nobody an old customer."""
+    order = told.data
+    if told.type != "order.placed" or not isinstance(order, Order) or not order.referrer:
+        return
+    if order.referrer == THEMSELVES:
+        turn.decide("not_referred", "the code is their own: one mailbox, phone, address or browser")
+    elif history(turn.profile).orders > 1 or turn.profile.referred_by is not None:
+        turn.decide("not_referred", "it is not their first order")
+    else:
+        turn.change(referred_by=order.referrer)
+        friend = ids.digest("friend", turn.profile.id)
+        made = Referral(
+            order_id=order.id, at=told.occurred_at, total=order.total, currency=order.currency, friend=friend
+        )
+        turn.effects.append(Refer(order.referrer, made))
+        turn.decide("referred", "the first order, with a friend's code", values={"by": order.referrer})
 
 
 def _tell_all(turn: Turn, seen: Profile, *, rung: bool) -> None:

@@ -21,6 +21,7 @@ from rekindle.domain.absorb import (
     few_browsed,
     few_browsers,
     few_coupons,
+    few_friends,
     few_interests,
     few_reviews,
     few_shipments,
@@ -46,6 +47,7 @@ from rekindle.domain.profile import (
     Touch,
     Trial,
 )
+from rekindle.domain.referrals import MAX_PLACES
 from rekindle.domain.results import better, few_trials
 from rekindle.domain.traits import with_traits
 from rekindle.flow.runs import TRANSITIONS
@@ -109,6 +111,9 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         looks=dict(sorted(_union(survivor.looks, other.looks, max).items())),
         interests=few_interests(survivor.interests, other.interests),
         browsed=few_browsed(survivor.browsed, other.browsed),
+        places=tuple(sorted({*survivor.places, *other.places}))[-MAX_PLACES:],
+        friends=few_friends(survivor.friends, other.friends),
+        referred_by=min(filter(None, (survivor.referred_by, other.referred_by)), default=None),
         reviews=few_reviews(survivor.reviews, other.reviews),
         tiers=_union(survivor.tiers, other.tiers, min),
         reacted=with_reacted(survivor.reacted, other.reacted),

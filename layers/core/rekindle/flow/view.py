@@ -196,6 +196,8 @@ PROFILE: dict[str, Field] = {
     "viewed_again": Field("list", ("interests",), lambda of: _viewed_again(of.profile)),
     "browsed": Field("list", ("browsed",), lambda of: _latest_first(of.profile.browsed, lambda at: at)),
     "basket": Field("basket", ("baskets",), lambda of: _open_basket(of.profile)),
+    "referrals": Field("number", ("friends",), lambda of: len(of.profile.friends)),
+    "referred": Field("flag", ("referred_by",), lambda of: of.profile.referred_by is not None),
     "rating": Field("number", ("reviews",), lambda of: getattr(_latest_review(of.profile), "rating", None)),
     "reviewed_at": Field("moment", ("reviews",), lambda of: getattr(_latest_review(of.profile), "at", None)),
     "unopened": Field("number", ("touches",), lambda of: _unopened(of.touches)),

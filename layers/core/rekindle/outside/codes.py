@@ -133,7 +133,7 @@ def shopify_discount(wanted: NewCode) -> dict[str, Any]:
         "code": wanted.code,
         "startsAt": _zulu(wanted.starts_at - _EARLIER),
         "endsAt": _zulu(wanted.ends_at) if wanted.ends_at is not None else None,
-        "usageLimit": 1 if offer.once else None,
+        "usageLimit": 1 if offer.once and not offer.friends else None,
         "appliesOncePerCustomer": offer.once,
         "context": {"all": "ALL"},
     }
@@ -191,7 +191,7 @@ def woocommerce_coupon(wanted: NewCode) -> dict[str, Any]:
         # Not `date_expires_gmt`, which the API shows and does not take: it has no setter behind it.
         coupon["date_expires"] = _zulu(wanted.ends_at)
     if offer.once:
-        coupon |= {"usage_limit": 1, "usage_limit_per_user": 1}
+        coupon |= {"usage_limit_per_user": 1} | ({} if offer.friends else {"usage_limit": 1})
     minimum = offer.minimum.get(wanted.currency)
     if minimum is not None:
         coupon["minimum_amount"] = f"{minimum:f}"

@@ -127,12 +127,16 @@ class Composer:
         for name in spoken.needs if spoken is not None else ():
             if not recommended.get(name):
                 raise NothingToSayError(f"there is nothing to show under recommend.{name}")
+        coupon = self._coupon(message_id, profile, planned, run)
         # The links act on the customer's consent: they are nobody's but theirs.
         pages = {}
         if asks_back:
             pages = {"confirm": self._confirm_page(profile, planned, shop, language)}
         elif not to_shop:
-            pages = self._pages(message_id, profile, to, shop, language, forms=forms, about=about_of(run))
+            # What a friend is shown is the code of whoever sends them.
+            code = coupon.code if coupon is not None else ""
+            about = {form: code if form == "friend" else about_of(run) for form in forms}
+            pages = self._pages(message_id, profile, to, shop, language, forms=forms, about=about)
         page, links = pages.get("unsubscribe"), {"assets": self._base(shop)} | pages
         # What the shop's own people do says nothing about a customer, and whoever has not agreed is not followed.
         tracker = None if to_shop or asks_back else self.tracker(message_id, shop, links.values())
@@ -146,7 +150,7 @@ class Composer:
             to_shop=to_shop,
             recommend=recommended,
             tracker=tracker,
-            coupon=self._coupon(message_id, profile, planned, run),
+            coupon=coupon,
         )
         headers = {MESSAGE_HEADER: message_id}
         if planned.category == "marketing" and page is not None:
@@ -283,16 +287,17 @@ class Composer:
         *,
         channel: Channel = "email",
         forms: Iterable[str] = (),
-        about: str = "",
+        about: Mapping[str, str] = {},
     ) -> dict[str, str]:
         """Return the addresses of the pages that are this person's own; of forms only these: each is a signature."""
         hashed = address_hash(self._secrets.address_key(), ADDRESS_KINDS[channel], address)
         claim = Unsubscribe(profile.shop, channel, hashed, message_id, profile.id, language)
         keys, base = self._secrets.link_keys(), self._base(shop)
+        claims = {form: form_of(claim, form, about.get(form, "")) for form in forms}
         return {
             "unsubscribe": f"{base}/u/{sign_unsubscribe(keys, claim)}",
             "preferences": f"{base}/p/{sign_preferences(keys, preferences_of(claim))}",
-            **{form: f"{base}/{form}/{sign_form(keys, form_of(claim, form, about))}" for form in forms},
+            **{form: f"{base}/{form}/{sign_form(keys, claims[form])}" for form in forms},
         }
 
     def _confirm_page(self, profile: Profile, planned: Planned, shop: Shop, language: str) -> str:

@@ -16,6 +16,7 @@ from rekindle.content.links import (
 from rekindle.content.pages.forms import Posted
 from rekindle.content.pages.settings import PageSettings
 from rekindle.ports import Clock, Desk, Intake, Secrets
+from rekindle.service.friends import FriendDesk
 from rekindle.service.preferences import PreferenceDesk
 from rekindle.service.reviews import ReviewDesk
 from rekindle.service.stay import StayDesk
@@ -75,6 +76,8 @@ class Desks:
         match form:
             case "stay":
                 return claim, StayDesk(visits, preferences_of=self._preferences, new_nonce=self._new_nonce)
+            case "friend":
+                return claim, FriendDesk(visits)
             case "survey":
                 return claim, SurveyDesk(visits, preferences_of=self._preferences, new_nonce=self._new_nonce)
             case "review":

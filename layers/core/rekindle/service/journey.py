@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from rekindle.domain import ids, sign_ups
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.events import Event, Suppression
-from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product, VariantStock
-from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, PutSuppression, RingAt
+from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement, PrivacyRequest, Product, Referral, VariantStock
+from rekindle.domain.outcome import Decision, Effect, Enqueue, LiftSuppression, PutSuppression, Refer, RingAt
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.domain.results import Count, changes
 from rekindle.flow.engine import advance, forget_planned
@@ -55,6 +55,7 @@ from rekindle.service.people import (
     shared_addresses,
 )
 from rekindle.service.purchases import purchases
+from rekindle.service.referrals import referred
 
 #: How often a lost race is run again before the wake queue takes over.
 RACES = 4
@@ -124,6 +125,8 @@ class Journey:
                 self.apply(pending)
         if wake.profile_id is not None and wake.campaign is not None:
             self.call(wake.profile_id, wake.campaign)
+        elif wake.profile_id is not None and wake.referral is not None:
+            self.refer(wake.profile_id, wake.referral)
         elif wake.profile_id is not None:
             self.ring(wake.profile_id)
 
@@ -160,7 +163,7 @@ class Journey:
         if len(shares) > 1:
             self._split(pending, work.events, shares, products)
         elif shares:
-            self._commit(pending, shares[0], products)
+            self._commit(pending, referred(shares[0], work.owners, load, self._key), products)
         else:
             self._state.commit(Commit(shop=pending.shop, pending_id=pending.id, products=products))
 
@@ -239,6 +242,10 @@ class Journey:
     def call(self, profile_id: str, campaign: Campaign) -> None:
         """Tell this profile that a campaign came. A repeat changes nothing. Raises as `ring` does."""
         self._tell(profile_id, lambda stored, now: _came(stored, campaign, now))
+
+    def refer(self, profile_id: str, referral: Referral) -> None:
+        """Tell this profile that somebody whom it sent has ordered. A repeat changes nothing. Raises as `ring` does."""
+        self._tell(profile_id, lambda stored, now: _made(stored, referral, now))
 
     def _tell(self, profile_id: str, event_for: Callable[[Profile, datetime], Event]) -> None:
         """Apply an event that no delivery brought, and write only what it changes."""
@@ -360,6 +367,13 @@ class Journey:
         ]
         if parcels:
             self._queues.enqueue(parcels)
+        sent = [
+            Wake(profile_id=effect.referrer, referral=effect.referral)
+            for effect in effects
+            if isinstance(effect, Refer)
+        ]
+        if sent:
+            self._alarms.wake(sent)
         for effect in effects:
             if isinstance(effect, LiftSuppression):
                 hashed = address_hash(self._key, ADDRESS_KINDS[effect.channel], effect.address)
@@ -426,6 +440,18 @@ def _came(stored: Profile, campaign: Campaign, now: datetime) -> Event:
         occurred_at=campaign.at,
         received_at=now,
         data=campaign,
+        profile_id=stored.id,
+    )
+
+
+def _made(stored: Profile, referral: Referral, now: datetime) -> Event:
+    return Event(
+        id=ids.digest("referral", referral.order_id, stored.id),
+        shop=stored.shop,
+        type="referral.made",
+        occurred_at=referral.at,
+        received_at=now,
+        data=referral,
         profile_id=stored.id,
     )
 

@@ -369,6 +369,7 @@ class Mint:
                 message_id=coupon.message_id,
                 expires_at=coupon.expires_at,
                 offer=coupon.offer,
+                friends=coupon.terms.friends,
             ),
         )
         accept(

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from rekindle.domain import ids
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Consent, PushSubscription, Recognised, SignUp
+from rekindle.domain.facts import Consent, Order, PushSubscription, Recognised, SignUp
+from rekindle.domain.offers import plain_code
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import Alias, Work
 
@@ -64,10 +65,19 @@ def alias_key(key: bytes, shop: str, kind: str, value: str) -> str:
 
 
 def alias_keys(key: bytes, events: Iterable[Event]) -> tuple[str, ...]:
-    """Return the alias keys of everybody that these events name, each once, in their order."""
-    return tuple(
-        dict.fromkeys(alias_key(key, event.shop, kind, value) for event in events for kind, value in event.points())
-    )
+    """Return the alias keys of everybody that these events name, each once, in their order.
+
+    And of the codes that orders used: one may be a code for friends, which leads to whoever sent this one.
+    """
+    events = tuple(events)
+    points = (alias_key(key, event.shop, kind, value) for event in events for kind, value in event.points())
+    return tuple(dict.fromkeys([*points, *(code for event in events for code in code_keys(key, event))]))
+
+
+def code_keys(key: bytes, event: Event) -> tuple[str, ...]:
+    """Return the alias keys of the codes that an order used."""
+    codes = event.data.codes if isinstance(event.data, Order) and event.signed else ()
+    return tuple(alias_key(key, event.shop, "code", plain_code(code)) for code in codes)
 
 
 def follow(load: Load, profile_id: str) -> Profile | None:

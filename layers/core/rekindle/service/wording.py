@@ -31,6 +31,8 @@ PHRASES: Mapping[str, str] = {
     "skipped": "{skip}: {rule}",
     "set": "{writes}",
     "suppressed": "is given up, because of {rule}: no more marketing by {channel} until they agree to it anew",
+    "referred": "was sent by somebody, who is told: {rule}",
+    "not_referred": "counts as nobody's friend: {rule}",
     "not_suppressed": "is not given up: {rule}",
     "ended": "{end}: {rule}{read}",
     "joined": "came into the segment {segment}{because}",

@@ -227,6 +227,10 @@ button {{ width: 100%; min-height: 52px; padding: 12px 20px; border: 2px solid v
   background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; cursor: pointer; }}
 .stars {{ color: var(--tick); letter-spacing: 2px; white-space: nowrap; }}
 .stars i {{ font-style: normal; opacity: 0.35; }}
+.code {{ margin: 0 0 20px; padding: 18px; border: 2px dashed var(--soft); border-radius: {radius}px; color: var(--ink);
+  font: 700 22px/1.4 ui-monospace, Menlo, Consolas, monospace; text-align: center; overflow-wrap: anywhere; }}
+a.go {{ display: block; padding: 14px 20px; border-radius: {radius}px; background: var(--accent);
+  color: var(--on-accent); font-weight: 600; text-align: center; text-decoration: none; }}
 .choices form + form {{ margin-top: 12px; }}
 button.quiet {{ border-color: var(--soft); background: var(--paper); color: var(--ink); }}
 .said {{ margin: 0 0 24px; padding: 14px 16px; border: 2px solid var(--tick); border-radius: {radius}px; }}

@@ -34,6 +34,7 @@ from rekindle.domain.absorb.interests import (
 from rekindle.domain.absorb.messages import MAX_COUPONS, few_coupons, take_coupon, take_engagement, with_reacted
 from rekindle.domain.absorb.orders import (
     MAX_SHIPMENTS,
+    few_friends,
     few_reviews,
     few_shipments,
     newness,
@@ -88,6 +89,7 @@ __all__ = [
     "few_browsed",
     "few_browsers",
     "few_coupons",
+    "few_friends",
     "few_interests",
     "few_reviews",
     "few_shipments",

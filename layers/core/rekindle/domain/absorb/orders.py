@@ -15,6 +15,7 @@ from rekindle.domain.events import Event
 from rekindle.domain.facts import Order, Referral, Refund, Review, Shipment
 from rekindle.domain.offers import plain_code
 from rekindle.domain.profile import OrderMark, Profile, Rated, ShipmentMark
+from rekindle.domain.referrals import MAX_FRIENDS, with_place
 
 MAX_SHIPMENTS = 20
 #: Of so many orders it is remembered what the person thought of them.
@@ -32,6 +33,8 @@ def take_order(profile: Profile, event: Event, order: Order, now: datetime) -> A
     placed = "order.placed" in moments
     if placed:
         profile = complete_baskets(profile, order, now)
+        places = with_place(profile, order)
+        profile = profile if places == profile.places else replace(profile, places=places)
     refunds = {refund.id: refund for refund in order.refunds}
     after = replace(
         valued if newest else before,
@@ -146,8 +149,21 @@ def _lateness(rated: Rated) -> tuple[datetime, int]:
 
 
 def take_referral(profile: Profile, event: Event, referral: Referral) -> Absorbed:
-    """Take a referral: each friend's order is told once."""
-    return _once(profile, event, referral.order_id, event.type)
+    """Take a referral: each friend, and each order of theirs, is told once."""
+    friend = referral.friend
+    if friend is not None and friend in profile.friends:
+        return Absorbed(profile, ignored="this friend was counted already")
+    taken = _once(profile, event, referral.order_id, event.type)
+    if friend is None or not taken.told:
+        return taken
+    return replace(taken, profile=replace(taken.profile, friends=few_friends(profile.friends, {friend: referral.at})))
+
+
+def few_friends(one: Mapping[str, datetime], two: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Return the friends of both, each since when it was first heard of; at most `MAX_FRIENDS`, the latest."""
+    both = {name: min(when[name] for when in (one, two) if name in when) for name in {*one, *two}}
+    latest = sorted(both.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
+    return dict(sorted(latest[:MAX_FRIENDS]))
 
 
 def _once(profile: Profile, event: Event, order_id: str, what: str) -> Absorbed:
