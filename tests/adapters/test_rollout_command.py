@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rekindle.aws.alarms import SqsWakeQueue
 from rekindle.cli import rollout
 from rekindle.cli.main import main
+from rekindle.domain.profile import Profile
 from rekindle.ports import Alias, Commit
 from rekindle.service.fanout import SHARDS, Fanout
 from rekindle.service.library import POINTER
@@ -59,6 +60,25 @@ def work(deployed: Deployed) -> None:
     )
     for task in ports.waiting("fanout").visible:
         worker.work(task)
+
+
+def test_members_lists_who_is_in_a_segment(live: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    before = live.ports.state.profile(a_profile().id)
+    assert isinstance(before, Profile)
+    (segment,) = WITH_SEGMENT.segments
+    inside = replace(before, version=before.version + 1, segments={segment: LONG_AGO})
+    live.ports.state.commit(Commit(profile=inside))
+    where = ["--stack", live.stack, "--shop", SHOP]
+    assert main(["members", segment, *where]) == 0
+    assert capsys.readouterr().out == f"2020-01-01 00:00\tanna@example.com\t{inside.id}\n"
+    assert main(["members", segment, *where, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"profile": inside.id, "since": "2020-01-01T00:00:00Z", "email": "anna@example.com"}
+    ]
+    assert main(["members", segment, "--stack", live.stack, "--shop", "other", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["members", "nobody", *where]) == 2
+    assert "no segment is called 'nobody'" in capsys.readouterr().err
 
 
 def told(deployed: Deployed, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

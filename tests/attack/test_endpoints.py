@@ -12,7 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rekindle.content.links import sign_confirm, sign_preferences, sign_track, sign_unsubscribe
+from rekindle.content.links import FORMS as LINKED_FORMS
+from rekindle.content.links import (
+    form_of,
+    sign_confirm,
+    sign_form,
+    sign_preferences,
+    sign_track,
+    sign_unsubscribe,
+)
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import Event
 from rekindle.domain.profile import Profile, Trait, encode_profile
@@ -270,6 +278,8 @@ def test_a_disordered_visit_gets_a_2xx_or_a_4xx_and_a_foreign_page_none(doors: D
             assert "headers" not in answer or "access-control-allow-origin" not in answer["headers"]
         doors.open()
 
+    attack()
+
 
 @st.composite
 def sign_ups(draw: st.DrawFn) -> dict[str, Any]:
@@ -310,6 +320,54 @@ def test_a_disordered_sign_up_gets_a_page_and_reflects_no_markup(doors: Doors) -
         told = [event.type for delivery in doors.world.deliveries.values() for event in delivery.events]
         assert told == [] or (posted and told == ["sign_up.requested"])
         doors.open()
+
+    attack()
+
+
+_LINKED = {"p": sign_preferences(LINK_KEYS, PAGE_CLAIM)}
+_LINKED |= {form: sign_form(LINK_KEYS, form_of(PAGE_CLAIM, form, "o1")) for form in LINKED_FORMS}
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a request to a page behind a signed link: its own, another's, or none of ours."""
+    fields = st.sampled_from(["act", "stars", "text", "interest", "reward", "day", "month", "year", "on", "was", "x"])
+    values = st.sampled_from(["stay", "leave", "send", "5", "gift", "29", "<script>alert(1)</script>", "٣"]) | st.text()
+    body = urlencode(draw(st.lists(st.tuples(fields, values), max_size=8)), errors="surrogatepass").encode()
+    method = draw(st.sampled_from(["GET", "POST"]))
+    tokens = st.sampled_from([*_LINKED.values(), "", "k2.x.y", "é"]) | st.text(max_size=40)
+    return {
+        "version": "2.0",
+        "routeKey": f"{method} /{draw(st.sampled_from([*_LINKED]))}/{{token}}",
+        "pathParameters": {"token": draw(tokens)},
+        "headers": {
+            "content-type": draw(st.just("application/x-www-form-urlencoded") | st.text(max_size=20)),
+            "accept-language": draw(st.sampled_from(_LANGUAGES)),
+        },
+        "queryStringParameters": draw(st.none() | st.fixed_dictionaries({"stars": values})),
+        "requestContext": {"http": {"method": method}},
+        "body": base64.b64encode(draw(st.just(body) | st.binary(max_size=40))).decode(),
+        "isBase64Encoded": draw(st.booleans()),
+    }
+
+
+def test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form(doors: Doors) -> None:
+    @settings(max_examples=200, suppress_health_check=list(HealthCheck), database=None, deadline=None)
+    @given(answers())
+    def attack(event: dict[str, Any]) -> None:
+        person = Profile(id=PAGE_CLAIM.profile, shop=PAGE_CLAIM.shop, version=1, email="ada@example.com")
+        doors.world.profiles[person.id] = encode_profile(person)
+        answer = doors.pages.handler(event, None)
+        assert answer["statusCode"] in {200, 400, 404, 413, 415, 422}
+        assert "<script" not in answer["body"]
+        assert "ada@example.com" not in answer["body"]
+        method, _, form = event["routeKey"].partition(" /")
+        own = _LINKED[form.partition("/")[0]] == event["pathParameters"]["token"]
+        assert (answer["statusCode"] == 404) is not own
+        assert not doors.world.deliveries or (own and method == "POST")
+        doors.open()
+
+    attack()
 
 
 def test_assets_leads_nowhere_but_to_published_files(load: Load, ports: AwsPorts) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "explain": "Say why somebody got, or did not get, a mail.",
     "export": "Write a shop's stored events to a file, one a line.",
     "lint": "Check a folder of flows, mails and shops as publishing would.",
+    "members": "List who is in a segment now.",
     "normalise": "Print the events that a webhook's body tells.",
     "preview": "Show a mail as somebody would get it, or all on one page.",
     "publish": "Upload content and say what became of it; go back; list.",
