@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Address, Coupon
+from rekindle.domain.facts import Address, Coupon, PrivacyRequest
 from rekindle.domain.profile import Profile
 from tests.support.build import ADA, T0, at, consent, event, flow_of, order, playbook
 from tests.support.plant import Plant
@@ -107,6 +107,15 @@ def test_an_old_customer_was_sent_by_nobody(plant: Plant) -> None:
 def test_another_code_and_an_order_that_nobody_signed_name_nobody(plant: Plant) -> None:
     post(plant, bought(3, code="SPRING"), replace(bought(4, number="o9"), signed=False))
     assert ada(plant).friends == {}
+
+
+def test_whoever_is_erased_sends_nobody_any_more_and_their_link_shows_nothing(plant: Plant) -> None:
+    visitor = Visitor(plant, "friend", about="FRIEND-B7K2")
+    wish = PrivacyRequest(wish="erase", at=at(days=1), request_id="r1", email="ada@example.com")
+    post(plant, event("privacy.requested", wish, at(days=1)))
+    assert "FRIEND" not in visitor.open().page.html
+    post(plant, bought(3))
+    assert plant.profile("bea@example.com").referred_by is None
 
 
 def test_the_link_shows_the_code_to_whoever_opens_it_and_nothing_of_who_sent_it(plant: Plant) -> None:

@@ -216,7 +216,7 @@ legend, .label {{ display: block; padding: 0; margin: 0 0 4px; font-weight: 700;
 .choice {{ display: flex; gap: 12px; align-items: flex-start; padding: 10px 0; cursor: pointer; }}
 .choice input {{ flex: none; width: 22px; height: 22px; margin: 2px 0 0; accent-color: var(--tick); }}
 .choice small {{ display: block; font-size: 15px; color: var(--soft); }}
-.row {{ display: flex; flex-wrap: wrap; gap: 12px; }}
+.row {{ display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-end; }}
 .row .field {{ flex: 1 1 72px; margin-bottom: 12px; }}
 .row .field:has(select) {{ flex: 2 1 124px; }}
 .row .field .label {{ font-size: 15px; font-weight: 400; }}
