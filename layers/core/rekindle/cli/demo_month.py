@@ -270,6 +270,7 @@ class Life:
             subtotal=total,
             total=total,
             codes=self._codes(),
+            referrer=self._sent_by(),
         )
         who = Who(
             email=self._email,
@@ -298,6 +299,10 @@ class Life:
     def _codes(self) -> tuple[str, ...]:
         """Return the codes that an order uses."""
         return ()
+
+    def _sent_by(self) -> str | None:
+        """Return whose code for friends an order uses."""
+        return None
 
     # --- the smallest things
 

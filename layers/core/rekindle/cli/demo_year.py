@@ -63,6 +63,8 @@ _PLACES = (
 )  # fmt: skip
 _SPEAKS = {"AE": "ar", "TW": "zh-Hant-TW", "FR": "en"}
 _YEARS = range(1955, 2006)
+#: One of so many was sent by a friend.
+_SENT = 6
 _FIRST_OF_FEBRUARY = datetime(2027, 2, 1, tzinfo=UTC)
 
 
@@ -217,6 +219,9 @@ class _Year(Life):
 
     def _codes(self) -> tuple[str, ...]:
         return ("SPRING",) if self._bargains else ()
+
+    def _sent_by(self) -> str | None:
+        return f"friend-{self._number}" if not self._number % _SENT else None
 
     def _who(self) -> Who:
         return Who(email=self._email, shop_customer_id=self._customer, browser_id=self._browser)
