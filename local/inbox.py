@@ -35,9 +35,10 @@ from local.shops import (
     with_local_pictures,
     woocommerce_order,
 )
-from local.timeline import Timeline, plural
+from local.timeline import Timeline
 from local.world import PICTURES, World
 from rekindle.content.texts import length
+from rekindle.domain.words import counted
 
 DEFAULT_PORT = 8025
 
@@ -169,7 +170,7 @@ class InboxServer:
         return {
             **self._text(text),
             "body": text.body,
-            "length": f"{plural(size.segments, 'segment')} of {size.alphabet}, {plural(size.units, 'character')}",
+            "length": f"{counted(size.segments, 'segment')} of {size.alphabet}, {counted(size.units, 'character')}",
             "kind": text.kind.lower(),
             "request": text.request,
             "happenings": [

@@ -125,8 +125,3 @@ def span(length: timedelta) -> str:
     days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
     parts = [f"{days} d" if days else "", f"{hours} h" if hours else "", f"{rest} min" if rest and not days else ""]
     return " ".join(part for part in parts if part) or "less than a minute"
-
-
-def plural(number: int, what: str) -> str:
-    """Return a number of things as people say it: `1 segment`, `2 segments`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

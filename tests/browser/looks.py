@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rekindle.content.previews import Drafts, drafts, names_in, preview
+from rekindle.content.previews import Drafts, Named, drafts, names_in, preview
 from rekindle.content.samples import SAMPLE_SHOP, Sample, SamplePerson, bare
 from rekindle.domain import ids
 from rekindle.domain.facts import Basket, Item, Order
@@ -31,7 +31,7 @@ TAKEN = Path(__file__).parent / "taken.json"
 AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
 WIDTHS, SCHEMES = (360, 640), ("light", "dark")
 FILES = shipped()
-NAMES = names_in(FILES)
+NAMES = tuple(named.name for named in names_in(FILES) if named.root == "emails")
 
 BRAND = b"""
 social: [{name: Instagram, url: https://instagram.com/acme}, {name: Pinterest, url: https://pinterest.com/acme}]
@@ -69,10 +69,11 @@ class Look(Struct, frozen=True):
 
 def looks(name: str) -> Iterator[Look]:
     """Yield the looks of one mail, one for each of its languages."""
-    plain, branded = drafts(FILES, (name,)), drafts(FILES | {"brand.yaml": BRAND}, (name,))
+    named = Named("emails", name)
+    plain, branded = drafts(FILES, (named,)), drafts(FILES | {"brand.yaml": BRAND}, (named,))
     assert (plain.problems, branded.problems) == ((), ())
-    for locale in plain.locales_of(name):
-        sample = plain.sample(name, locale)
+    for locale in plain.locales_of(named):
+        sample = plain.sample(named, locale)
         pages = {
             "full": html(plain, name, locale, sample),
             "bare": html(plain, name, locale, bare(sample)),

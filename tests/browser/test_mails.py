@@ -7,15 +7,17 @@ import re
 import msgspec
 import pytest
 
-from rekindle.content.previews import Drafts, drafts
+from rekindle.content.previews import Drafts, Named, drafts
 from tests.browser.chromium import Page
 from tests.browser.conftest import Site
 from tests.browser.looks import FILES, NAMES, Look, audited, html, is_due, looks, taken, wrong_with
 
+REMINDER = Named("emails", "cart-reminder-1")
+
 
 @pytest.fixture(scope="module")
 def found() -> Drafts:
-    return drafts(FILES, ("cart-reminder-1",))
+    return drafts(FILES, (REMINDER,))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,11 +58,7 @@ def test_a_mail_from_right_to_left_is_the_mirror_of_one_from_left_to_right(
     sides = {}
     for locale in ("en", "ar"):
         page.look(width=640, scheme="light")
-        page.open(
-            site.put(
-                f"/mirror.{locale}", html(found, "cart-reminder-1", locale, found.sample("cart-reminder-1", locale))
-            )
-        )
+        page.open(site.put(f"/mirror.{locale}", html(found, REMINDER.name, locale, found.sample(REMINDER, locale))))
         sides[locale] = page.ask(where)
     (picture, title, price, heading), (picture_r, title_r, price_r, heading_r) = sides["en"], sides["ar"]
     assert picture[1] < title[0] < price[0]
@@ -72,10 +70,10 @@ def test_a_mail_from_right_to_left_is_the_mirror_of_one_from_left_to_right(
 
 def test_a_latin_name_does_not_turn_an_arabic_sentence_round(page: Page, site: Site, found: Drafts) -> None:
     """The comma that follows the name stands left of it, as the sentence goes."""
-    sample = found.sample("cart-reminder-1", "ar")
+    sample = found.sample(REMINDER, "ar")
     person = msgspec.structs.replace(sample.profile, first_name="Ann (VIP)")
     page.look(width=640, scheme="light")
-    page.open(site.put("/bidi", html(found, "cart-reminder-1", "ar", msgspec.structs.replace(sample, profile=person))))
+    page.open(site.put("/bidi", html(found, REMINDER.name, "ar", msgspec.structs.replace(sample, profile=person))))
     spots = page.ask(
         "(() => { const h1 = document.querySelector('h1'), walk = document.createTreeWalker(h1, 4), all = [];"
         " while (walk.nextNode()) { const range = document.createRange(); range.selectNodeContents(walk.currentNode);"

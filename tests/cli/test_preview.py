@@ -118,12 +118,12 @@ def test_the_contact_sheet_has_everything_and_asks_nobody(content: Path, capsys:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "name a mail, or write --all"),
-        (("cart-reminder-1", "--all"), "--all takes no mail's name"),
-        (("nothing",), "has no mail 'nothing': there are back-in-stock, "),
+        ((), "name a message, or write --all"),
+        (("cart-reminder-1", "--all"), "--all takes no name"),
+        (("nothing",), "has no message 'nothing': there are back-in-stock, "),
         (("cart-reminder-1", "--locale", "fr"), "cart-reminder-1 is not written in fr: there is ar, en, zh-Hant"),
         (("cart-reminder-1", "--locale", "klingon"), "--locale klingon: write a language"),
-        (("--all", "--locale", "fr"), "no mail is written in fr"),
+        (("--all", "--locale", "fr"), "no message is written in fr"),
         (("cart-reminder-1", "--shop", "acme"), "there is no shop 'acme'"),
         (("cart-reminder-1", "--email", "a@b.example"), "--email needs --stack and --shop"),
         (("cart-reminder-1", "--stack", "x"), "--stack is for --email or --send-to"),
@@ -196,3 +196,90 @@ def test_a_logo_that_is_not_there_is_said(pictured: Path, capsys: pytest.Capture
 def test_a_file_that_is_wrong_does_not_keep_other_mails_from_being_shown(pictured: Path) -> None:
     (pictured / "assets" / "menu.pdf").write_bytes(b"%PDF")
     assert run(pictured, "cart-reminder-1") == 0
+
+
+# --- texts and push messages -----------------------------------------------------------------------------------------
+
+LINK = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/c/" + "t" * 42 + "/0"
+
+
+@pytest.fixture
+def shorts(tmp_path: Path) -> Path:
+    """Return a folder with a mail, a text and a push message of one name, in two languages."""
+    folder = tmp_path / "content"
+    files = {
+        "emails/back/subject.txt": "Back",
+        "emails/back/body.html": "<p>Back</p>",
+        "sms/back.txt": "{{ shop.name }}: {{ texts.waiting }} {{ event.recovery_url | default(shop.url) }}",
+        "sms/back/texts/en.yaml": "waiting: It waits, {{ profile.first_name | default('friend') }}.",
+        "sms/back/texts/ar.yaml": "waiting: في انتظارك يا {{ profile.first_name | default('صديقنا') }}.",
+        "sms/back/sample.json": '{"profile": {"first_name": "Maya", "phone": "+447700900123"}}',
+        "sms/plain.txt": "{{ shop.name }}: mind the gap 🚂",
+        "push/back.yaml": "title: <b>Back</b>\nbody: As you left it\nimage: https://shop.example/a.png\n",
+        "push/long.yaml": f"title: {'so much ' * 8}\nbody: x\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    return folder
+
+
+def test_a_text_is_shown_as_a_phone_does_with_what_it_costs(shorts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In segments of the alphabet that it takes, its links as long as those that go out."""
+    assert run(shorts, "sms/back") == 0
+    told = capsys.readouterr().out
+    text = f"Sample Shop: It waits, Maya. {LINK}"
+    assert "back, a text in en, for +447700900123, from Sample Shop" in told
+    assert f"  says       {text}" in told
+    assert f"  length     1 segment of GSM-7, {len(text)} characters" in told
+    assert written(shorts) == {"sms.back.en.html", "sms.back.en.txt"}
+    assert (shorts.parent / "out/sms.back.en.txt").read_text("utf-8") == f"{text}\n"
+    assert f'<p class="bubble" dir="ltr">{text}</p>' in (shorts.parent / "out/sms.back.en.html").read_text("utf-8")
+
+
+def test_a_text_from_right_to_left_is_shown_so(shorts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(shorts, "sms/back", "--locale", "ar-EG") == 0
+    assert "3 segments of UCS-2" in capsys.readouterr().out
+    page = (shorts.parent / "out/sms.back.ar.html").read_text("utf-8")
+    assert '<html lang="ar">' in page
+    assert 'dir="rtl"' in page
+
+
+def test_what_makes_a_text_dear_is_named(shorts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(shorts, "plain") == 0
+    assert "because of 🚂" in capsys.readouterr().out
+
+
+def test_a_push_message_is_shown_as_a_phone_does(shorts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(shorts, "push/back") == 0
+    told = capsys.readouterr().out
+    assert "back, a push message in en, for a browser, from Sample Shop" in told
+    assert "  leads to   https://shop.example" in told
+    page = (shorts.parent / "out/push.back.en.html").read_text("utf-8")
+    assert "<b>&lt;b&gt;Back&lt;/b&gt;</b><p>As you left it</p>" in page
+    assert 'src="data:image/svg+xml,' in page
+    assert run(shorts, "long") == 0
+    assert "The title has 63 characters: screens show about 50." in capsys.readouterr().out
+
+
+def test_the_contact_sheet_has_texts_and_push_messages_too(shorts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(shorts, "--all") == 0
+    assert "1 mail, 2 texts, 2 push messages in ar, en, for Sample Shop" in capsys.readouterr().out
+    page = (shorts.parent / "out/index.html").read_text("utf-8")
+    assert page.count('<iframe class="phone"') == 5
+    assert "en, 1 segment of GSM-7" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("back",), "several are called back: say which, emails/back or sms/back or push/back"),
+        (("sms/nothing",), "has no message 'sms/nothing': there are back, sms/back, sms/plain, push/back, push/long"),
+        (("plain", "--send-to", "a@b.example", "--stack", "x"), "--send-to is for mails, and sms/plain is none"),
+    ],
+)
+def test_a_short_message_that_cannot_be_shown_is_one_line_and_exit_2(
+    shorts: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(shorts, *arguments) == 2
+    assert message in capsys.readouterr().err

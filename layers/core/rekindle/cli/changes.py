@@ -15,6 +15,7 @@ from msgspec import Struct
 from rekindle.cli.report import words
 from rekindle.content.media import Asset
 from rekindle.content.playbook import Mails
+from rekindle.domain.words import counted
 from rekindle.flow.durations import spoken
 from rekindle.flow.graph import ways
 from rekindle.flow.program import Branch, Flow, OnDate, OnSchedule, Playbook, Rule, Send, Split, Step
@@ -179,7 +180,7 @@ def _text(label: str, one: str, other: str) -> Iterator[str]:
         for line in difflib.unified_diff(one.splitlines(), other.splitlines(), lineterm="", n=0)
         if not line.startswith(("---", "+++", "@@")) and line[1:].strip()
     ]
-    yield f"{label}: {len(lines)} line{'' if len(lines) == 1 else 's'} differ{'s' if len(lines) == 1 else ''}"
+    yield f"{label}: {counted(len(lines), 'line')} differ{'s' if len(lines) == 1 else ''}"
     if "html" in label:
         return
     for line in lines[:_MOST_LINES]:

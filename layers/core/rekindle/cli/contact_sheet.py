@@ -1,12 +1,17 @@
-"""The contact sheet: one page with every mail in every language, on a phone and a desk, in the light and the dark."""
+"""The contact sheet: one page with every message in every language.
+
+Mails on a phone and a desk, in the light and the dark; texts and push messages as a phone shows them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from markupsafe import Markup
 
-from rekindle.content.previews import Preview, in_scheme
+from rekindle.cli.phone import WIDTH, costs
+from rekindle.content.previews import Preview, Short, in_scheme
 
 #: CSS pixels: a narrow phone, and what a mail program on a desk gives a mail.
 WIDTHS = (360, 640)
@@ -47,13 +52,14 @@ h2 small {{ margin-inline-start: 8px; color: var(--muted); font-size: 14px; font
 figure {{ flex: none; margin: 0; }}
 figcaption {{ margin-bottom: 8px; color: var(--muted); font-size: calc(13px / {zoom}); }}
 iframe {{ display: block; height: 900px; border: 1px solid var(--line); border-radius: 14px; background: #fff; }}
+iframe.phone {{ height: 470px; border-radius: 28px; }}
 </style>
 </head>
 <body>
 <header><h1>{title}</h1><p>{said}</p><nav>{links}</nav></header>
 {sections}
 <script>
-for (const frame of document.querySelectorAll("iframe")) {{
+for (const frame of document.querySelectorAll("iframe:not(.phone)")) {{
   const fit = () => {{
     const page = frame.contentDocument && frame.contentDocument.documentElement;
     if (page) frame.style.height = page.scrollHeight + 2 + "px";
@@ -80,20 +86,39 @@ _FRAME = Markup(
 )
 
 
-def contact_sheet(mails: Sequence[tuple[Preview, str]], *, title: str, said: str, zoom: float = 0.6) -> str:
-    """Return the page. Each mail comes with its HTML as it is to be shown: with pictures that need no network."""
-    names = tuple(dict.fromkeys(mail.name for mail, _ in mails))
-    links = (
-        Markup('<a href="#{}">{}</a>').format(next(_key(mail) for mail, _ in mails if mail.name == name), name)
-        for name in names
-    )
+_PHONES = Markup("""<section id="{key}">
+<h2>{name}</h2>
+<div class="row">{frames}</div>
+</section>
+""")
+_PHONE = Markup(
+    '<figure><figcaption>{language}, {said}</figcaption><iframe class="phone" width="{outer}" '
+    'sandbox="allow-same-origin" title="{name}, {language}" srcdoc="{page}"></iframe></figure>'
+)
+
+
+def contact_sheet(
+    mails: Sequence[tuple[Preview, str]],
+    shorts: Sequence[tuple[Short, str]] = (),
+    *,
+    title: str,
+    said: str,
+    zoom: float = 0.6,
+) -> str:
+    """Return the page. Each message comes with its HTML as it is to be shown: with pictures that need no network."""
+    first: dict[str, str] = {}
+    for mail, _ in mails:
+        first.setdefault(mail.name, _key(mail))
+    for short, _ in shorts:
+        first.setdefault(str(short.named), _key(short))
+    links = (Markup('<a href="#{}">{}</a>').format(key, name) for name, key in first.items())
     return str(
         _PAGE.format(
             title=title,
             said=said,
             zoom=zoom,
             links=Markup("").join(links),
-            sections=Markup("").join(_sections(mails)),
+            sections=Markup("").join((*_sections(mails), *_phones(shorts))),
         )
     )
 
@@ -117,11 +142,29 @@ def _sections(mails: Sequence[tuple[Preview, str]]) -> Iterable[Markup]:
         )
 
 
+def _phones(shorts: Sequence[tuple[Short, str]]) -> Iterable[Markup]:
+    """Yield a section for each text and push message, its languages side by side."""
+    for named, group in groupby(shorts, key=lambda pair: pair[0].named):
+        there = list(group)
+        frames = (
+            _PHONE.format(
+                name=str(named),
+                language=short.locale,
+                said=costs(short) if short.push is None else "a push message",
+                outer=WIDTH + 2,
+                page=quiet(page),
+            )
+            for short, page in there
+        )
+        yield _PHONES.format(key=_key(there[0][0]), name=str(named), frames=Markup("").join(frames))
+
+
 def quiet(page: str) -> str:
     """Return the mail so that it fetches nothing from anywhere."""
     head = page.find("<head>")
     return page[: head + 6] + _QUIET + page[head + 6 :] if head >= 0 else _QUIET + page
 
 
-def _key(mail: Preview) -> str:
-    return f"{mail.name}.{mail.locale}"
+def _key(one: Preview | Short) -> str:
+    name = one.name if isinstance(one, Preview) else f"{one.named.root}-{one.named.name}"
+    return f"{name}.{one.locale}"

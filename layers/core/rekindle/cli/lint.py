@@ -11,6 +11,7 @@ from rekindle.cli.drafts import folder_files
 from rekindle.cli.events import as_json
 from rekindle.content.validate import Verdict, validate
 from rekindle.domain.errors import ContentError
+from rekindle.service.sets import Counts
 
 WRONG = 1
 
@@ -48,9 +49,8 @@ def print_verdict(verdict: Verdict) -> None:
         count = len(verdict.problems)
         click.echo(f"{count} {'thing is' if count == 1 else 'things are'} wrong; nothing would be published.", err=True)
         return
-    book, mails = verdict.published.playbook, verdict.published.mails
-    counts = f"{len(book.flows)} flows, {len(mails.templates)} mails, {len(book.segments)} segments"
-    click.echo(f"All good: {counts}, {len(book.shops)} shops.")
+    counts = Counts.of(verdict.published.playbook, verdict.published.mails)
+    click.echo(f"All good: {counts.text()}.")
 
 
 def _plain(error: ContentError) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`rekindle preview`: mails as people would get them, from files on a laptop."""
+"""`rekindle preview`: mails, texts and push messages as people would get them, from files on a laptop."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.contact_sheet import contact_sheet
 from rekindle.cli.drafts import folder_files
+from rekindle.cli.phone import costs, phone
 from rekindle.content import languages, media, previews
 from rekindle.content.context import product_ids
 from rekindle.content.mails import MailTemplate
-from rekindle.content.previews import Drafts, Preview, drafts, names_in
+from rekindle.content.previews import Drafts, Named, Preview, Short, drafts, names_in
 from rekindle.content.samples import Sample, parse_sample
+from rekindle.content.trial import SHOWN_BODY, SHOWN_TITLE
 from rekindle.content.validate import CLIPPED
 from rekindle.domain.errors import ContentError, MailRefusedError, MailRejectedError, MailUncertainError
 from rekindle.domain.facts import Product
 from rekindle.domain.ids import digest
+from rekindle.domain.offers import Coupon
 from rekindle.domain.profile import Profile, Run
+from rekindle.domain.words import counted
 from rekindle.flow.program import Shop
 from rekindle.ports import Mail
 from rekindle.service.compose import sender_of
@@ -40,6 +44,8 @@ from rekindle.shops import contact
 
 #: A subject that is longer is cut off on most phones.
 _LONG_SUBJECT = 60
+#: So many signs are named that make a text dear.
+_ODD = 10
 _TEST_HEADER = "X-Rekindle-Test"
 
 
@@ -58,7 +64,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--all", "everything", is_flag=True, help="All mails in all languages, on one page: the contact sheet.")
+@click.option("--all", "everything", is_flag=True, help="Everything in all languages, on one page: the contact sheet.")
 @click.option(
     "--content",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -104,15 +110,20 @@ def preview(
     pictures: Path | None,
     opened: bool,
 ) -> None:
-    r"""Show the mail NAME as somebody would get it: HTML, text, and a file that mail programs open.
+    r"""Show the message NAME as somebody would get it.
 
-    It is made as publishing and sending make it, from the files of a folder, also while other mails there are broken.
-    Whom it is for: the mail's sample.json, in the language's folder if there is one; another file (--profile); or a
-    customer of a live shop, with the basket or order of their last run (--stack, --shop and --email). Pictures of
-    sample addresses, which end in .example, are drawn.
+    A mail: HTML, text, and a file that mail programs open. A text: as a phone shows it, how long it is in segments and
+    in which alphabet, its links as long as those that go out. A push message: as a phone shows it. Where several are
+    called NAME, write the folder before it: emails/cart, sms/cart, push/cart.
+
+    It is made as publishing and sending make it, from the files of a folder, also while other messages there are
+    broken. Whom it is for: the message's sample.json, in the language's folder if there is one; another file
+    (--profile); or a customer of a live shop, with the basket or order of their last run (--stack, --shop and --email).
+    Pictures of sample addresses, which end in .example, are drawn.
 
     \b
     rekindle preview cart-reminder-1 --locale ar --open
+    rekindle preview sms/parcel --shop acme
     rekindle preview --all --open
     rekindle preview cart-reminder-1 --stack rekindle-prod --shop acme --email ann@example.com
     rekindle preview cart-reminder-1 --stack rekindle-prod --send-to me@acme.example
@@ -127,18 +138,24 @@ def preview(
     files = folder_files(content)
     there = names_in(files)
     if not there:
-        raise click.ClickException(f"{content} holds no mails: there is no folder emails/ in it, or nothing in that")
-    if name is not None and name not in there:
-        raise click.ClickException(f"{content} has no mail '{name}': there are {', '.join(there)}")
-    found = drafts(files, there if name is None else (name,))
-    if name is None:
+        said = "there is no folder emails/, sms/ or push/ in it, or nothing in them"
+        raise click.ClickException(f"{content} holds no messages: {said}")
+    named = None if name is None else _named(name, there, content)
+    if named is not None and named.root != "emails" and send_to is not None:
+        raise click.ClickException(f"--send-to is for mails, and {named} is none")
+    found = drafts(files, there if named is None else (named,))
+    if named is None:
         _show(_sheet(found, asked), opened=opened)
         return
     if found.problems:
         first, *more = found.problems
         rest = f" (and {len(more)} more: rekindle lint {content} lists them)" if more else ""
         raise click.ClickException(f"{first}{rest}")
-    mail = _one(found, name, asked)
+    about = _about(found, named, asked)
+    if named.root != "emails":
+        _show(_written_short(_short(found, about), asked), opened=opened)
+        return
+    mail = _mail(found, about)
     _report(mail)
     page = _written(mail, asked)
     if send_to is not None:
@@ -146,13 +163,24 @@ def preview(
     _show(page, opened=opened)
 
 
+def _named(name: str, there: Sequence[Named], content: Path) -> Named:
+    """Return which message is meant. Raises `click.ClickException`."""
+    found = [named for named in there if name in (named.name, str(named))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise click.ClickException(f"several are called {name}: say which, {' or '.join(map(str, found))}")
+    known = ", ".join(named.name if named.root == "emails" else str(named) for named in there)
+    raise click.ClickException(f"{content} has no message '{name}': there are {known}")
+
+
 def _check(name: str | None, asked: _Asked, *, everything: bool, send_to: str | None) -> None:
     if everything == (name is not None):
-        raise click.ClickException("name a mail, or write --all" if name is None else "--all takes no mail's name")
+        raise click.ClickException("name a message, or write --all" if name is None else "--all takes no name")
     if asked.email is not None and (asked.stack is None or asked.shop is None):
         raise click.ClickException("--email needs --stack and --shop: where the customer is known")
     if asked.email is not None and asked.profile is not None:
-        raise click.ClickException("--email and --profile each say whom the mail is for: choose one")
+        raise click.ClickException("--email and --profile each say whom it is for: choose one")
     if asked.stack is not None and asked.email is None and send_to is None:
         raise click.ClickException("--stack is for --email or --send-to")
     if send_to is not None and (asked.stack is None or name is None):
@@ -161,36 +189,75 @@ def _check(name: str | None, asked: _Asked, *, everything: bool, send_to: str | 
         raise click.ClickException(f"--locale {asked.locale}: write a language, as in ar, en-GB or zh-Hant")
 
 
-# --- one mail --------------------------------------------------------------------------------------------------------
+# --- one message -----------------------------------------------------------------------------------------------------
 
 
-def _one(found: Drafts, name: str, asked: _Asked) -> Preview:
-    locales = found.locales_of(name)
+class _Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Which message it is, for whom, and what it is about."""
+
+    named: Named
+    locale: str
+    shop: Shop
+    profile: Profile
+    run: Run
+    products: Mapping[str, Product]
+    recommend: Mapping[str, Sequence[Product]]
+    coupon: Coupon | None
+
+
+def _about(found: Drafts, named: Named, asked: _Asked) -> _Reader:
+    locales = found.locales_of(named)
     chosen = languages.pick(locales, asked.locale) if asked.locale else None
     if asked.locale and chosen is None:
         there = ", ".join(locales)
-        raise click.ClickException(f"{name} is not written in {asked.locale}: there is {there}")
+        raise click.ClickException(f"{named.name} is not written in {asked.locale}: there is {there}")
     shop = found.shop(asked.shop)
     given = parse_sample(asked.profile.read_text("utf-8"), str(asked.profile)) if asked.profile is not None else None
-    like = given or found.sample(name, chosen or locales[0])
+    like = given or found.sample(named, chosen or locales[0])
     if asked.email is not None:
-        person, run, products, offers = _customer(like, found.mails.templates[name], asked)
+        template = found.mails.templates[named.name] if named.root == "emails" else None
+        person, run, products, offers = _customer(like, template, asked)
     else:
-        known = given or found.sample(name, chosen or _first(locales, shop, None))
+        known = given or found.sample(named, chosen or _first(locales, shop, None))
         person, run, products, offers = known.person(shop), known.trip("draft"), known.products, known.recommended()
     if asked.locale is not None and languages.region(asked.locale):
         person = msgspec.structs.replace(person, person=msgspec.structs.replace(person.person, locale=asked.locale))
-    spoken = chosen or _first(locales, shop, person.locale)
-    return previews.preview(
-        found,
-        name,
-        locale=spoken,
+    return _Reader(
+        named=named,
+        locale=chosen or _first(locales, shop, person.locale),
         shop=shop,
         profile=person,
         run=run,
         products=products,
         recommend=offers,
-        coupon=found.coupon(name, like, shop),
+        coupon=found.coupon(named, like, shop),
+    )
+
+
+def _mail(found: Drafts, about: _Reader) -> Preview:
+    return previews.preview(
+        found,
+        about.named.name,
+        locale=about.locale,
+        shop=about.shop,
+        profile=about.profile,
+        run=about.run,
+        products=about.products,
+        recommend=about.recommend,
+        coupon=about.coupon,
+    )
+
+
+def _short(found: Drafts, about: _Reader) -> Short:
+    return previews.preview_short(
+        found,
+        about.named,
+        locale=about.locale,
+        shop=about.shop,
+        profile=about.profile,
+        run=about.run,
+        products=about.products,
+        coupon=about.coupon,
     )
 
 
@@ -199,7 +266,7 @@ def _first(locales: tuple[str, ...], shop: Shop, reader: str | None) -> str:
 
 
 def _customer(
-    sample: Sample, template: MailTemplate, asked: _Asked
+    sample: Sample, template: MailTemplate | None, asked: _Asked
 ) -> tuple[Profile, Run, Mapping[str, Product], Mapping[str, Sequence[Product]]]:
     """Return the customer with this address, their newest run that is about what the sample is about, and its products.
 
@@ -228,7 +295,7 @@ def _customer(
             )
             return profile, sample.trip("draft"), sample.products, sample.recommended()
         clock = SystemClock()
-        wish = wish_of(template, profile, run)
+        wish = wish_of(template, profile, run) if template is not None else None
         recommender = Recommender(DynamoShelves(clients, deployed.tables, clock), clock)
         offers = recommender.picks(wish) if wish is not None else {}
         return profile, run, DynamoOutbox(clients, deployed.tables).products(shop, product_ids(run)), offers
@@ -255,71 +322,96 @@ def _report(mail: Preview) -> None:
 
 def _written(mail: Preview, asked: _Asked) -> Path:
     """Write the three files; return the one that a browser shows."""
-    asked.out.mkdir(parents=True, exist_ok=True)
-    base = asked.out / f"{mail.name}.{mail.locale}"
-    page = Path(f"{base}.html")
     shown = previews.with_pictures(mail.page, _pictures(asked.pictures), everywhere=False)
-    written = {page: shown.encode(), Path(f"{base}.txt"): mail.rendered.text.encode(), Path(f"{base}.eml"): mail.eml()}
-    for path, raw in written.items():
-        path.write_bytes(raw)
+    return _files(asked, f"{mail.name}.{mail.locale}", html=shown, txt=mail.rendered.text, eml=mail.eml())
+
+
+def _written_short(short: Short, asked: _Asked) -> Path:
+    """Tell of a text or a push message, and write two files; return the one that a browser shows."""
+    what = "text" if short.push is None else "push message"
+    click.echo(f"{short.named.name}, a {what} in {short.locale}, for {short.to}, from {short.shop.name}")
+    if short.push is None:
+        click.echo(f"  says       {short.text}")
+        click.echo(f"  length     {costs(short)}")
+        if short.length.odd and short.length.alphabet == "UCS-2" and not short.rtl:
+            click.echo(f"  because of {' '.join(short.length.odd[:_ODD])}, which phones do not write in one byte")
+    else:
+        click.echo(f"  title      {short.push.title}")
+        click.echo(f"  body       {short.push.body}")
+        click.echo(f"  leads to   {short.push.url or '–'}")
+        for part, said, most in (("title", short.push.title, SHOWN_TITLE), ("body", short.push.body, SHOWN_BODY)):
+            if len(said) > most:
+                click.echo(f"  The {part} has {counted(len(said), 'character')}: screens show about {most}.")
+    base = f"{short.named.root}.{short.named.name}.{short.locale}"
+    page = previews.with_pictures(phone(short), _pictures(asked.pictures), everywhere=False)
+    return _files(asked, base, html=page, txt=f"{short.text}\n")
+
+
+def _files(asked: _Asked, base: str, **written: str | bytes) -> Path:
+    """Write a file for each ending and name it; return the first."""
+    asked.out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for suffix, content in written.items():
+        paths.append(path := asked.out / f"{base}.{suffix}")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         click.echo(f"  {path}")
-    return page
+    return paths[0]
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 
 def _sheet(found: Drafts, asked: _Asked) -> Path:
-    """Write the contact sheet and return where; mails that are broken are named and left out."""
+    """Write the contact sheet and return where; messages that are broken are named and left out."""
     for problem in found.problems:
         click.echo(f"left out: {problem}", err=True)
-    mails = [(mail, _offline(mail, asked)) for mail in _everything(found, asked)]
-    if not mails:
-        why = f"no mail is written in {asked.locale}" if asked.locale else "no mail can be shown"
+    mails: list[tuple[Preview, str]] = []
+    shorts: list[tuple[Short, str]] = []
+    for about in _everything(found, asked):
+        try:
+            if about.named.root == "emails":
+                mail = _mail(found, about)
+                mails.append((mail, _offline(mail.page, asked)))
+            else:
+                short = _short(found, about)
+                shorts.append((short, _offline(phone(short), asked)))
+        except ContentError as error:
+            click.echo(f"left out: {error}", err=True)
+    if not mails and not shorts:
+        why = f"no message is written in {asked.locale}" if asked.locale else "no message can be shown"
         raise click.ClickException(why if not found.problems else f"{why}: {found.problems[0]}")
     asked.out.mkdir(parents=True, exist_ok=True)
     page = asked.out / "index.html"
-    names = {mail.name for mail, _ in mails}
-    spoken = sorted({mail.locale for mail, _ in mails})
-    said = f"{_count(len(names), 'mail')} in {', '.join(spoken)}, for {mails[0][0].shop.name}"
-    page.write_text(contact_sheet(mails, title="Contact sheet", said=said), "utf-8")
+    kinds = {
+        "mail": len({mail.name for mail, _ in mails}),
+        "text": len({short.named for short, _ in shorts if short.push is None}),
+        "push message": len({short.named for short, _ in shorts if short.push is not None}),
+    }
+    spoken = sorted({*(mail.locale for mail, _ in mails), *(short.locale for short, _ in shorts)})
+    there = ", ".join(counted(many, kind) for kind, many in kinds.items() if many)
+    said = f"{there} in {', '.join(spoken)}, for {found.shop(asked.shop).name}"
+    page.write_text(contact_sheet(mails, shorts, title="Contact sheet", said=said), "utf-8")
     click.echo(f"{said}\n  {page}")
     return page
 
 
-def _everything(found: Drafts, asked: _Asked) -> Iterator[Preview]:
-    shop = found.shop(asked.shop)
-    for name in sorted(found.mails.templates):
-        for locale in found.locales_of(name):
+def _everything(found: Drafts, asked: _Asked) -> Iterator[_Reader]:
+    for named in found.names:
+        for locale in found.locales_of(named):
             if asked.locale is not None and languages.pick({locale}, asked.locale) is None:
                 continue
             try:
-                sample = found.sample(name, locale)
-                yield previews.preview(
-                    found,
-                    name,
-                    locale=locale,
-                    shop=shop,
-                    profile=sample.person(shop),
-                    run=sample.trip("draft"),
-                    products=sample.products,
-                    recommend=sample.recommended(),
-                    coupon=found.coupon(name, sample, shop),
-                )
+                yield _about(found, named, msgspec.structs.replace(asked, locale=locale, email=None))
             except ContentError as error:
                 click.echo(f"left out: {error}", err=True)
 
 
-def _offline(mail: Preview, asked: _Asked) -> str:
-    return previews.with_pictures(mail.page, _pictures(asked.pictures), everywhere=True)
+def _offline(page: str, asked: _Asked) -> str:
+    return previews.with_pictures(page, _pictures(asked.pictures), everywhere=True)
 
 
 def _pictures(folder: Path | None) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))} if folder is not None else {}
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 # --- to a mailbox ----------------------------------------------------------------------------------------------------

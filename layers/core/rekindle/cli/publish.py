@@ -28,6 +28,7 @@ from rekindle.cli.events import as_json
 from rekindle.cli.lint import print_verdict
 from rekindle.cli.main import FAILED
 from rekindle.content.validate import Verdict, validate
+from rekindle.domain.words import counted
 from rekindle.ports import Look
 from rekindle.service.fanout import SHARDS, last_pass
 from rekindle.service.library import Library
@@ -167,7 +168,7 @@ def _upload(there: _There, folder: Path, *, delete: bool, sure: bool, machine: b
     if plan.drop and not sure:
         for path in plan.drop:
             click.echo(f"delete {path}", err=True)
-        click.confirm(f"Delete {_files(len(plan.drop))} from the bucket?", abort=True, err=True)
+        click.confirm(f"Delete {counted(len(plan.drop), 'file')} from the bucket?", abort=True, err=True)
     before = latest_report(there.blobs)
     changed = len(plan.put) + len(plan.drop)
     if changed:
@@ -181,7 +182,8 @@ def _upload(there: _There, folder: Path, *, delete: bool, sure: bool, machine: b
     asked = before is not None and before.content == _fingerprint(there) and not _holds(there, before)
     if asked or not changed:
         there.ask()
-    click.echo(f"{_files(changed)} uploaded; waiting until it has been judged …" if changed else "waiting …", err=True)
+    waiting = "waiting until it has been judged …"
+    click.echo(f"{counted(changed, 'file')} uploaded; {waiting}" if changed else "waiting …", err=True)
     return _tell(_await(there, other_than=before if asked else None), machine=machine)
 
 
@@ -259,10 +261,6 @@ def _tell(report: Report, *, machine: bool) -> int:
             click.echo(line)
         click.echo(report.headline(), err=report.outcome == "refused")
     return FAILED if report.outcome == "refused" else 0
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'' if count == 1 else 's'}"
 
 
 @contextmanager

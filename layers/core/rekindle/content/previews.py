@@ -1,4 +1,4 @@
-"""Mails as they would look, out of a folder of content that need not be right as a whole: `rekindle preview`.
+"""Messages as they would look, out of a folder of content that need not be right as a whole: `rekindle preview`.
 
 Publish only: compiles what it shows. Pure.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formataddr
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -21,12 +22,15 @@ from rekindle.content import languages
 from rekindle.content.assets import Shelf, look
 from rekindle.content.brand import Brand
 from rekindle.content.compile import CompiledMail, compile_mail
+from rekindle.content.locales import direction
 from rekindle.content.mails import MailTemplate, Rendered
 from rekindle.content.media import FOLDER, HOST, TYPES, ending
 from rekindle.content.offers import parse_offer
 from rekindle.content.playbook import Mails
-from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, sample_of, sample_of_mail
+from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, counting, sample_of, sample_of_mail
+from rekindle.content.shorts import CompiledShort, compile_push, compile_sms
 from rekindle.content.sources import parse_brand, parse_shop
+from rekindle.content.texts import Length, RenderedPush, length
 from rekindle.content.validate import formats_for, is_asset
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Product
@@ -35,7 +39,16 @@ from rekindle.domain.profile import Profile, Run
 from rekindle.flow.definition import read_flow
 from rekindle.flow.program import Shop
 
-_MAIL = re.compile(r"emails/([a-z0-9][a-z0-9-]*)/")
+#: The folder that a message is in.
+Root = Literal["emails", "sms", "push"]
+
+_NAMES: Mapping[Root, re.Pattern[str]] = {
+    "emails": re.compile(r"emails/([a-z0-9][a-z0-9-]*)/"),
+    "sms": re.compile(r"sms/([a-z0-9][a-z0-9-]*)(?:/[A-Za-z0-9-]+)?\.txt\Z"),
+    "push": re.compile(r"push/([a-z0-9][a-z0-9-]*)(?:/[A-Za-z0-9-]+)?\.yaml\Z"),
+}
+#: Folder → the step that sends what is in it.
+_STEPS: Mapping[Root, str] = {"emails": "email", "sms": "sms", "push": "push"}
 _SHOP = re.compile(r"shops/([^/]+)\.yaml\Z")
 _FILE = re.compile(rf"{re.escape(HOST)}/a/[0-9a-f]{{32}}/[\w.-]+")
 _PICTURE = re.compile(r'(<img\b[^>]*?\ssrc=")(https?://[^"]+)(")')
@@ -50,32 +63,56 @@ _STAND_IN = (
 )
 
 
+class Named(NamedTuple):
+    """A message by its folder and its name: `emails/welcome`, `sms/parcel`, `push/back`."""
+
+    root: Root
+    name: str
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return f"{self.root}/{self.name}"
+
+
 class Drafts(Struct, frozen=True, kw_only=True):
-    """Mails of a folder, compiled, and what is wrong with those that are not among them."""
+    """Messages of a folder, compiled, and what is wrong with those that are not among them."""
 
     mails: Mails
     files: dict[str, str]
     assets: dict[str, bytes] = {}
     """address (`media.HOST`) → the file that will stand there"""
     problems: tuple[ContentError, ...] = ()
-    offers: dict[str, Offer] = {}
-    """mail → what a flow gives with it, of those that show a coupon at all: a made-up one where no flow gives any"""
+    offers: dict[Named, Offer] = {}
+    """message → what a flow gives with it, of those that show a coupon at all: a made-up one where no flow gives any"""
 
-    def locales_of(self, name: str) -> tuple[str, ...]:
-        """Return the languages that this mail is written in, in order."""
-        first = self.mails.templates[name]
-        return tuple(sorted({first.locale, *self.mails.translations.get(name, {})}))
+    @property
+    def names(self) -> tuple[Named, ...]:
+        """Return what can be shown, in order."""
+        made: Mapping[Root, Iterable[str]] = {
+            "emails": self.mails.templates, "sms": self.mails.sms, "push": self.mails.push,
+        }  # fmt: skip
+        return tuple(Named(root, name) for root, names in made.items() for name in sorted(names))
 
-    def sample(self, name: str, locale: str) -> Sample:
-        """Return the sample of a mail in a language. Raises `ContentError`; without a sample, everything is missing."""
-        found = sample_of_mail(self.files, name, locale)
+    def locales_of(self, named: Named) -> tuple[str, ...]:
+        """Return the languages that this message is written in, in order."""
+        pairs: dict[Root, tuple[Any, Mapping[str, Mapping[str, Any]]]] = {
+            "emails": (self.mails.templates.get(named.name), self.mails.translations),
+            "sms": (self.mails.sms.get(named.name), self.mails.sms_translations),
+            "push": (self.mails.push.get(named.name), self.mails.push_translations),
+        }
+        first, others = pairs[named.root]
+        return tuple(sorted({first.locale if first is not None else "", *others.get(named.name, {})}))
+
+    def sample(self, named: Named, locale: str) -> Sample:
+        """Return the sample of a message in a language. Raises `ContentError`; without one, everything is missing."""
+        found = sample_of_mail(self.files, named.name, locale, named.root)
         return found[0] if found is not None else Sample()
 
-    def coupon(self, name: str, sample: Sample, shop: Shop) -> Coupon | None:
-        """Return the coupon to show: as a flow gives it, else the sample's; `None` where the mail speaks of none."""
-        if name not in self.offers:
+    def coupon(self, named: Named, sample: Sample, shop: Shop) -> Coupon | None:
+        """Return the coupon to show: as a flow gives it, else the sample's; `None` where the message speaks of none."""
+        if named not in self.offers:
             return None
-        offer = self.offers[name]
+        offer = self.offers[named]
         return sample_of(offer, shop) if offer.name else sample.given(shop)
 
     def shop(self, wanted: str | None) -> Shop:
@@ -124,17 +161,40 @@ class Preview(Struct, frozen=True, kw_only=True):
         return mail.as_bytes()
 
 
-def names_in(files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Return the names of all mails of a folder, in order."""
-    return tuple(sorted({found.group(1) for path in files if (found := _MAIL.match(path))}))
+class Short(Struct, frozen=True, kw_only=True):
+    """One text or push message as one person would get it."""
+
+    named: Named
+    locale: str
+    shop: Shop
+    to: str
+    rtl: bool
+    text: str
+    """what a text says, with links as long as those that go out; of a push message, title and body"""
+    push: RenderedPush | None = None
+
+    @property
+    def length(self) -> Length:
+        """How long it is on a phone network."""
+        return length(self.text)
 
 
-def drafts(files: Mapping[str, bytes], names: Iterable[str]) -> Drafts:
-    """Return these mails, compiled with the folder's brand, shops and layouts."""
+def names_in(files: Mapping[str, bytes]) -> tuple[Named, ...]:
+    """Return all messages of a folder: mails, texts, push messages, each in order."""
+    found = (Named(root, hit.group(1)) for path in files for root, name in _NAMES.items() if (hit := name.match(path)))
+    return tuple(sorted(set(found), key=lambda named: (tuple(_NAMES).index(named.root), named.name)))
+
+
+def drafts(files: Mapping[str, bytes], names: Iterable[Named]) -> Drafts:
+    """Return these messages, compiled with the folder's brand, shops and layouts."""
     problems: list[ContentError] = []
     texts: dict[str, str] = {}
     for path, raw in files.items():
-        if path.startswith(("emails/", "flows/", "offers/")) or path == "brand.yaml" or _SHOP.match(path):
+        if (
+            path.startswith(("emails/", "sms/", "push/", "flows/", "offers/"))
+            or path == "brand.yaml"
+            or _SHOP.match(path)
+        ):
             try:
                 texts[path] = raw.decode("utf-8-sig").replace("\r\n", "\n")
             except UnicodeDecodeError:
@@ -150,51 +210,80 @@ def drafts(files: Mapping[str, bytes], names: Iterable[str]) -> Drafts:
     brand = msgspec.structs.replace(brand, logo=shelf.placed(brand.logo))
     shops: dict[str, Shop] = {}
     for path in sorted(texts):
-        if named := _SHOP.match(path):
+        if shop_file := _SHOP.match(path):
             shop, wrong = parse_shop(texts[path], file=path)
             problems += wrong
             if shop is not None:
                 problems += _missing(shelf, shop.logo, path)
-                shops[named.group(1)] = msgspec.structs.replace(shop, logo=shelf.placed(shop.logo))
-    below = {path.removeprefix("emails/"): text for path, text in texts.items() if path.startswith("emails/")}
+                shops[shop_file.group(1)] = msgspec.structs.replace(shop, logo=shelf.placed(shop.logo))
     wanted = {locale for shop in (list(shops.values()) or [SAMPLE_SHOP]) for locale in shop.languages}
-    compiled: dict[str, CompiledMail] = {}
-    for name in names:
-        mail, wrong = compile_mail(name, below, brand, wanted=wanted, shelf=shelf)
-        problems += [one for one in wrong if str(one) not in {str(known) for known in problems}]
-        compiled |= {name: mail} if mail is not None else {}
+    made: dict[Named, CompiledMail | CompiledShort[Any]] = {}
+    for named in names:
+        below = {
+            path.removeprefix(f"{named.root}/"): text
+            for path, text in texts.items()
+            if path.startswith(f"{named.root}/")
+        }
+        message, more = _COMPILED[named.root](named.name, below, brand, wanted, shelf)
+        problems += [one for one in more if str(one) not in {str(known) for known in problems}]
+        made |= {named: message} if message is not None else {}
+
+    def of(root: Root) -> tuple[dict[str, Any], dict[str, Any]]:
+        some = {named.name: message for named, message in made.items() if named.root == root}
+        translated = {name: message.translations for name, message in some.items() if message.translations}
+        return {name: message.template for name, message in some.items()}, translated
+
+    (templates, translations), (sms, sms_translations), (push, push_translations) = map(of, _NAMES)
     mails = Mails(
         hash="draft",
-        templates={name: mail.template for name, mail in compiled.items()},
-        translations={name: mail.translations for name, mail in compiled.items() if mail.translations},
+        templates=templates,
+        translations=translations,
+        sms=sms,
+        sms_translations=sms_translations,
+        push=push,
+        push_translations=push_translations,
         brand=brand,
         shops=shops,
-        formats=formats_for(compiled.values(), shops or {SAMPLE_SHOP.id: SAMPLE_SHOP}),
+        formats=formats_for(made.values(), shops or {SAMPLE_SHOP.id: SAMPLE_SHOP}),
     )
-    showing = [name for name, mail in compiled.items() if mail.coupon]
+    showing = [named for named, message in made.items() if _coupon_of(message)]
     offers = _offers(texts) if showing else {}
     return Drafts(
         mails=mails,
         files=texts,
         assets={asset.address: files[path] for path, asset in shelf.published.items()},
         problems=tuple(problems),
-        offers={name: offers.get(name, Offer(name="", kind="unique")) for name in showing},
+        offers={named: offers.get(named, Offer(name="", kind="unique")) for named in showing},
     )
 
 
-def _offers(texts: Mapping[str, str]) -> dict[str, Offer]:
-    """Return mail → the offer that the first flow gives with it. Nothing is told of what is wrong with either."""
+_COMPILED: Mapping[
+    Root, Callable[[str, dict[str, str], Brand, set[str], Shelf], tuple[Any, Sequence[ContentError]]]
+] = {
+    "emails": lambda name, below, brand, wanted, shelf: compile_mail(name, below, brand, wanted=wanted, shelf=shelf),
+    "sms": lambda name, below, _, wanted, __: compile_sms(name, below, wanted),
+    "push": lambda name, below, _, wanted, __: compile_push(name, below, wanted),
+}
+
+
+def _coupon_of(message: CompiledMail | CompiledShort[Any]) -> bool:
+    return bool(message.coupon if isinstance(message, CompiledMail) else message.coupon_fields)
+
+
+def _offers(texts: Mapping[str, str]) -> dict[Named, Offer]:
+    """Return message → the offer that the first flow gives with it. Nothing is told of what is wrong with either."""
     known: dict[str, Offer] = {}
     for path, text in texts.items():
         if path.startswith("offers/") and path.endswith(".yaml"):
             offer, _ = parse_offer(text, file=path)
             known |= {offer.name: offer} if offer is not None else {}
-    found: dict[str, Offer] = {}
+    roots = {step: root for root, step in _STEPS.items()}
+    found: dict[Named, Offer] = {}
     for path, text in sorted(texts.items()):
         if path.startswith("flows/") and path.endswith(".yaml"):
             for use in read_flow(text, file=path).uses:
-                if use.what == "email" and use.gives in known:
-                    found.setdefault(use.name, known[use.gives])
+                if use.what in roots and use.gives in known:
+                    found.setdefault(Named(roots[use.what], use.name), known[use.gives])
     return found
 
 
@@ -226,11 +315,7 @@ def preview(
 
     Raises `ContentError`.
     """
-    own = profile.locale
-    reader = own if own and languages.pick({locale}, own) else locale
-    person = msgspec.structs.replace(profile.person, locale=reader)
-    profile = msgspec.structs.replace(profile, shop=shop.id, person=person)
-    mails = msgspec.structs.replace(found.mails, shops={shop.id: shop})
+    mails, profile, reader = _for_one(found, locale, shop, profile)
     template = mails.spoken(name, reader)
     if template is None:
         raise ContentError(f"there is no mail '{name}'")
@@ -253,6 +338,38 @@ def preview(
         preheader=built(peek).subject if template.preheader else "",
         assets={one: found.assets[one] for one in _FILE.findall(rendered.html) if one in found.assets},
     )
+
+
+def preview_short(
+    found: Drafts,
+    named: Named,
+    *,
+    locale: str,
+    shop: Shop,
+    profile: Profile,
+    run: Run,
+    products: Mapping[str, Product],
+    coupon: Coupon | None = None,
+) -> Short:
+    """Return the text or push message in this language for this person. Raises `ContentError`."""
+    mails, profile, _ = _for_one(found, locale, shop, profile)
+    about: dict[str, Any] = {"profile": profile, "run": run, "products": products, "links": LINKS, "coupon": coupon}
+    if named.root == "sms":
+        text = mails.text(named.name, **about, tracker=counting(shop))
+        rtl, push, to = direction(locale) == "rtl", None, profile.phone or "+44 7700 900000"
+    else:
+        push, rtl = mails.push_message(named.name, **about)
+        text, to = f"{push.title}\n{push.body}", "a browser"
+    return Short(named=named, locale=locale, shop=shop, to=to, rtl=rtl, text=text, push=push)
+
+
+def _for_one(found: Drafts, locale: str, shop: Shop, profile: Profile) -> tuple[Mails, Profile, str]:
+    """Return the set with this shop alone, the person as its customer, and the language as they read it."""
+    own = profile.locale
+    reader = own if own and languages.pick({locale}, own) else locale
+    person = msgspec.structs.replace(profile.person, locale=reader)
+    profile = msgspec.structs.replace(profile, shop=shop.id, person=person)
+    return msgspec.structs.replace(found.mails, shops={shop.id: shop}), profile, reader
 
 
 def in_scheme(page: str, scheme: str) -> str:

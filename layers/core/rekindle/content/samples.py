@@ -36,8 +36,9 @@ LINKS = {
 }
 #: So many lines the largest basket or order has that a shop is likely to see.
 LARGEST = 30
-#: As long as the token in a link (`rekindle.content.links`).
+#: As long as the token in a link (`rekindle.content.links`), and where links live without a domain of the shop's own.
 _TOKEN = "t" * 42
+_API = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
 #: The name of the sample that has nothing but what is always there.
 NAMELESS = "bare"
 
@@ -137,7 +138,7 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             links=LINKS,
             recommend=self.recommended(),
             coupon=coupon,
-            tracker=Tracker("https://links.example", _TOKEN, LINKS.values()) if counted else None,
+            tracker=counting(shop) if counted else None,
         )
 
     def recommended(self) -> dict[str, list[Product]]:
@@ -195,6 +196,11 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             opened=self.run.opened,
             clicked=self.run.clicked,
         )
+
+
+def counting(shop: Shop) -> Tracker:
+    """Return a tracker whose links are as long as those that go out."""
+    return Tracker(f"https://{shop.link_domain}" if shop.link_domain else _API, _TOKEN, LINKS.values())
 
 
 def sample_of(offer: Offer, shop: Shop) -> Coupon:

@@ -13,7 +13,7 @@ import msgspec
 
 from rekindle.content.context import clean
 from rekindle.content.playbook import PublishedSet
-from rekindle.content.samples import LINKS, NAMELESS, SAMPLE_SHOP, UNSUBSCRIBE, Sample, bare, sample_of_mail
+from rekindle.content.samples import LINKS, NAMELESS, SAMPLE_SHOP, UNSUBSCRIBE, Sample, bare, counting, sample_of_mail
 from rekindle.content.shorts import CompiledShort
 from rekindle.content.texts import PushTemplate, RenderedPush, SmsTemplate, length
 from rekindle.domain.errors import ContentError
@@ -55,11 +55,14 @@ class Trial:
         for template in (text.template, *text.translations.values()):
             file = self._file("sms", template.name, template.locale, "txt")
 
-            def say(sample: Sample, shop: Shop, coupon: Coupon | None, one: SmsTemplate = template) -> str:
+            def say(
+                sample: Sample, shop: Shop, coupon: Coupon | None, one: SmsTemplate = template, *, sent: bool = False
+            ) -> str:
                 mails = msgspec.structs.replace(
                     self._found.mails, sms={one.name: one}, sms_translations={}, shops={shop.id: shop}
                 )
-                return mails.text(one.name, **_about(sample, shop, one.locale, coupon))
+                about = _about(sample, shop, one.locale, coupon)
+                return mails.text(one.name, **about, tracker=counting(shop) if sent else None)
 
             before = len(self.problems)
             for shop, sample, said in self._each("sms", template.name, template.locale, file, say):
@@ -70,7 +73,8 @@ class Trial:
                         # In the other shops, and with less known, it is the same.
                         break
                 if sample.name != NAMELESS:
-                    self._costs(said, file)
+                    # Links that count are longer, or shorter, than what they lead to.
+                    self._costs(say(sample, shop, sample.given(shop), sent=True), file)
 
     def push(self, message: CompiledShort[PushTemplate]) -> None:
         """Try a push message out."""

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from rekindle.content.playbook import Mails, decode_mails
 from rekindle.domain.errors import RekindleError
+from rekindle.domain.words import counted
 from rekindle.flow.program import Flow, Playbook
 from rekindle.ports import Blobs, Clock
 from rekindle.service.library import POINTER
@@ -45,6 +46,9 @@ class Counts(Struct, frozen=True, kw_only=True):
     flows: int = 0
     segments: int = 0
     mails: int = 0
+    texts: int = 0
+    push_messages: int = 0
+    offers: int = 0
     shops: int = 0
 
     @classmethod
@@ -54,13 +58,18 @@ class Counts(Struct, frozen=True, kw_only=True):
             flows=len(playbook.flows),
             segments=len(playbook.segments),
             mails=len(mails.templates),
+            texts=len(mails.sms),
+            push_messages=len(mails.push),
+            offers=len(playbook.offers),
             shops=len(playbook.shops),
         )
 
     def text(self) -> str:
-        """Return them as a person reads them: `2 flows, 1 segment, 4 mails, 1 shop`."""
-        each = ((name.removesuffix("s"), getattr(self, name)) for name in self.__struct_fields__)
-        return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in each)
+        """Return them as a person reads them: `2 flows, 1 segment, 4 mails, 1 shop`. Of the rest, what there is."""
+        always = ("flows", "segments", "mails", "shops")
+        each = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        shown = [(name.removesuffix("s").replace("_", " "), count) for name, count in each if count or name in always]
+        return ", ".join(counted(count, name) for name, count in shown)
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
