@@ -47,3 +47,10 @@ def test_nothing_to_check_is_one_line_and_exit_2(tmp_path: Path, capsys: pytest.
     assert main(["lint", str(tmp_path)]) == 2
     assert main(["lint", str(tmp_path / "nowhere")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_the_folder_is_named_as_other_commands_name_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "flows/broken.yaml").write_text("steps: [\n")
+    assert main(["lint", "--content", str(folder)]) == 1
+    assert "flows/broken.yaml" in capsys.readouterr().out
+    assert main(["lint", str(folder), "--content", str(folder)]) == 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rekindle.cli.main import main
+from tests.content.test_validate import SHOP
 
 URL = ["--url", "https://links.acme.example/"]
 
@@ -30,3 +33,24 @@ def test_each_platform_gets_its_own(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_be_is_said() -> None:
     assert main(["site", "acme", "--platform", "woocommerce", "--pixel", *URL]) == 2
     assert main(["site", "acme", "--platform", "shopify", "--url", "links.acme.example"]) == 2
+
+
+def test_platform_and_link_domain_are_those_of_the_shops_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shops").mkdir()
+    file = tmp_path / "shops/acme.yaml"
+    file.write_text(SHOP + "link_domain: links.acme.example\n")
+    content = ["--content", str(tmp_path)]
+    assert main(["site", "acme", *content]) == 0
+    assert capsys.readouterr().out == '<script async src="https://links.acme.example/site/acme/rekindle.js"></script>\n'
+    assert main(["site", "acme", *content, "--url", "https://api.example"]) == 0
+    assert "https://api.example/site/acme" in capsys.readouterr().out
+    file.write_text(SHOP)
+    assert main(["site", "acme", *content]) == 2
+    assert "no link_domain: say --url" in capsys.readouterr().err
+    assert main(["site", "other", *content]) == 2
+    assert "shops/other.yaml: say --platform" in capsys.readouterr().err
+    file.write_text("name: [\n")
+    assert main(["site", "acme", *content]) == 2
+    assert "shops/acme.yaml:" in capsys.readouterr().err

@@ -151,6 +151,20 @@ def test_what_is_wrong_is_said_with_line_and_cure(text: str, message: str) -> No
     assert message in problem
 
 
+@pytest.mark.parametrize(
+    ("line", "cure"),
+    [
+        ("kind: unique\nprefix: WAY-TOO\n", "write up to 20 Latin letters and digits, as in HELLO"),
+        ("kind: fixed\ncode: A B\n", "a code has 3 to 64 characters, without spaces"),
+    ],
+)
+def test_a_code_that_cannot_be_one_is_told_with_what_to_write(line: str, cure: str) -> None:
+    (problem,) = wrong(f"{line}percent: 10%\n")
+    assert problem.startswith("offers/ten.yaml:2: ")
+    assert "cannot be used here (" in problem
+    assert cure in problem
+
+
 def test_a_name_that_cannot_be_one() -> None:
     assert "'Ten Off' cannot name an offer" in wrong(TEN, "offers/Ten Off.yaml")[0]
 

@@ -803,20 +803,16 @@ def test_mint_sends_on_what_needs_no_coupon_and_counts_what_is_left(
     load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = load("mint")
-    parcel = {"message_id": "m", "profile_id": "nobody", "version": 1}
-    records = [
-        {
-            "messageId": "one",
-            "receiptHandle": "r",
-            "body": json.dumps(parcel),
-            "attributes": {"ApproximateReceiveCount": "1"},
-        },
-        {"messageId": "bad", "receiptHandle": "r", "body": "{", "attributes": {"ApproximateReceiveCount": "1"}},
-    ]
+    message, stock = (
+        json.loads((ROOT / f"events/mint/{name}.json").read_text("utf-8")) for name in ("message", "stock")
+    )
+    (record,) = message["Records"]
+    records = [record, {**record, "messageId": "bad", "body": "{"}]
     assert app.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     (sent_on,) = ports.waiting("marketing").visible
-    assert (sent_on.message_id, sent_on.profile_id) == ("m", "nobody")
-    assert app.handler({"source": "aws.scheduler"}, None) == {"batchItemFailures": []}
+    parcel = json.loads(record["body"])
+    assert (sent_on.message_id, sent_on.profile_id) == (parcel["message_id"], parcel["profile_id"])
+    assert app.handler(stock, None) == {"batchItemFailures": []}
     said = capsys.readouterr().out
     assert '"CouponPassed":[1.0]' in said
     assert '"CouponPoolsLow":[0' in said

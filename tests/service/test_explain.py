@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,8 +13,10 @@ import pytest
 from msgspec.structs import replace
 
 from rekindle.cli.explain import as_data, told
+from rekindle.domain.errors import ShopRejectedError
 from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import Person, PreferencesTold, Search, Start, TraitsTold
+from rekindle.domain.offers import Offer
 from rekindle.domain.outcome import Decision
 from rekindle.flow.program import Flow, Playbook
 from rekindle.service.explain import Explanation, NobodyError, explain
@@ -58,6 +61,64 @@ def ask(plant: Plant, email: str = "ada@example.com", **more: Any) -> Explanatio
 
 def words(explanation: Explanation) -> list[str]:
     return [line.words for line in explanation.lines]
+
+
+GIFT = flow_of(
+    """
+    trigger: {event: order.placed}
+    entry: {key: event.id}
+    timeout: 60d
+    steps:
+      - email: gift
+        offer: ten
+    """
+)
+TEN = Offer(name="ten", kind="unique", percent=Decimal(10), prefix="TEA")
+
+
+def gives() -> Plant:
+    plant = Plant(playbook(GIFT, gives=(TEN,)))
+    plant.post(consent(T0))
+    plant.settle()
+    return plant
+
+
+def what_became(plant: Plant, **more: Any) -> str | None:
+    """Return what is said of the message that was planned."""
+    (line,) = [line for line in ask(plant, **more).lines if line.decision.what == "planned"]
+    return line.outcome
+
+
+def test_a_message_says_which_code_it_gave_until_when_it_works_and_whether_it_was_used() -> None:
+    plant = gives()
+    plant.post(order(T0, id="o1"))
+    plant.settle()
+    (code,) = [sent.mail.text for sent in plant.world.inbox]
+    gave = f"gave {code} of the offer ten, works until 2026-03-05 23:59"
+    assert str(what_became(plant)).endswith(f"; {gave}, not used")
+    plant.post(order(at(days=1), id="o2", codes=(code.lower(),)))
+    plant.settle()
+    assert str(what_became(plant)).endswith(f"{gave}, used in the order o2 at 2026-03-03 10:00")
+    assert str(what_became(plant, until=at(hours=1))).endswith(f"{gave}, not used by then")
+    (gift,) = [line.coupon for line in ask(plant).lines if line.coupon is not None]
+    assert (gift.code, gift.order_id, gift.used_at) == (code, "o2", at(days=1))
+    assert [each["coupon"] for each in as_data(ask(plant))["decisions"] if each["coupon"]] == [gift]
+
+
+def test_a_message_without_its_code_says_why_there_was_none() -> None:
+    plant = gives()
+
+    def refused(name: str, when: str) -> None:
+        if (name, when) == ("codes.make", "before"):
+            raise ShopRejectedError("unknown product", code="INVALID")
+
+    plant.world.hook = refused
+    plant.post(order(T0, id="o1"))
+    plant.settle()
+    assert what_became(plant) == "waits for its coupon"
+    plant.until(at(days=10))
+    assert str(what_became(plant)).endswith(": too late: its coupon could not be made (unknown product)")
+    assert [line.coupon for line in ask(plant).lines if line.coupon is not None] == []
 
 
 def test_what_was_chosen_and_why_nothing_came_is_said_in_words(plant: Plant) -> None:

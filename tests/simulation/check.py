@@ -52,7 +52,7 @@ from rekindle.ports import (
     Work,
     label_of,
 )
-from rekindle.service.deliver import Done
+from rekindle.service.deliver import TOO_LATE, Done
 from rekindle.service.library import POINTER
 from rekindle.service.notices import Notice
 from rekindle.service.tally import figures
@@ -465,7 +465,7 @@ class Watch:
         before = self.world.messages.get(message.id)
         written = method(message, *args, **kwargs)
         self._moved(before, self.world.messages.get(message.id))
-        if written and message.state == "skipped" and message.why == "too late":
+        if written and message.state == "skipped" and (message.why or "").startswith(TOO_LATE):
             self._too_late(message)
         return written
 

@@ -45,7 +45,8 @@ def explain(*, stack: str, shop: str, email: str, flow: str | None, at: datetime
     """Say in plain words what was decided about a person, by which rule, on which values.
 
     It reads the ledger, which is kept for 400 days: what they entered and did not enter and why, what they waited for,
-    which messages were planned, skipped, sent, opened and clicked, and why they left; run by run, on the person's own
+    which messages were planned, skipped, sent, opened and clicked, which coupon they gave, until when it works and
+    whether it was used, or why it could not be made, and why they left; run by run, on the person's own
     clock, with UTC beside. Nothing is changed. Account, region and endpoint come from the environment, as for the AWS
     CLI.
     """
@@ -126,6 +127,7 @@ def as_data(explanation: Explanation, at: datetime | None = None) -> dict[str, A
                 "local": line.at.astimezone(explanation.zone),
                 "words": line.words,
                 "outcome": line.outcome,
+                "coupon": line.coupon,
                 "decision": line.decision,
             }
             for line in explanation.lines

@@ -17,9 +17,14 @@ WRONG = 1
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("templates"))
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+@click.option(
+    "--content",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The same, as other commands have it.",
+)
 @click.option("--json", "machine", is_flag=True, help="Print JSON: problems and warnings with file, line and hint.")
-def lint(*, folder: Path, machine: bool) -> int:
+def lint(*, folder: Path | None, content: Path | None, machine: bool) -> int:
     """Check FOLDER (templates/ unless named) as `publish` does: flows, segments, mails, shops and all else, as one.
 
     Each problem is one line with its file, its line and the cure; warnings follow. It reads files only: no account, no
@@ -27,6 +32,11 @@ def lint(*, folder: Path, machine: bool) -> int:
 
     The exit status is 0 when the set could be published, 1 when something is wrong, 2 when there is nothing to check.
     """
+    if folder is not None and content is not None:
+        raise click.UsageError("FOLDER and --content say the same: give one of them")
+    folder = folder or content or Path("templates")
+    if not folder.is_dir():
+        raise click.UsageError(f"there is no folder {folder} here: name the one that marketers edit")
     files = folder_files(folder)
     if not files:
         raise click.ClickException(f"{folder} holds no files")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from rekindle.content import languages, locales
 from rekindle.content.sources import Model, Switch, shaped
@@ -28,6 +28,11 @@ CODE = r"^[^\s,;\"'<>&?#/\\%+]{3,64}$"
 
 _CODE = re.compile(CODE)
 _PREFIX = r"^[A-Za-z0-9]{1,20}$"
+#: What else stands in a code, and what to write where one cannot be used.
+_SHAPES = {
+    CODE: "a code has 3 to 64 characters, without spaces and without what an address would cut off, as in BLACK25",
+    _PREFIX: "write up to 20 Latin letters and digits, as in HELLO: the dash behind them comes by itself",
+}
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%?\Z")
 _ID = re.compile(r"\d{1,20}\Z")
 _HEADINGS = frozenset({"code", "codes", "coupon", "coupon code", "coupon_code", "discount code", "discount_code"})
@@ -131,6 +136,17 @@ class GiftModel(Model):
     worth: Money | None = Field(None, description="Its price in each currency: Shopify takes just so much off.")
 
 
+def _fitting(pattern: str) -> Callable[[str], str]:
+    """Return a validator that says in words what `pattern` says to machines."""
+
+    def fitting(value: str) -> str:
+        if re.search(pattern, value) is None:
+            raise ValueError(f"'{value}' cannot be used here: {_SHAPES[pattern]}")
+        return value
+
+    return fitting
+
+
 class OfferFile(Model):
     """What a message gives. Its name is the file's."""
 
@@ -157,10 +173,12 @@ class OfferFile(Model):
     until: Day | None = Field(
         None, description="The last day on which it works, instead of a life.", examples=["2026-12-31"]
     )
-    code: Annotated[str, Field(pattern=CODE)] | None = Field(None, description="fixed: the code.")
-    prefix: Annotated[str, Field(pattern=_PREFIX)] | None = Field(
-        None, description="unique: what the codes begin with.", examples=["HELLO"]
+    code: Annotated[str, AfterValidator(_fitting(CODE)), WithJsonSchema({"type": "string", "pattern": CODE})] | None = (
+        Field(None, description="fixed: the code.")
     )
+    prefix: (
+        Annotated[str, AfterValidator(_fitting(_PREFIX)), WithJsonSchema({"type": "string", "pattern": _PREFIX})] | None
+    ) = Field(None, description="unique: what the codes begin with.", examples=["HELLO"])
     once_per_customer: bool | None = Field(None, description="unique: a code works for one order; true unless told.")
     for_friends: bool | None = Field(
         None, description="unique: for whomever this customer sends; each of them can use the code, once."

@@ -149,8 +149,17 @@ Email = Annotated[str, AfterValidator(_email)]
 Color = Annotated[str, AfterValidator(_color)]
 Font = Annotated[str, AfterValidator(_font)]
 Switch = Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool | Literal["on", "off"])]
-AudienceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-ValueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_SLUG, _WORD, _NUMBER = r"^[a-z0-9][a-z0-9-]{0,62}$", r"^[a-z][a-z0-9_]{0,39}$", r"^\d{5,20}$"
+AudienceName = Annotated[str, Field(pattern=_SLUG)]
+ValueName = Annotated[str, Field(pattern=_WORD)]
+#: Pattern → what to write instead of what does not fit it.
+_CURES = {
+    _SLUG: "use small letters, digits and dashes",
+    _WORD: "use small letters, digits and underscores, a letter first",
+    _NUMBER: "write its id, the number that Ads Manager shows, between quotes",
+    r"^[a-z][a-z0-9_-]{0,39}$": "use small letters, digits, dashes and underscores, a letter first",
+    "^/": "begin with a slash, as in /cart",
+}
 
 
 def _window(value: int) -> int:
@@ -333,7 +342,7 @@ class ShopFile(Model):
     channels: list[Literal["email", "sms", "push", "audience"]] = Field(
         [], description="What is connected, beside email."
     )
-    audiences: dict[AudienceName, Annotated[str, Field(pattern=r"^\d{5,20}$")]] = Field(
+    audiences: dict[AudienceName, Annotated[str, Field(pattern=_NUMBER)]] = Field(
         {},
         description="Ads audiences: the name that flows use, and Meta's id of the list.",
         examples=[{"cart-abandoners": "23851234567890123"}],
@@ -557,6 +566,9 @@ def _problem(found: Any, positions: Positions, file: str) -> ContentError:
         return ContentError(f"{name} means nothing here", file=file, line=line, hint="check the spelling, or remove it")
     if kind in {"dict_type", "model_type", "model_attributes_type"}:
         return ContentError(f"{name} says nothing by itself", file=file, line=line, hint="write its parts below it")
+    if kind == "string_pattern_mismatch":
+        cure = _CURES.get(found["ctx"]["pattern"])
+        return ContentError(f"{name}: '{found['input']}' cannot be used here", file=file, line=line, hint=cure)
     message, _, hint = str(found["msg"]).removeprefix("Value error, ").partition(": ")
     return ContentError(f"{name}: {message}", file=file, line=line, hint=hint or None)
 

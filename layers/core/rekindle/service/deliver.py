@@ -67,6 +67,8 @@ LOOKS = (2, 5, 10, 20, 40, 80, 160, 300)
 #: Seconds that a refused message rests: SES's rate recovers within seconds, a quota or a pause within hours.
 REST = {"throttled": 15, "not_connected": 30, "quota": 900, "paused": 900, "not_allowed": 900, "uncertain": 60}
 _VERIFICATIONS = 3
+#: What the record of a message says that was not worth sending any more.
+TOO_LATE = "too late"
 #: What the record of a word to a shop names as its template.
 PAUSED = "paused"
 #: Runs that ended so take what they planned for the person with them; one that simply reached its end does not.
@@ -445,6 +447,8 @@ class Deliver:
         if why is None and self._stop(profile.shop, planned) == "cancelled":
             why = "the campaign was cancelled"
         wait = self._rests(profile.shop, planned, now)
+        if why == TOO_LATE and parcel.no_coupon:
+            why = f"{TOO_LATE}: its coupon could not be made ({parcel.no_coupon})"
         if why is None and wait is not None:
             return _HoldBack(wait)
         if why is None and self._wallet is not None and self._mint is not None:
@@ -500,7 +504,7 @@ class Deliver:
         if mine and run.status in _TAKES_BACK:
             return f"the run ended: {run.ended_by}"
         if planned.not_after <= now:
-            return "too late"
+            return TOO_LATE
         if planned.channel not in self._channels:
             return f"{planned.channel} is not connected"
         if planned.to == "claimed":

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.errors import RekindleError
 from rekindle.domain.events import Event
+from rekindle.domain.offers import Coupon, plain_code
 from rekindle.domain.outcome import Decision
 from rekindle.domain.preferences import as_values
 from rekindle.domain.profile import Profile
@@ -25,10 +26,22 @@ from rekindle.service.people import alias_key, alias_keys, follow
 from rekindle.service.wording import moment, phrase
 
 _PAGE = 100
+#: A message in one of these states gave nobody anything.
+_UNSENT = frozenset({"leased", "reopened", "skipped", "failed"})
 
 
 class NobodyError(RekindleError):
     """Nobody is known by that address in that shop."""
+
+
+class Gift(Struct, frozen=True, kw_only=True):
+    """A code that a message gave: of which offer, until when it is promised to work, and which order used it when."""
+
+    offer: str
+    code: str
+    expires_at: datetime | None = None
+    used_at: datetime | None = None
+    order_id: str | None = None
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -39,6 +52,8 @@ class Line(Struct, frozen=True, kw_only=True):
     decision: Decision
     outcome: str | None = None
     """of a planned message: what became of it"""
+    coupon: Gift | None = None
+    """of a planned message that gives an offer, once there is a code"""
 
 
 class Inside(Struct, frozen=True, kw_only=True):
@@ -102,6 +117,7 @@ def explain(
     before = [decision for decision in decisions if until is None or decision.at <= until]
     wanted = [decision for decision in before if flow is None or decision.flow == flow]
     messages = vault.messages(tuple({decision.message_id for decision in wanted if decision.message_id}))
+    gifts = _gifts(wanted, profile, vault, until)
     never: tuple[str, ...] = ()
     if flow is not None and not wanted:
         heard = [event for event in _heard(profile, state, key) if until is None or event.received_at <= until]
@@ -113,7 +129,9 @@ def explain(
         profile=profile,
         zone=where,
         zone_from=where_from,
-        lines=tuple(_line(each, messages.get(each.message_id or ""), where, until) for each in wanted),
+        lines=tuple(
+            _line(each, messages.get(each.message_id or ""), gifts.get(_gives(each)), where, until) for each in wanted
+        ),
         standing=standing,
         never=never,
     )
@@ -196,9 +214,62 @@ def _then(before: Sequence[Decision], profile: Profile, ever: Sequence[Decision]
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _line(decision: Decision, message: Message | None, where: ZoneInfo, until: datetime | None) -> Line:
-    outcome = _outcome(message, where, until) if message is not None else None
-    return Line(at=decision.at, words=phrase(decision, where), decision=decision, outcome=outcome)
+def _line(
+    decision: Decision, message: Message | None, gift: Gift | None, where: ZoneInfo, until: datetime | None
+) -> Line:
+    told = [_outcome(message, where, until) if message is not None else None]
+    sent = message is not None and message.state not in _UNSENT
+    if gift is not None and sent:
+        told.append(_gave(gift, where, until))
+    elif decision.what == "planned" and decision.values.get("offer") and message is None and until is None:
+        told.append("waits for its coupon" if gift is None else "its coupon is made")
+    outcome = "; ".join(filter(None, told)) or None
+    return Line(
+        at=decision.at, words=phrase(decision, where), decision=decision, outcome=outcome, coupon=gift if sent else None
+    )
+
+
+def _gives(decision: Decision) -> tuple[str, str]:
+    """Return run and offer of what a planned message gives: together they name its coupon."""
+    return decision.run or "", str(decision.values.get("offer") or "") if decision.what == "planned" else ""
+
+
+def _gifts(
+    wanted: Iterable[Decision], profile: Profile, vault: Vault, until: datetime | None
+) -> dict[tuple[str, str], Gift]:
+    """Return run and offer → the code that was made. Of nobody to whom nothing was offered anything is read."""
+    if not any(offer for _, offer in map(_gives, wanted)):
+        return {}
+    found = {}
+    for coupon in (coupon for each in (profile.id, *profile.was) for coupon in vault.coupons(each)):
+        if coupon.state != "made" or (until is not None and coupon.issued_at > until):
+            continue
+        order_id, used_at = _used(coupon, profile, until)
+        found[coupon.run, coupon.offer] = Gift(
+            offer=coupon.offer, code=coupon.code, expires_at=coupon.expires_at, used_at=used_at, order_id=order_id
+        )
+    return found
+
+
+def _used(coupon: Coupon, profile: Profile, until: datetime | None) -> tuple[str | None, datetime | None]:
+    """Return which order used a code first, and when: of the orders that the profile still knows one by one."""
+    code = plain_code(coupon.code)
+    uses = sorted(
+        (when, order_id)
+        for order_id, mark in profile.orders.items()
+        if code in mark.codes and "order.placed" in mark.events
+        if (when := mark.placed_at or mark.updated_at) >= coupon.issued_at and (until is None or when <= until)
+    )
+    return (uses[0][1], uses[0][0]) if uses else (None, None)
+
+
+def _gave(gift: Gift, where: ZoneInfo, until: datetime | None) -> str:
+    ends = f"works until {moment(gift.expires_at, where)}" if gift.expires_at is not None else "without an end"
+    if gift.used_at is None:
+        use = "not used" if until is None else "not used by then"
+    else:
+        use = f"used in the order {gift.order_id} at {moment(gift.used_at, where)}"
+    return f"gave {gift.code} of the offer {gift.offer}, {ends}, {use}"
 
 
 def _outcome(message: Message, where: ZoneInfo, until: datetime | None) -> str | None:

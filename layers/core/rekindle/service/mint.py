@@ -60,6 +60,9 @@ _WINDOW = 100
 #: So often a code of a pool is tried that somebody else has taken in this moment, and a name that the shop has already.
 _TRIES = 5
 
+#: What is said of an offer whose shop is left alone for a while.
+_QUIET = "it failed a moment ago"
+
 _log = logging.getLogger(__name__)
 _codes = msgspec.json.Decoder(tuple[str, ...])
 
@@ -90,6 +93,15 @@ class PoolStock(Struct, frozen=True):
     offer: str
     left: int
     low: bool
+
+
+def _noted(parcel: Parcel, verdict: Minted | Exception) -> Parcel:
+    """Return the parcel with why its coupon is not made, for whoever must record that it came too late."""
+    if not isinstance(verdict, Minted) or verdict.how == "passed":
+        return parcel
+    if verdict.how == "made":
+        return replace(parcel, no_coupon="")
+    return parcel if verdict.why == _QUIET and parcel.no_coupon else replace(parcel, no_coupon=verdict.why)
 
 
 class Mint:
@@ -163,7 +175,7 @@ class Mint:
         for (waits, delay), places in ways.items():
             queues = self._mint if waits else self._send
             try:
-                queues.enqueue(list(dict.fromkeys(parcels[place] for place in places)), delay)
+                queues.enqueue(list(dict.fromkeys(_noted(parcels[place], found[place]) for place in places)), delay)
             except Exception as error:  # noqa: BLE001 - the old parcels come again; some may be there twice then
                 _log.exception("not handed on", extra={"message_ids": [parcels[place].message_id for place in places]})
                 for place in places:
@@ -213,7 +225,7 @@ class Mint:
         for key in ((shop, ""), (shop, offer)):
             until = self._quiet.get(key)
             if until is not None and now < until:
-                raise _WaitError("", "it failed a moment ago", whose="offer", wait=(until - now).total_seconds())
+                raise _WaitError("", _QUIET, whose="offer", wait=(until - now).total_seconds())
 
     def _note(self, shop: str, offer: str, wait: _WaitError) -> None:
         if wait.what not in QUIET:
