@@ -57,6 +57,7 @@ REASONS: Mapping[str, str] = {
     "already inside": "already inside{keyed}",
     "at_once": "{inside} of its runs are under way, and it allows no more at once",
     "entered before": "entered before, {at}{keyed}",
+    "entered within the hour": "entered at {at}{keyed}: what flows bring about lets nobody in twice within the hour",
     "holdout": "held out: {share} of people never enter, so that what it brings can be measured",
 }
 
