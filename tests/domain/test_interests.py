@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from rekindle.domain.absorb import MAX_INTERESTS, absorb, few_interests
+from rekindle.domain.absorb import MAX_INTERESTS, absorb, asked_again, few_interests
 from rekindle.domain.events import Who
-from rekindle.domain.facts import Item, View
+from rekindle.domain.facts import Item, ProductChange, View
 from rekindle.domain.profile import Interest, Profile
 from tests.support.build import T0, at, cart, event
 
@@ -70,3 +72,17 @@ def test_two_profiles_remember_together(swapped: bool) -> None:
         "p2": Interest(T0 + timedelta(hours=2), "carted", before=T0),
         "p3": Interest(T0),
     }
+
+
+def test_what_was_asked_for_and_not_told_after_all_is_still_asked_for() -> None:
+    """But for what was taken back since, and what nobody asked for."""
+    told = Interest(T0, asked_at=at(hours=1))
+    news = ProductChange(product_id="p1", at=at(hours=1), asked=True)
+    assert asked_again({"p1": told}, [news])["p1"].asked == ("stock",)
+    assert asked_again({"p1": told}, [replace(news, was=Decimal(9))])["p1"].asked == ("price",)
+    for known, change in (
+        (replace(told, asked_at=at(hours=2)), news),
+        (told, replace(news, asked=False)),
+        (told, replace(news, product_id="p2")),
+    ):
+        assert asked_again({"p1": known}, [change]) == {"p1": known}

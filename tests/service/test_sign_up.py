@@ -17,12 +17,12 @@ from rekindle.content.popups import parse_popup
 from rekindle.content.sites import site_of
 from rekindle.domain import sign_ups
 from rekindle.domain.absorb import MAX_INTERESTS
-from rekindle.domain.errors import BadAddressError, MalformedBodyError, TooManyError
+from rekindle.domain.errors import BadAddressError, MalformedBodyError, NothingToSayError, TooManyError
 from rekindle.domain.events import Delivery, Suppression, Who
 from rekindle.domain.facts import PrivacyRequest, ProductChange
 from rekindle.domain.profile import Profile, Tombstone
 from rekindle.flow.program import Flow, Manners
-from rekindle.ports import News, ShopSecrets
+from rekindle.ports import Mail, News, ShopSecrets
 from rekindle.service.collect import Collector
 from rekindle.service.confirm import ConfirmDesk
 from rekindle.service.library import POINTER
@@ -30,7 +30,7 @@ from rekindle.service.people import address_hash, alias_key
 from rekindle.service.sign_up import FOR_ONE, FROM_ONE, network_of
 from rekindle.service.sites import Sites
 from tests.support.build import ADA, T0, at, consent, event, flow_of, order, playbook
-from tests.support.plant import Plant
+from tests.support.plant import PlainMails, Plant
 from tests.support.shipped import shipped
 
 AGENT = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
@@ -456,6 +456,31 @@ def test_an_alert_is_asked_back_and_then_told_once_without_any_other_consent(ale
     changes(alerting, "back_in_stock")
     alerting.after(hours=1)
     assert alerting.mails()[2:] == [(MAIL, "product-alert")], "and the other half of it is not"
+
+
+def test_what_was_dear_again_before_it_could_be_told_is_still_asked_for(
+    alerting: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks_for(alerting, price="on")
+    alerting.confirms()
+    alerting.after(days=1)
+
+    def nothing(*_: object) -> Mail:
+        raise NothingToSayError("what it was to tell is no longer so")
+
+    with monkeypatch.context() as dear:
+        dear.setattr(PlainMails, "build", nothing)
+        changes(alerting, "price_dropped")
+        alerting.after(hours=1)
+    assert alerting.mails() == [ALERT]
+    alerting.after(days=1)
+    changes(alerting, "price_dropped")
+    alerting.after(hours=1)
+    assert alerting.mails() == [ALERT, (MAIL, "product-alert")]
+    alerting.after(days=1)
+    changes(alerting, "price_dropped")
+    alerting.after(hours=1)
+    assert len(alerting.mails()) == 2, "told once, it is over"
 
 
 def test_only_what_was_ticked_is_told(alerting: Site) -> None:

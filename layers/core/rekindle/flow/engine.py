@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from rekindle.domain import ids, sign_ups
-from rekindle.domain.absorb import absorb
+from rekindle.domain.absorb import absorb, asked_again
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Consent, Order, PreferencesTold, PushSubscription, Referral, SignUp
+from rekindle.domain.facts import Consent, Order, PreferencesTold, ProductChange, PushSubscription, Referral, SignUp
 from rekindle.domain.history import history
 from rekindle.domain.outcome import Enqueue, LiftSuppression, Outcome, Refer, RingAt
 from rekindle.domain.preferences import as_values, chosen
@@ -60,7 +60,8 @@ def advance(profile: Profile, event: Event, playbook: Playbook, now: datetime) -
 def forget_planned(profile: Profile, settled: Iterable[str], now: datetime, *, unsent: Iterable[str] = ()) -> Profile:
     """Drop planned messages whose outcome is known, or which nothing can send any more (DESIGN §6).
 
-    `unsent` are those of `settled` that were never sent: they count against no cap, and gave nobody a code.
+    `unsent` are those of `settled` that were never sent: they count against no cap, and gave nobody a code. What
+    somebody asked to be told in them they still ask for, unless they have ordered meanwhile.
     """
     settled, unsent = frozenset(settled), frozenset(unsent)
     kept = {
@@ -73,7 +74,16 @@ def forget_planned(profile: Profile, settled: Iterable[str], now: datetime, *, u
     touches = tuple(touch for touch in profile.touches if touch.message not in unsent)
     # What is given of an offer is known by its own event, whatever became of the message.
     coupons = tuple(given for given in profile.coupons if given.offer or given.message not in unsent)
-    return replace(profile, planned=kept, touches=touches, coupons=coupons)
+    lost = {profile.planned[message].run for message in unsent if message in profile.planned}
+    untold = [
+        fact
+        for run in profile.runs
+        if run.id in lost and run.status in ("active", "finished")
+        for fact in (run.trigger, *run.joined)
+        if isinstance(fact, ProductChange)
+    ]
+    interests = asked_again(profile.interests, untold) if untold else profile.interests
+    return replace(profile, planned=kept, touches=touches, coupons=coupons, interests=interests)
 
 
 def _take(turn: Turn) -> None:

@@ -5,7 +5,7 @@ Each counts as of when it was looked at, so it does not matter in which order, h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -83,6 +83,22 @@ def take_alert(profile: Profile, event: Event, alert: Alert) -> Absorbed:
     noted = None if alert.wants else seen.noted
     mine = replace(seen, at=max(seen.at, alert.at), noted=noted, asked=tuple(alert.wants), asked_at=alert.at)
     return Absorbed(replace(profile, interests=few_interests(profile.interests, {alert.product_id: mine})), (event,))
+
+
+def asked_again(interests: Mapping[str, Interest], news: Iterable[ProductChange]) -> dict[str, Interest]:
+    """Return the interests of somebody whom this news was not told after all: what they asked for they still ask for.
+
+    But for what they have taken back, or asked anew, since.
+    """
+    found = dict(interests)
+    for change in news:
+        known = found.get(change.product_id)
+        wanted: Literal["price", "stock"] = "stock" if change.was is None else "price"
+        if known is None or not change.asked or wanted in known.asked:
+            continue
+        if known.asked_at is None or known.asked_at <= change.at:
+            found[change.product_id] = replace(known, asked=(*known.asked, wanted))
+    return found
 
 
 def without_alerts(interests: Mapping[str, Interest], at: datetime) -> dict[str, Interest]:
