@@ -52,7 +52,7 @@ SHOP = replace(
 #: The year that counts; what people did in the four months before makes them who they are.
 SINCE, UNTIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2027, 2, 28, 23, tzinfo=UTC)
 YEAR = Span(since=SINCE, until=UNTIL, past=timedelta(days=120))
-PEOPLE = 300
+PEOPLE = 150
 
 _HABIT = GOODS[9]
 _KEY = base64.urlsafe_b64encode(b"\x04" + b"k" * 64).decode().rstrip("=")
