@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 from moto import mock_aws
 
 from bench.figures import Figure, measure
+from rekindle.aws.alarms import SqsWakeQueue
 from rekindle.aws.clients import Clients
 from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.counting import CallCounter
+from rekindle.aws.results import DynamoResults
 from rekindle.content.links import Track, sign_track
 from rekindle.domain import ids
 from rekindle.domain.events import Delivery, Event
-from rekindle.domain.facts import Basket, Customer, Item, Product
+from rekindle.domain.facts import Basket, Campaign, Customer, Item, Product
+from rekindle.domain.labels import Label
 from rekindle.domain.profile import Profile, Run
-from rekindle.ports import Bought, Commit, Lease, Message
+from rekindle.domain.results import one
+from rekindle.ports import Bought, Commit, Counted, Lease, Message, ShardTask
 from rekindle.service.accept import accept
 from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done
+from rekindle.service.fanout import Fanout, shard_tasks
 from rekindle.service.guard import Guard
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
 from rekindle.service.reactions import take
 from rekindle.service.recommend import Recommender, Wish
+from rekindle.service.stops import Stops
+from rekindle.service.tally import Tally
 from rekindle.service.tracks import Request, Tracks
 from tests.support.build import CART, CONFIRMATION, event, playbook
 from tests.support.build import checkout as checkout_at
@@ -40,6 +48,7 @@ from tests.support.worlds import START, AwsPorts, session
 _KEY = b"pepper"
 _MAILS = 10
 _ROUNDS = 200
+_STREAMED, _REACHED = 200, 1_000
 
 
 class _Road:
@@ -229,6 +238,57 @@ def calls_per_click() -> Iterator[Figure]:
         yield Figure("calls to tell of a click", taken.total(), "calls", 3)
         again = road.counted(lambda: tracks.follow(token, "0", person))
         yield Figure("calls for a click that is known", again.total(), "calls", 1)
+
+
+@measure
+def calls_for_results() -> Iterator[Figure]:
+    """AWS calls to add a batch of the streams to the figures of results."""
+    with _road() as road:
+        label = Label("2026-03-02", "cart", "mail-1")
+        found = [Counted(mark=f"m{number}", shop="tea", counts=(one(label, "sent"),)) for number in range(_STREAMED)]
+        tally = Tally(DynamoResults(road.ports.clients, road.ports.installation.tables, road.ports.clock))
+        yield Figure("calls to count two hundred changes", road.counted(lambda: tally.heard(found)).total(), "calls", 3)
+        yield Figure("calls to hear of them again", road.counted(lambda: tally.heard(found)).total(), "calls", 3)
+
+
+@measure
+def calls_of_a_campaign() -> Iterator[Figure]:
+    """AWS calls to tell a thousand people of a campaign, at one hour and each at their own; what journey does apart."""
+    with _road() as road:
+        ports = road.ports
+        for number in range(_REACHED):
+            person = Profile(id=ids.digest("person", str(number)), shop="tea", version=1, email=f"{number}@example.com")
+            ports.state.commit(Commit(profile=person))
+        queue = _KeptTasks(ports)
+        fanout = Fanout(
+            everybody=ports.everybody,
+            wakes=SqsWakeQueue(ports.clients, queue_url=ports.installation.queue_urls["wake"]),
+            queue=queue,
+            blobs=ports.blobs,
+            clock=ports.clock,
+            stops=Stops(ports.blobs, ports.clock),
+        )
+        for wall, name in (("", "at one hour"), (f"{START:%Y-%m-%dT%H:%M}", "at their own hour")):
+            campaign = Campaign(flow="letter", at=START, occurrence=name, wall=wall)
+            queue.tasks += shard_tasks(name, START, 1, shop="tea", campaign=campaign, zone="UTC")
+            calls: Counter[str] = Counter()
+            while queue.tasks:
+                task = queue.tasks.pop()
+                calls += road.counted(partial(fanout.work, task))
+            per_thousand = calls.total() * 1_000 / _REACHED
+            yield Figure(f"calls to tell a thousand of a campaign {name}", per_thousand, "calls", 130)
+
+
+class _KeptTasks:
+    """A queue of shards whose tasks come at once."""
+
+    def __init__(self, ports: AwsPorts) -> None:
+        self._ports = ports
+        self.tasks: list[ShardTask] = []
+
+    def ask(self, tasks: Sequence[ShardTask], delay: int = 0) -> None:
+        self._ports.fanout.ask(tasks, delay)
+        self.tasks += tasks
 
 
 def _all_sent(sender: Deliver, parcels: list[object]) -> None:

@@ -34,8 +34,6 @@ MAX_JOINED = 20
 _BROUGHT_ABOUT = frozenset({"segment.entered", "segment.left", "tier.reached", "traits.changed"})
 BREATH = timedelta(hours=1)
 
-_HOLDOUT = "holdout"
-
 
 #: The rule that forbade an entry, and the values that it looked at.
 Refusal = tuple[str, dict[str, Any]]
@@ -113,7 +111,7 @@ def _own_hour(turn: Turn, told: Event) -> datetime | None:
 
 def _refuse(turn: Turn, flow: Flow, told: Event, refusal: Refusal) -> None:
     turn.decide("not_entered", refusal[0], flow=flow, values=refusal[1])
-    if refusal[0] == _HOLDOUT:
+    if refusal[0] == "holdout":
         turn.counts.append(one(of_flow(turn, flow.name, told.data), "held_out"))
         take_part_in_holdout(turn, flow.name, HELD, told.data)
 
@@ -150,7 +148,7 @@ def _again(turn: Turn, flow: Flow, key: str | None, inside: int, told: Event) ->
     # Who is held out counts as entered, so that both groups are taken in by the same rules and can be compared.
     _remember(turn, flow, key or "", Entry(ordinal, turn.at))
     if flow.holdout and held_out(turn.profile.shop, flow.name, turn.profile.id, flow.holdout):
-        return (_HOLDOUT, {"share": f"{flow.holdout / 100:g} %"}), ordinal
+        return ("holdout", {"share": f"{flow.holdout / 100:g} %"}), ordinal
     return None, ordinal
 
 
