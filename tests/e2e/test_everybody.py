@@ -10,13 +10,13 @@ import pytest
 
 from local.demo import opening
 from local.shops import CUP, TEA, Person, shopify, shopify_order
-from local.stack import ROOT, content_files
-from local.world import DEMO_CONTENT, World, world
+from local.world import World, world
 from rekindle.aws.blobs import S3Blobs
 from rekindle.aws.clients import Clients
 from rekindle.aws.queues import SqsFanoutQueue
 from rekindle.service.library import Library
 from rekindle.service.passes import Passes, PassStatus, pass_status
+from tests.support.content import SWITCHED_ON, content_of
 from tests.support.waiting import eventually
 from tests.support.worlds import session
 
@@ -48,7 +48,7 @@ CAMPAIGN = {
 @pytest.fixture(scope="module")
 def there() -> Iterator[World]:
     """A stack on which Silvia bought something, 370 days ago."""
-    content = content_files(ROOT / "templates", DEMO_CONTENT)
+    content = content_of(*SWITCHED_ON)
     # At noon, so that the campaign's hour comes more than the 16 hours of smart sending after the win-back's mail.
     noon = opening(datetime.now(UTC)) + timedelta(hours=12)
     with world(port=None, start=noon, content=content) as made:

@@ -22,8 +22,9 @@ import pytest
 
 from local.ses import InboxMail, Limits
 from local.shops import BIKES, PLANT, Person, woocommerce, woocommerce_order
-from local.stack import ROOT, content_files
-from local.world import DEMO_CONTENT, World, world
+from local.stack import ROOT
+from local.world import World, world
+from tests.support.content import SWITCHED_ON, content_of
 from tests.support.pictures import png
 from tests.support.waiting import eventually
 
@@ -43,7 +44,7 @@ _numbers = count(900)
 @pytest.fixture(scope="module")
 def slow() -> Iterator[World]:
     """Return a stack whose SES refuses what comes faster than its rate; nothing but these tests moves its clock."""
-    content = content_files(ROOT / "templates", DEMO_CONTENT)
+    content = content_of(*SWITCHED_ON)
     shop = "shops/pedal-and-petal.yaml"
     with world(port=None, content=content | {shop: content[shop] + f"notify: {MARKETER}\n".encode()}) as there:
         there.ses.limits = Limits(rate=RATE)
