@@ -13,7 +13,7 @@ import pytest
 
 from local.shops import DARJEELING, TEA, Person, shopify, shopify_checkout
 from local.world import World, world
-from tests.support.content import SWITCHED_ON, content_of
+from tests.support.content import demo_content
 
 #: One mail, four minutes after a checkout by this one person: near enough for a test to wait for, far enough ahead for
 #: a real schedule (a deadline under two minutes ahead goes straight to the wake queue).
@@ -46,7 +46,7 @@ def _waiting() -> Iterator[tuple[World, Appointment]]:
 
     It falls due on the first full minute that is more than two minutes ahead.
     """
-    content = content_of(*SWITCHED_ON) | {"flows/soon.yaml": SOON.encode()}
+    content = demo_content() | {"flows/soon.yaml": SOON.encode()}
     with world(port=None, content=content) as there:
         ahead = datetime.now(UTC) + timedelta(seconds=130)
         due = ahead.replace(second=0, microsecond=0) + timedelta(minutes=1)

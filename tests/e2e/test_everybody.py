@@ -16,7 +16,7 @@ from rekindle.aws.clients import Clients
 from rekindle.aws.queues import SqsFanoutQueue
 from rekindle.service.library import Library
 from rekindle.service.passes import Passes, PassStatus, pass_status
-from tests.support.content import SWITCHED_ON, content_of
+from tests.support.content import demo_content
 from tests.support.waiting import eventually
 from tests.support.worlds import session
 
@@ -48,7 +48,7 @@ CAMPAIGN = {
 @pytest.fixture(scope="module")
 def there() -> Iterator[World]:
     """A stack on which Silvia bought something, 370 days ago."""
-    content = content_of(*SWITCHED_ON)
+    content = demo_content()
     # At noon, so that the campaign's hour comes more than the 16 hours of smart sending after the win-back's mail.
     noon = opening(datetime.now(UTC)) + timedelta(hours=12)
     with world(port=None, start=noon, content=content) as made:

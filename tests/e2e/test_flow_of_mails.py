@@ -24,7 +24,7 @@ from local.ses import InboxMail, Limits
 from local.shops import BIKES, PLANT, Person, woocommerce, woocommerce_order
 from local.stack import ROOT
 from local.world import World, world
-from tests.support.content import SWITCHED_ON, content_of
+from tests.support.content import demo_content
 from tests.support.pictures import png
 from tests.support.waiting import eventually
 
@@ -44,7 +44,7 @@ _numbers = count(900)
 @pytest.fixture(scope="module")
 def slow() -> Iterator[World]:
     """Return a stack whose SES refuses what comes faster than its rate; nothing but these tests moves its clock."""
-    content = content_of(*SWITCHED_ON)
+    content = demo_content()
     shop = "shops/pedal-and-petal.yaml"
     with world(port=None, content=content | {shop: content[shop] + f"notify: {MARKETER}\n".encode()}) as there:
         there.ses.limits = Limits(rate=RATE)

@@ -32,7 +32,7 @@ from tests.e2e.test_everybody import LETTER
 from tests.e2e.test_preferences import browse
 from tests.e2e.test_site import visit
 from tests.support import needles
-from tests.support.content import SWITCHED_ON, content_of
+from tests.support.content import demo_content
 from tests.support.needles import NEEDLES, anywhere
 from tests.support.pictures import svg
 from tests.support.template import tables
@@ -121,7 +121,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(local.world, "emulator", checking)
         root = for_the_emulator(tmp_path_factory.mktemp("root"))
-        content = content_of(*SWITCHED_ON)
+        content = demo_content()
         with world(port=None, start=first_day + timedelta(hours=8), content=content, root=root) as there:
             day = Day(there, Timeline(Console(quiet=True)), first_day)
             play(day)

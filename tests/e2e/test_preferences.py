@@ -14,7 +14,7 @@ import pytest
 from local.demo import opening
 from local.shops import CUP, TEA, Person, shopify, shopify_checkout
 from local.world import world
-from tests.support.content import SWITCHED_ON, content_of
+from tests.support.content import demo_content
 
 pytestmark = pytest.mark.xdist_group("e2e-preferences")
 
@@ -36,7 +36,7 @@ def browse(url: str, form: list[tuple[str, str]] | None = None) -> tuple[int, st
 
 def test_what_somebody_chooses_on_their_page_holds_the_next_mail_back() -> None:
     start = opening(datetime.now(UTC)) + timedelta(hours=9)
-    with world(port=None, start=start, content=content_of(*SWITCHED_ON)) as there:
+    with world(port=None, start=start, content=demo_content()) as there:
         left = there.clock.now()
         body = shopify_checkout(NORA, [(CUP, 1)], left)
         assert there.post(TEA, shopify("checkouts/create", body, left)) == 200

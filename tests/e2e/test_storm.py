@@ -28,7 +28,7 @@ from rekindle.aws.state import DynamoState
 from rekindle.aws.tables import Tables
 from rekindle.domain.profile import Profile
 from rekindle.settings import LEASE_LIFE_SECONDS
-from tests.support.content import SWITCHED_ON, content_of
+from tests.support.content import demo_content
 from tests.support.storm import MAILS, Story, Watch, buys, killing, rider, send, story, tells
 from tests.support.waiting import eventually
 from tests.support.worlds import session
@@ -76,7 +76,7 @@ class Aftermath:
 def after() -> Iterator[Aftermath]:
     """Let the storm pass, once for all tests."""
     rng = random.Random(SEED)  # noqa: S311 - the same storm again
-    with world(port=None, content=content_of(*SWITCHED_ON)) as there:
+    with world(port=None, content=demo_content()) as there:
         yield _storm(there, rng)
 
 
