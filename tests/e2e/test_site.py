@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import urllib.request
 
 import pytest
 
 from local.shops import BELL, BIKES, Person, Webhook, woocommerce, woocommerce_order
 from local.world import World
+from tests.e2e.test_preferences import browse
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
@@ -59,3 +62,25 @@ def test_the_script_is_served(live: World) -> None:
     with urllib.request.urlopen(f"{live.stack.api_url}/site/{BIKES.id}/rekindle.js") as answer:  # noqa: S310 - loopback
         assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
         assert b'"platform":"woocommerce"' in answer.read()
+
+
+def test_somebody_signs_up_without_scripts_and_is_known_once_they_pressed_the_mails_button(live: World) -> None:
+    """The whole road on the deployed stack: the form as a page, one mail, its page, its button."""
+    gina = "gina.guest@example.com"
+    form = f"{live.stack.api_url}/sign-up/{BIKES.id}/newsletter"
+    status, page = browse(form)
+    assert (status, "<form" in page) == (200, True)
+    assert browse(form, [("email", "nobody"), ("shown_in", "en")])[0] == 422
+    assert browse(form, [("email", gina), ("shown_in", "en")])[0] == 200
+    live.runner.wait_until_idle()
+    (mail,) = [mail for mail in live.ses.mails if mail.address == gina]
+    assert live.reasons(gina) == [], "nobody is known by it yet"
+    (link,) = set(re.findall(r'href="(https?://[^"]+/confirm/[^"]+)"', mail.html))
+    link = html.unescape(link)
+    status, page = browse(link)
+    assert (status, gina in page, "g••@e…" in page) == (200, False, True)
+    assert browse(link, [])[0] == 200
+    live.runner.wait_until_idle()
+    assert "said: subscribed (email)" in live.reasons(gina)
+    assert browse(link + "x")[0] == 404
+    assert live.stack.dead_letters() == {}

@@ -25,7 +25,9 @@ from rekindle.flow.program import Flow, Manners
 from rekindle.ports import Mail, News, ShopSecrets
 from rekindle.service.collect import Collector
 from rekindle.service.confirm import ConfirmDesk
+from rekindle.service.feedback import take
 from rekindle.service.library import POINTER
+from rekindle.service.notices import Notice
 from rekindle.service.people import address_hash, alias_key
 from rekindle.service.sign_up import FOR_ONE, FROM_ONE, network_of
 from rekindle.service.sites import Sites
@@ -252,6 +254,26 @@ def test_an_address_that_bounced_is_not_asked(site: Site) -> None:
     )
     site.signs_up()
     assert site.mails() == []
+
+
+def test_invented_addresses_that_bounce_are_not_asked_again_and_pause_no_shop(site: Site) -> None:
+    site.signs_up()
+    (record,) = site.world.messages.values()
+    assert (record.to, record.state, record.template) == ("claimed", "sent", sign_ups.TEMPLATE)
+    bounce = Notice(kind="bounced", message_id=record.id, vendor_id="v", at=at(minutes=1), permanent=True)
+    take(
+        bounce,
+        outbox=site.world.outbox,
+        intake=site.world.intake,
+        clock=site.world.clock,
+        address_key=site.world.secret_address_key,
+        guard=site.plant.guard,
+    )
+    site.plant.settle()
+    site.after(minutes=5)
+    site.signs_up()
+    assert site.mails() == [ASKED]
+    assert site.world.tallies == {}, "anybody can type an address: what becomes of it says nothing about the shop"
 
 
 def test_a_request_is_forgotten_after_two_weeks(site: Site) -> None:

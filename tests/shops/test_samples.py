@@ -10,7 +10,7 @@ import pytest
 
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Basket, Order, PrivacyRequest, Product, Refund, Shipment
-from rekindle.shops import intake
+from rekindle.shops import intake, onsite
 from tests.shops.payloads import RECEIVED, SECRET, sign
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -36,6 +36,29 @@ SAMPLES: dict[str, list[str]] = {
     "woocommerce/order-updated-refunded": ["order.updated", "consent.changed"],
     "woocommerce/product-updated": ["product.updated"],
 }
+
+
+#: What a page of the shop sends, and the events that it says. What becomes of forms: tests/service/test_sign_up.py.
+PAGES: dict[str, list[str]] = {
+    "visit": ["product.viewed", "search.submitted"],
+    "sign-up": ["form.submitted"],
+    "product-alert": ["form.submitted"],
+    "push-subscribed": ["push.subscribed"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_pages_sample_becomes_its_events(name: str) -> None:
+    sample = json.loads((EVENTS / f"onsite/{name}.json").read_text(encoding="utf-8"))
+    host = sample["headers"]["origin"].partition("://")[2]
+    batch = onsite.read(
+        json.dumps(sample["body"]).encode(), shop="demo", platform="shopify", url=f"https://{host}", hosts=(host,),
+        currency="GBP", received_at=RECEIVED,
+    )  # fmt: skip
+    assert onsite.is_welcome(sample["headers"]["origin"], {host}, "shopify")
+    assert not onsite.is_robot(sample["headers"]["user-agent"])
+    assert [event.type for event in batch.delivery.events] == PAGES[name]
+    assert {path.stem for path in (EVENTS / "onsite").glob("*.json")} == PAGES.keys()
 
 
 def send(name: str) -> tuple[Event, ...]:
