@@ -17,11 +17,10 @@ CURATED = shipped("curated")
 
 
 def came(day: float) -> Event:
-    """Return that the campaign's hour came."""
-    when = at(days=day)
-    return event(
-        "campaign.came", Campaign(flow="curated", at=when, occurrence=when.isoformat()), when, id=f"came/{day}"
-    )
+    """Return that everybody is sorted by when it is ten, a few hours ahead."""
+    when, wall = at(days=day), f"{at(days=day + 0.4):%Y-%m-%d}T10:00"
+    fact = Campaign(flow="curated", at=when, occurrence=wall, wall=wall)
+    return event("campaign.came", fact, when, id=f"came/{day}")
 
 
 def clicked(story: Story, issue: int, day: float, kind: str) -> Event:
