@@ -1,4 +1,4 @@
-"""docs/flows.md tells the truth: its examples are right, and it names every event, field, step, trigger and rule."""
+"""docs/flows.md tells the truth: its examples, and those of other pages, are right, and it names all there is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from tests.support.build import ROOT
 
 PAGE = (ROOT / "docs/flows.md").read_text(encoding="utf-8")
 OFFERS = (ROOT / "docs/offers.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE + OFFERS, re.DOTALL | re.MULTILINE)
+GUIDE = (ROOT / "docs/for-marketers.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE + OFFERS + GUIDE, re.DOTALL | re.MULTILINE)
 PARSERS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "flow": parse_flow,
     "segment": parse_segment,
