@@ -100,8 +100,7 @@ def test_every_part_of_a_flow_has_an_example(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", fields(language.MannersModel, language.HoursModel, language.CapModel))
 def test_every_part_of_manners_has_an_example(rule: str) -> None:
-    (manners,) = [data_of(example) for example in EXAMPLES if kind_of(example)[0] == "manners"]
-    assert rule in words_in(manners)
+    assert any(rule in words_in(data_of(example)) for example in EXAMPLES if kind_of(example)[0] == "manners")
 
 
 @pytest.mark.parametrize("function", USAGE)

@@ -77,6 +77,8 @@ def test_a_section_says_how_to_switch_on_what_it_needs_and_what_it_sends(flow: s
     source, section = text_of(f"templates/flows/{flow}.yaml"), SECTIONS[flow]
     code = re.sub(r"(?m)(^|\s)#.*$", "", source)
     assert f"`{flow}: on`" in section
+    for topic in values_of("topic", data_of(f"templates/flows/{flow}.yaml")):
+        assert f"Topic *{topic}*." in section
     for offer in values_of("offer", data_of(f"templates/flows/{flow}.yaml")):
         assert f"`{offer}: on`" in section
     for mail in mails_of(data_of(f"templates/flows/{flow}.yaml")["steps"]):
@@ -163,3 +165,13 @@ def test_the_pictures_are_there_and_light() -> None:
 
 def test_every_chapter_of_flows_shows_its_mails() -> None:
     assert all(picture for picture, _ in chapters(GUIDE))
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([\w./-]*(?:#[\w-]+)?)\)", GUIDE))))
+def test_every_link_leads_somewhere(link: str) -> None:
+    name, _, anchor = link.partition("#")
+    file = ROOT / "docs" / (name or "for-marketers.md")
+    assert file.exists()
+    if anchor:
+        headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
