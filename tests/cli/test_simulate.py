@@ -15,6 +15,7 @@ import pytest
 from rekindle.cli import buckets, demo_month, demo_year
 from rekindle.cli.main import main
 from tests.support.build import ROOT
+from tests.support.content import few
 
 DRAFT = """
 title: "Cart <script>alert(1)</script> & “more”"
@@ -37,9 +38,11 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def content(tmp_path: Path) -> Path:
-    """What ships, with the demo's shop, in which both flows are on."""
-    folder = Path(shutil.copytree(ROOT / "templates", tmp_path / "content"))
-    shutil.copy(ROOT / "local/content/shops/kettle-and-leaf.yaml", folder / "shops/kettle-and-leaf.yaml")
+    """What the demo's shop on Shopify uses of what ships, and the shop."""
+    folder = few(tmp_path / "content", "cart-abandonment", "order-confirmation")
+    shutil.copytree(ROOT / "local/content", folder, dirs_exist_ok=True)
+    for of_the_other in ("shops/pedal-and-petal.yaml", "flows/next-ride.yaml"):
+        (folder / of_the_other).unlink()
     return folder
 
 

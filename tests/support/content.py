@@ -1,9 +1,10 @@
-"""Content to publish where a test is not about all that ships: what the demo's shops use, and no more."""
+"""Content for tests that are not about all that ships: what some flows need, and no more."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from local.stack import ROOT, content_files
 from local.world import DEMO_CONTENT
@@ -18,8 +19,20 @@ def demo_content() -> dict[str, bytes]:
     """Return the demo's content with the flows that its shops have switched on, and of mails what those flows name."""
     everything = content_files(ROOT / "templates", DEMO_CONTENT)
     on = {name for file in everything if file.startswith("shops/") for name in _switched_on(file, everything[file])}
-    kept = {("flows", name) for name in on}
-    for name in on:
+    return _needed_by(on, everything)
+
+
+def few(folder: Path, *flows: str) -> Path:
+    """Write what ships into `folder`, with these flows alone and of mails what they name; return the folder."""
+    for path, raw in _needed_by(flows, content_files(ROOT / "templates")).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(raw)
+    return folder
+
+
+def _needed_by(flows: Iterable[str], everything: Mapping[str, bytes]) -> dict[str, bytes]:
+    kept = {("flows", name) for name in flows}
+    for _, name in tuple(kept):
         file = f"flows/{name}.yaml"
         uses = read_flow(everything[file].decode(), file=file).uses
         kept.update((_KINDS[use.what], use.name) for use in uses if use.what in _KINDS)
