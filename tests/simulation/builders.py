@@ -8,7 +8,7 @@ from datetime import datetime
 from rekindle.domain.profile import Planned, Profile, Run
 from rekindle.ports import Mail, PushMessage, TextMessage
 from rekindle.service.coupons import Wallet
-from tests.simulation.story import NUMBER
+from tests.simulation.story import NUMBER, TARGETS
 
 
 class PlainMails:
@@ -26,12 +26,13 @@ class PlainMails:
         return Mail(
             message_id=message_id,
             sender="hello@tea.example",
-            to=profile.email or "",
+            to=profile.sign_ups[planned.step].email if planned.to == "claimed" else profile.email or "",
             subject=planned.template,
             html="",
             text=coupon.code if coupon is not None else "",
             headers={},
             tags={},
+            targets=TARGETS,
         )
 
 

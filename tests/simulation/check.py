@@ -34,6 +34,7 @@ from rekindle.domain.profile import Planned, Profile, Signpost, Tombstone
 from rekindle.domain.push import browser_key
 from rekindle.domain.results import standing
 from rekindle.domain.shelves import BEST_HALF_LIFE, decode_near
+from rekindle.domain.sign_ups import TEMPLATE
 from rekindle.flow.program import Playbook
 from rekindle.ports import (
     ALARM_HORIZON,
@@ -57,6 +58,7 @@ from rekindle.service.library import POINTER
 from rekindle.service.notices import Notice
 from rekindle.service.tally import figures
 from tests.simulation.faults import ATTEMPTS, LOSSES, InfrastructureError
+from tests.simulation.said import Said
 from tests.simulation.story import GIVES, LETTER_AT, LIST, LIST_ID, POOLED, SUBSCRIBERS, UNIQUE, books
 
 if TYPE_CHECKING:
@@ -175,7 +177,9 @@ class Watch:
         self.erased = False
         self.disturbed = False
         """a worker was killed by a deploy"""
-        self.calls: dict[str, Callable[..., Any]] = {
+        self.calls: dict[str, Callable[..., Any]] = {}
+        self.said = Said(self)
+        self.calls |= {
             "intake.accept": self._accept,
             "state.commit": self._commit,
             "state.split": self._split,
@@ -220,6 +224,7 @@ class Watch:
             self.wrong("a delivery is accepted once", delivery.id)
         if new:
             self.accepted[delivery.id] = delivery, keys
+        self.said.accepted(delivery)
         for event in delivery.events:
             self._note_refusal(event)
             self._note_grant(event)
@@ -245,7 +250,7 @@ class Watch:
     def _note_grant(self, event: Event) -> None:
         data = event.data
         if isinstance(data, Consent) and data.state == "subscribed" and event.signed:
-            key = data.channel, self._hash(data.channel, event.who)
+            key = data.channel, data.address_key or self._hash(data.channel, event.who)
             self.granted[key] = max(event.occurred_at, self.granted.get(key, event.occurred_at))
 
     def _hash(self, channel: str, known: Who | Profile, named: str | None = None) -> str:
@@ -291,7 +296,9 @@ class Watch:
         profile = commit.profile
         before = self.world.profile(profile.id) if profile is not None else None
         lines = len(self.world.ledger)
+        pending = self.world.pending.get(commit.pending_id) if commit.pending_id is not None else None
         method(commit)
+        self.said.committed(commit, pending, before)
         self.told_counts.update({(one.label, one.figure): 0 for one in commit.counts})
         for one in commit.counts:
             self.told_counts[one.label, one.figure] += one.amount  # type: ignore[assignment]
@@ -431,6 +438,7 @@ class Watch:
             self.wrong(clause, f"{wanted.id}: its run is {status}")
         if planned.not_after <= self.world.clock.now() - _SLACK:
             self.wrong(clause, f"{wanted.id} was worth sending until {planned.not_after}")
+        self.said.leased(planned, profile)
         marketing = planned.category == "marketing"
         if marketing and wanted.channel == "email":
             self._may_go(wanted)
@@ -445,7 +453,8 @@ class Watch:
             self.wrong("consent is verified again at the lease", f"{wanted.id} has no consent")
         if wanted.channel != planned.channel:
             self.wrong(clause, f"{wanted.id} is {wanted.channel}, not {planned.channel}")
-        address = self._hash(planned.channel, profile)
+        typed = profile.sign_ups[planned.step].email if planned.to == "claimed" else None
+        address = self._hash(planned.channel, profile, typed)
         if wanted.address != address:
             self.wrong(clause, f"{wanted.id} goes to another address than the profile's")
         self._unrefused(wanted.id, planned.channel, address, marketing=marketing)
@@ -477,7 +486,7 @@ class Watch:
         state = before.state if before is not None else None
         if after.state not in FORWARD.get(state, frozenset()):
             self.wrong("a message's state only moves forward", f"{after.id}: {state} → {after.state}")
-        if after.to != "shop" and after.channel == "email":
+        if not after.to and after.channel == "email":
             self.moved[after.state] += 1
 
     def _needs_lease(self, message: str) -> None:
@@ -594,7 +603,8 @@ class Watch:
             return method(mail)
         finally:
             if len(self.world.inbox) > left:
-                self.taken += mail.to.endswith("@example.com")
+                # Anybody can type an address into a form: the mail that asks it back says nothing of the shop.
+                self.taken += mail.to.endswith("@example.com") and mail.subject != TEMPLATE
                 self.simulation.hear_of(mail, self.world.inbox[-1].vendor_id)
 
     def asked(self, place: str, args: tuple[Any, ...]) -> None:
@@ -825,6 +835,7 @@ class Watch:
             self._figures,
             self._issued,
             self._listed,
+            self.said.final,
             self._looked_at,
             *([self._reached] if any("letter" in book.flows for _, book in self.published) else []),
         ):

@@ -31,7 +31,7 @@ _VARIANTS = 8
 _COLLECTED = 2_000
 _loggers = [
     logging.getLogger(f"rekindle.service.{name}")
-    for name in ("journey", "deliver", "feedback", "guard", "catalogue", "mint")
+    for name in ("journey", "deliver", "feedback", "guard", "catalogue", "mint", "tracks")
 ]
 
 

@@ -11,9 +11,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rekindle.content.pages.settings import PageSettings, Topic
+from rekindle.content.sites import Words, site_of
 from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import (
     Basket,
@@ -32,6 +35,7 @@ from rekindle.domain.offers import Offer
 from rekindle.flow.conditions import condition
 from rekindle.flow.definition import parse_flow
 from rekindle.flow.program import Flow, Playbook, Segment, Shop
+from rekindle.ports import ShopSecrets
 from rekindle.service.guard import Limits
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -53,6 +57,12 @@ POOLED = Offer(name="pooled", kind="pool", percent=Decimal(10), pool=POOL, size=
 GIVES = {"given-1": "unique", "given-2": "unique", "given-pooled": "pooled"}
 #: A list at an ads network, and the network's own id of it.
 LIST, LIST_ID = "abandoners", "23851234567890123"
+#: Where the links of every mail lead.
+TARGETS = ("https://tea.example/sencha", "https://tea.example/oolong")
+#: The form by which people sign up on the shop's site.
+FORM = "letters"
+#: What the shop is known by.
+CONNECTED = ShopSecrets(shop=SHOP, platform="shopify", domain="tea.myshopify.com", webhook_secrets=("s",))
 #: What pages tell: nobody signed it.
 UNSIGNED = frozenset({"browses", "leaves_browser"})
 _KEY = "BGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"
@@ -419,7 +429,23 @@ def _flow(name: str, text: str) -> Flow:
     return flow
 
 
-def _book(name: str, *flows: Flow, segments: bool = False, offers: Sequence[Offer] = ()) -> Playbook:
+def pages_of(book: Playbook) -> dict[str, bytes]:
+    """Return what publish has left for the pages and the shop's site: name of the file → what is in it."""
+    shop = book.shops[SHOP]
+    words = Words(heading="Letters", text="", button="Yes", thanks="", email="", close="", failed="")
+    site = replace(site_of(shop), forms={FORM: {"en": words}})
+    topics = tuple(Topic(name=name, title={"": name}, on=on) for name, on in book.topics.items())
+    settings = PageSettings(hash=book.hash, shops={SHOP: shop}, topics=topics, languages={"en": "English"})
+    return {"pages": msgspec.json.encode(settings), "site": msgspec.json.encode({SHOP: site})}
+
+
+def _book(
+    name: str,
+    *flows: Flow,
+    segments: bool = False,
+    offers: Sequence[Offer] = (),
+    topics: dict[str, bool] | None = None,
+) -> Playbook:
     shop = Shop(
         id=SHOP,
         name="Tea & Co",
@@ -446,6 +472,7 @@ def _book(name: str, *flows: Flow, segments: bool = False, offers: Sequence[Offe
         segments={SUBSCRIBERS: subscribers} if segments else {},
         shops={SHOP: shop},
         offers={offer.name: offer for offer in offers},
+        topics=topics or {},
     )
 
 
@@ -469,10 +496,11 @@ def books() -> tuple[Playbook, ...]:
         _book("coupons", _flow("cart", _GIVING), _flow("thanks", _THANKS), offers=(UNIQUE, POOLED)),
         _book("pushes", _flow("pushed", _PUSHED), confirmation),
         _book("lists", _flow("listed", _LISTED), _flow("bought", _BOUGHT), confirmation),
+        _book("pages", _flow("cart", f"{_CART.format(wait='1h')}topic: news\n"), confirmation, topics={"news": True}),
     )
 
 
-SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS = 4, 5, 6, 7, 8, 9
+SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS, PAGES = 4, 5, 6, 7, 8, 9, 10
 
 
 # --- stories ---------------------------------------------------------------------------------------------------------
@@ -552,6 +580,24 @@ REFERENCES: dict[str, Story] = {
         (_DAY, "erasure", "ada"),
         book=LISTS,
     ),
+    "click": _story(
+        (0, "order", "ada"),
+        (1200, "follows", "ada", 1),
+        (1200, "visits", "ada"),
+        (1260, "scans", "ada"),
+        (1800, "forges", "ada", 3),
+        book=PAGES,
+    ),
+    "choice": _story(
+        (0, "subscribes", "ada"),
+        (0, "checkout", "ada"),
+        (60, "chooses", "ada", 4),
+        (_HOUR + 60, "stays", "ada", 2),
+        (2 * _HOUR, "chooses", "ada", 3),
+        (2 * _HOUR, "forges", "ada", 2),
+        book=PAGES,
+    ),
+    "sign-up": _story((0, "signs_up", "ada"), (60, "confirms", "ada"), (_HOUR, "forges", "ada", 4), book=PAGES),
     "gone": _story((0, "allows", "ada"), (0, "checkout", "ada"), ada="gone", book=TEXTS),
     "text or mail": _story(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "allows", "ada"), (_HOUR, "order", "ada"), book=TEXTS
@@ -585,12 +631,12 @@ def random_story(dice: random.Random) -> Story:
 
     Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
     pauses the shop while somebody else's mails come due, or everybody is reached, or it goes by text or push, or gives
-    a code, or puts people on a list.
+    a code, or puts people on a list, or they come by links and to pages.
     """
     tell = dice.choice(
         (
             *(_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody, _texted),
-            *(_given, _pushed, _listed),
+            *(_given, _pushed, _listed, _visited),
         )
     )
     story = tell(dice)
@@ -715,6 +761,26 @@ def _listed(dice: random.Random) -> Story:
     acts = (*("order", "unsubscribes", "subscribes", "stops", "allows", "erasure") * 2, "identified", "moves", "deploy")
     happenings += [_act(dice, people, acts, (60, *_DUE, *_DUE)) for _ in range(dice.choice((1, 2, 2, 3)))]
     return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=LISTS)
+
+
+def _visited(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = []
+    for person in people:
+        what = dice.choice((("subscribes", "checkout"), ("order",), ("signs_up",), ("signs_up", "checkout")))
+        happenings += [Happening(at=0, what=each, who=person, number=1) for each in what]
+        if "signs_up" in what:
+            happenings.append(Happening(at=dice.choice((60, _HOUR)), what="confirms", who=person))
+    acts = (
+        *("follows", "chooses", "stays") * 4,
+        *("visits", "looks", "scans", "forges", "confirms") * 2,
+        *("signs_up", "order", "link", "identified", "deploy", "erasure"),
+    )
+    moments = (60, 1200, 1200, _HOUR, _HOUR + 60, _HOUR + 900, _DAY + 60)
+    for _ in range(dice.choice((1, 2, 3, 3))):
+        act = _act(dice, people, acts, moments)
+        happenings.append(replace(act, number=dice.randrange(6)) if act.what != "order" else act)
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=PAGES)
 
 
 def _act(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rekindle.service.people import address_hash, alias_key
 from tests.simulation.run import running
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import LIST_ID, LISTS, PHONES, SHOP, TEXTS, Happening, Story
+from tests.simulation.story import LIST_ID, LISTS, PAGES, PHONES, SHOP, TEXTS, Happening, Story
 from tests.simulation.world import Simulation
 
 
@@ -88,3 +88,19 @@ def test_two_who_strip_one_delivery_do_not_undo_each_others_work() -> None:
             simulation = Simulation(story, Told(choices))
             simulation.run()
             assert simulation.watch.violations == []
+
+
+def test_a_sign_up_that_is_applied_after_its_address_was_erased_does_not_bring_that_back() -> None:
+    """It names a profile, which was not there yet when everything under the address was buried."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="signs_up", who="ada"),
+            Happening(at=60, what="erasure", who="ada"),
+        ),
+        book=PAGES,
+    )
+    with running():
+        simulation = Simulation(story, Told([Choice("stream", 1, "lost")]))
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert simulation.world.inbox == []

@@ -25,6 +25,7 @@ from msgspec import structs
 
 from rekindle import memory
 from rekindle.content.links import Unsubscribe
+from rekindle.content.pages import layout, preferences, sign_up, stay
 from rekindle.content.playbook import pool_file
 from rekindle.domain import ids
 from rekindle.domain.events import Delivery, Event
@@ -73,6 +74,7 @@ from tests.simulation.faults import CRASHES, LOSSES, error_of
 from tests.simulation.schedule import STEP_BACK, Choice, Told
 from tests.simulation.story import (
     CODES,
+    CONNECTED,
     LETTER_AT,
     LIMITS,
     NUMBER,
@@ -85,8 +87,10 @@ from tests.simulation.story import (
     Story,
     books,
     events,
+    pages_of,
     person_at,
 )
+from tests.simulation.visitors import Visitors
 
 LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
 #: As in template.yaml: a function's time-out, a queue's visibility and how often it gives a message out, in seconds.
@@ -105,11 +109,14 @@ TIMEOUTS = {
     "tally": 60,
     "mint": 60,
     "collect": 10,
+    "track": 10,
+    "pages": 10,
+    "signup": 10,
 }
 VISIBILITY = {"wake": 360, "transactional": 360, "marketing": 360, "tasks": 1800, "catalogue": 370, "fanout": 360}
-VISIBILITY |= {"transactional mint": 360, "marketing mint": 360}
+VISIBILITY |= {"transactional mint": 360, "marketing mint": 360, "reactions": 180}
 MAX_RECEIVES = {"wake": 8, "transactional": 30, "marketing": 30, "tasks": 5, "catalogue": 8, "fanout": 5}
-MAX_RECEIVES |= {"transactional mint": 10, "marketing mint": 10}
+MAX_RECEIVES |= {"transactional mint": 10, "marketing mint": 10, "reactions": 5}
 SHARDS = 2
 _BATCHES = {"tasks": 1, "fanout": 1}
 #: Lambda takes a stream's record so often, and an asynchronous event.
@@ -150,6 +157,7 @@ class Worker:
         "body",
         "campaign",
         "decided_at",
+        "did",
         "function",
         "greenlet",
         "looked_at",
@@ -183,6 +191,8 @@ class Worker:
         self.pending_id: str | None = None
         self.sandbox: Any = None
         self.campaign: Campaign | None = None
+        self.did: list[str] = []
+        """what it has accepted or put on the queue of reactions"""
 
 
 class Call(NamedTuple):
@@ -235,9 +245,11 @@ class Simulation:
             "fanout": world.fanout_queue,
             "transactional mint": world.mint_queues["transactional"],
             "marketing mint": world.mint_queues["marketing"],
+            "reactions": world.reactions_queue,
         }
         for name, queue in self.queues.items():
             queue._max_receives = MAX_RECEIVES[name]
+        self.visitors = Visitors(self)
         self._consumers = {
             "wake": ("journey", self._wake),
             "tasks": ("privacy", self._privacy),
@@ -245,6 +257,7 @@ class Simulation:
             "catalogue": ("catalogue", self._count),
             "transactional mint": ("mint", self._mint),
             "marketing mint": ("mint", self._mint),
+            "reactions": ("feedback", self.visitors.react),
         }
         world.decide_fate = self._fate
         world.decide_text_fate = self._text_fate
@@ -261,6 +274,7 @@ class Simulation:
             "audiences.change": self.audience_fates,
         }
         world.files.update(_published(story.book))
+        world.shops[SHOP] = CONNECTED
         self.watch.goes_live(world.files[POINTER])
         world.files[_TICKED] = msgspec.json.encode({"until": T0})
         for happening in story.happenings:
@@ -579,11 +593,11 @@ class Simulation:
                     id=str(happening), sender=PHONES[happening.who], to=NUMBER, text=word, at=self.clock.now()
                 )
                 self._answer(text)
-            case _:
+            case _ if not self.visitors.come(happening):
                 self._deliver(happening)
 
     def _deliver(self, happening: Happening) -> None:
-        choice = self._road("shop")
+        choice = self.road("shop")
         if choice is not None and choice.kind == "delayed":
             self.after(choice.amount, lambda: self._webhook(happening, 1))
             return
@@ -606,9 +620,9 @@ class Simulation:
             accept(delivery, self.ports["intake"], self.world.secret_address_key)
 
         function = "collect" if happening.what in UNSIGNED else "webhook"
-        self._insist(function, body, lambda: self._webhook(happening, tries + 1), tries, happening.what)
+        self.insist(function, body, lambda: self._webhook(happening, tries + 1), tries, happening.what)
 
-    def _insist(
+    def insist(
         self, function: str, body: Callable[[], None], again: Callable[[], None], tries: int, subject: str = ""
     ) -> None:
         """Invoke the function for a sender that comes again until it is answered."""
@@ -663,7 +677,7 @@ class Simulation:
                 source="one click",
             )
 
-        self._insist("links", body, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
+        self.insist("links", body, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
 
     def _refuse_push(self, person: str, tries: int) -> None:
         """Click the link by which somebody whose browser gets push messages says that they want no more."""
@@ -688,11 +702,11 @@ class Simulation:
                 source="one click",
             )
 
-        self._insist("links", body, lambda: self._refuse_push(person, tries + 1), tries, person)
+        self.insist("links", body, lambda: self._refuse_push(person, tries + 1), tries, person)
 
     def _answer(self, text: Incoming) -> None:
         """Let what somebody texts come by SNS: late, or twice, it may; it comes until it is taken."""
-        choice = self._road("shop")
+        choice = self.road("shop")
         if choice is not None:
             self.after(choice.amount, lambda: self._hear(text, 1))
         if choice is None or choice.kind == "twice":
@@ -708,7 +722,7 @@ class Simulation:
                 address_key=self.world.secret_address_key,
             )
 
-        self._insist("feedback", body, lambda: self._hear(text, tries + 1), tries, text.text)
+        self.insist("feedback", body, lambda: self._hear(text, tries + 1), tries, text.text)
 
     def _resumes(self, tries: int) -> None:
         """Give the shop's word, as an operator does with `rekindle reputation --resume`."""
@@ -718,7 +732,7 @@ class Simulation:
             with suppress(NotPausedError):
                 resume(SHOP, counters=self.ports["counters"], clock=self.clock)
 
-        self._insist("tool", body, lambda: self._resumes(tries + 1), tries)
+        self.insist("tool", body, lambda: self._resumes(tries + 1), tries)
 
     def _publish(self, tries: int) -> None:
         files, now, tick = self.world.files, self.clock.now(), self._next_tick()
@@ -731,7 +745,7 @@ class Simulation:
             publish(self.ports["blobs"], self.clock)
             self._passes().start_if_due()
 
-        self._insist("publish", body, lambda: self._publish(tries + 1), tries)
+        self.insist("publish", body, lambda: self._publish(tries + 1), tries)
 
     def hear_of(self, mail: Mail, vendor_id: str) -> None:
         """Let SES tell what becomes of a mail that it took."""
@@ -771,7 +785,7 @@ class Simulation:
         self.at(at, partial(self._notice, notice))
 
     def _notice(self, notice: Notice) -> None:
-        choice = self._road("notice")
+        choice = self.road("notice")
         if choice is not None and choice.kind != "lost":
             self.after(choice.amount, lambda: self._feedback(notice, 1))
         if choice is None or choice.kind == "twice":
@@ -802,7 +816,8 @@ class Simulation:
 
     # --- what lies on roads and queues
 
-    def _road(self, place: str) -> Choice | None:
+    def road(self, place: str) -> Choice | None:
+        """Return what happens to what comes by this road, if anything."""
         choice = self.choices.on_road(place)
         if choice is not None:
             self.exercised[place, choice.kind] += 1
@@ -812,7 +827,7 @@ class Simulation:
     def _take_stream(self, place: int) -> None:
         pending, tries = self.stream[place]
         del self.stream[place]
-        choice = self._road("stream") if tries == 1 else None
+        choice = self.road("stream") if tries == 1 else None
         if choice is not None and choice.kind != "lost":
             self.after(choice.amount, lambda: self.stream.append((pending, 2)))
         if choice is None or choice.kind == "twice":
@@ -840,7 +855,7 @@ class Simulation:
     def _fire_schedules(self, now: datetime) -> None:
         world = self.world
         for schedule in [one for one in world.schedules.values() if one.at <= now and not one.fired]:
-            choice = self._road("schedule")
+            choice = self.road("schedule")
             kind = choice.kind if choice is not None else ""
             if kind == "lingers":
                 # For some time it keeps its name taken, as on AWS it may.
@@ -860,7 +875,7 @@ class Simulation:
         queue = self.queues[name]
         batch: list[Received[Any]] = []
         for received in queue.receive(_BATCHES.get(name, 10), visibility=VISIBILITY[name]):
-            choice = self._road(name)
+            choice = self.road(name)
             if choice is None or choice.kind == "twice":
                 batch.append(received)
             if choice is None:
@@ -920,7 +935,7 @@ class Simulation:
         found, self.to_count = self.to_count, []
         if not found:
             return
-        choice = self._road("results")
+        choice = self.road("results")
         if choice is not None:
             self.after(choice.amount, lambda: self._tally(found))
         if choice is None or choice.kind == "twice":
@@ -1059,7 +1074,7 @@ class Simulation:
         return None
 
     def _tick(self) -> None:
-        choice = self._road("minute")
+        choice = self.road("minute")
         if choice is not None and choice.kind == "lost":
             return
 
@@ -1120,7 +1135,7 @@ class Simulation:
         return max(tick, T0 + (-(-(self.clock.now() - T0) // EVERY)) * EVERY)
 
     def _sweep(self) -> None:
-        choice = self._road("sweep")
+        choice = self.road("sweep")
         if choice is not None and choice.kind == "lost":
             return
 
@@ -1279,6 +1294,7 @@ _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox
 _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
 _PORTS |= {"catalogue": "catalogue_tasks"}
 _PORTS |= {name: name for name in ("texter", "pusher", "audiences", "codes", "coupons", "mint", "results", "sending")}
+_PORTS |= {name: name for name in ("reactions", "desk", "secrets", "limits")}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:
@@ -1358,6 +1374,8 @@ class _Published:
     def files(self) -> dict[str, bytes]:
         """Return what is put into the bucket."""
         files = {f"flows/{flow.version}.json": msgspec.json.encode(flow) for flow in self.playbook.flows.values()}
+        if self.playbook.topics:
+            files |= {f"playbooks/{self.hash}/{name}.json": text for name, text in pages_of(self.playbook).items()}
         return {f"playbooks/{self.hash}/flows.json": msgspec.json.encode(self.playbook), **files}
 
 
@@ -1434,6 +1452,11 @@ class _Remembering:
 
 _encode_event = msgspec.json.Encoder().encode
 
+_PAGES = (
+    *((preferences, name) for name in ("page", "nobody", "stopped")),
+    *((stay, name) for name in ("ask", "done")),
+    *((sign_up, name) for name in ("confirm", "confirmed", "too_late")),
+)
 #: Module → attribute → what stands there while worlds run. All of it is pure, so nothing but time is saved.
 _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (ids, "keyed_hash", lru_cache(maxsize=100_000)(ids.keyed_hash)),
@@ -1448,6 +1471,9 @@ _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (fanout_module, "_CHUNK", 1),
     (fanout_module, "BACKLOG", 1),
     (mint_module, "_WINDOW", 1),
+    # How pages look is tested elsewhere: here nobody reads them.
+    (layout, "look_of", lambda *_: None),
+    *((module, name, lambda *_, **__: None) for module, name in _PAGES),
     (publish_module, "validate", lambda files: _validated(files["book"])),
 ]
 

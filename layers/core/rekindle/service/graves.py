@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from rekindle.domain.events import Event
+from rekindle.domain.facts import SignUp
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.service.people import MOVABLE, Load, Share, alias_key
 
@@ -35,11 +36,12 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
     An address, an account or an order of theirs is enough, whoever else it names: else an old order that comes late
     would bring an erased address back by way of an account that lives. Otherwise the strongest contact point that leads
     to anybody decides (`people.share_out`). What names a profile instead of a contact point cannot be said of a new
-    one, so it goes with the profile.
+    one, so it goes with the profile. A sign-up's profile may not be there yet: of that its address decides as well.
     """
     if event.profile_id is not None:
         _, found = trail(load, event.profile_id)
-        return isinstance(found, Tombstone)
+        if isinstance(found, Tombstone) or not isinstance(event.data, SignUp):
+            return isinstance(found, Tombstone)
     strongest: Profile | Tombstone | None = None
     for kind, value in event.points():
         owner = owners.get(alias_key(key, event.shop, kind, value))
