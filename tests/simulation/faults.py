@@ -66,6 +66,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "shelves.put_shelf": _UPDATE,
     "outbox.read": _READ,
     "outbox.message": _READ,
+    "outbox.owners": _READ,
     "outbox.open_messages": _READ,
     "outbox.lease": _TRANSACTION,
     "outbox.record": _UPDATE,

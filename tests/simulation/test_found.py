@@ -5,7 +5,7 @@ from __future__ import annotations
 from rekindle.service.people import address_hash, alias_key
 from tests.simulation.run import running
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import LIST_ID, LISTS, PAGES, PHONES, SHOP, TEXTS, Happening, Story
+from tests.simulation.story import COUPONS, LIST_ID, LISTS, PAGES, PHONES, SHOP, TEXTS, Happening, Story
 from tests.simulation.world import Simulation
 
 
@@ -104,3 +104,20 @@ def test_a_sign_up_that_is_applied_after_its_address_was_erased_does_not_bring_t
         simulation.run()
     assert simulation.watch.violations == []
     assert simulation.world.inbox == []
+
+
+def test_a_code_whose_mail_went_out_before_it_was_told_is_told() -> None:
+    """`mint` died when it had made it; a second parcel of the message had it sent, and then nothing named its offer."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="checkout", who="ada"),
+        ),
+        book=COUPONS,
+    )
+    with running():
+        choices = [Choice("queues.enqueue", 1, "late", 30), Choice("coupons.made", 1, "crash_after")]
+        simulation = Simulation(story, Told(choices))
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert len(simulation.world.issued) == 1
