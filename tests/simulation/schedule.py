@@ -62,6 +62,11 @@ class Told:
         self.delays = 0
         """how many of those made something wait"""
 
+    @property
+    def may(self) -> bool:
+        """Whether there is anything to choose at all but the plain thing."""
+        return bool(self.told)
+
     def at_call(self, place: str) -> Choice | None:
         """Return what happens to this port call, if anything."""
         count = self.passed[place] = self.passed.get(place, 0) + 1
@@ -123,6 +128,11 @@ class Seeded(Told):
         self._road = self._gap(rates.road_gap)
         self._turn = self._gap(rates.turn_gap or 1)
         self._again = ""
+
+    @property
+    def may(self) -> bool:
+        """Whether the dice may choose anything: they may."""
+        return True
 
     def at_call(self, place: str) -> Choice | None:
         """Count down to the next fault and the next turn."""

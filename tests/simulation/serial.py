@@ -15,6 +15,7 @@ from rekindle.ports import Wake
 from rekindle.service.journey import Journey
 from rekindle.service.library import Library
 from rekindle.service.people import alias_key
+from tests.simulation.bare import bare
 from tests.simulation.story import SHOP, T0, books, who
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def in_commit_order(simulation: Simulation) -> dict[str, tuple[Stored, Stored]]:
     world, clock = World(T0), _Clock()
     world.files.update({key: content for key, content in simulation.world.files.items() if key.startswith("flows/")})
     library = _Library(world, clock)
+    state, intake = bare(world.state), bare(world.intake)
     journey = Journey(
-        state=world.state,
+        state=state,
         alarms=_Nobody(),  # type: ignore[arg-type]  # only takes
         queues=_Nobody(),
         privacy=_Nobody(),
@@ -75,12 +77,12 @@ def in_commit_order(simulation: Simulation) -> dict[str, tuple[Stored, Stored]]:
         address_key=world.secret_address_key,
     )
     for delivery, keys in watch.accepted.values():
-        world.intake.accept(delivery, (), keys)
+        intake.accept(delivery, (), keys)
     for step in watch.steps:
         clock.moment, library.wanted, world.messages = step.at, step.playbook, step.read
         if step.parts:
             # Into which parts matters to nobody: each finds out by itself, when it is applied, whom it concerns.
-            world.state.split(world.pending[step.pending_id or ""], step.parts)
+            state.split(world.pending[step.pending_id or ""], step.parts)
         elif step.pending_id is None:
             journey.wake(Wake(profile_id=step.profile_id, campaign=step.campaign))
         elif step.pending_id in world.pending:

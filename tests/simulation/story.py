@@ -582,7 +582,8 @@ REFERENCES: dict[str, Story] = {
     ),
     "click": _story(
         (0, "order", "ada"),
-        (1200, "follows", "ada", 1),
+        (300, "follows", "ada", 1),
+        (1200, "follows", "ada", 2),
         (1200, "visits", "ada"),
         (1260, "scans", "ada"),
         (1800, "forges", "ada", 3),

@@ -249,6 +249,7 @@ class Simulation:
         }
         for name, queue in self.queues.items():
             queue._max_receives = MAX_RECEIVES[name]
+        self._queued = [(name, queue.messages) for name, queue in self.queues.items()]
         self.visitors = Visitors(self)
         self._consumers = {
             "wake": ("journey", self._wake),
@@ -306,12 +307,11 @@ class Simulation:
         if len(self.workers) < _MAX_AT_ONCE or not self.ready:
             due, waiting = len(self.due), len(self.stream)
             now = self.clock.now()
-            for name, queue in self.queues.items():
-                if queue.messages:
-                    for message in queue.messages:
-                        if message.visible_at <= now:
-                            visible.append(name)
-                            break
+            for name, messages in self._queued:
+                for message in messages:
+                    if message.visible_at <= now:
+                        visible.append(name)
+                        break
         # Who stepped back goes on last.
         options = due + waiting + len(visible) + len(self.ready)
         if not options:
@@ -354,9 +354,9 @@ class Simulation:
     def _pass_time(self) -> bool:
         """Move to the next moment at which anything happens; return whether there is one."""
         moments = [self.later[0][0]] if self.later else []
-        for queue in self.queues.values():
-            if queue.messages:
-                moments += [message.visible_at for message in queue.messages]
+        for _, messages in self._queued:
+            if messages:
+                moments += [message.visible_at for message in messages]
         if self.world.schedules:
             moments += [schedule.at for schedule in self.world.schedules.values() if not schedule.fired]
         sweep, tick = self._next_sweep(), self._next_tick()
