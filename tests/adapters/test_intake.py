@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from rekindle.domain import ids
+from rekindle.domain import ids, sign_ups
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import Suppression
-from rekindle.domain.facts import Item, Order
+from rekindle.domain.facts import Item, Order, Proof, SignUp
 from rekindle.ports import Commit, LeaseAnswer
 from tests.support.faults import refuse_transactions
 from tests.support.things import ANNA, a_delivery, a_lease, a_pending, a_profile, a_refusal, an_event
@@ -254,3 +254,12 @@ def test_what_nobody_signed_is_kept_for_as_long_as_a_visitor_is_remembered(moto_
     item = moto_ports.item("deliveries", a_delivery().id)
     assert item is not None
     assert item["expires"] == {"N": str(int((START + timedelta(days=90)).timestamp()))}
+
+
+def test_what_holds_a_sign_up_is_kept_no_longer_than_the_request_by_which_it_is_found(moto_ports: AwsPorts) -> None:
+    asked = SignUp(id="s1", email="cleo@example.com", at=START, proof=Proof(form="newsletter", asked_at=START))
+    told = replace(a_delivery().events[0], type="sign_up.requested", data=asked, profile_id="p" * 32, signed=False)
+    moto_ports.intake.accept(replace(a_delivery(), events=(told, *a_delivery().events)))
+    item = moto_ports.item("deliveries", a_delivery().id)
+    assert item is not None
+    assert item["expires"] == {"N": str(int((START + sign_ups.KEPT).timestamp()))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -116,6 +116,21 @@ def test_whoever_is_erased_sends_nobody_any_more_and_their_link_shows_nothing(pl
     assert "FRIEND" not in visitor.open().page.html
     post(plant, bought(3))
     assert plant.profile("bea@example.com").referred_by is None
+
+
+@pytest.mark.parametrize("wish", ["erase", "export"])
+def test_a_friends_order_that_waits_is_neither_erased_nor_handed_out_with_whoever_sent_them(
+    plant: Plant, wish: Literal["erase", "export"]
+) -> None:
+    plant.until(at(days=3))
+    plant.post(bought(3))
+    waiting = plant.world.stream.popleft()
+    asked = PrivacyRequest(wish=wish, at=at(days=4), request_id="r1", email="ada@example.com")
+    post(plant, event("privacy.requested", asked, at(days=4)))
+    assert "bea@" not in repr([raw for key, raw in plant.world.raw_files.items() if key.startswith("exports/")])
+    plant.world.stream.append(waiting)
+    plant.settle()
+    assert plant.profile("bea@example.com").orders.keys() == {"o8"}
 
 
 def test_the_link_shows_the_code_to_whoever_opens_it_and_nothing_of_who_sent_it(plant: Plant) -> None:

@@ -505,6 +505,19 @@ def test_what_was_dear_again_before_it_could_be_told_is_still_asked_for(
     assert len(alerting.mails()) == 2, "told once, it is over"
 
 
+def test_where_no_flow_tells_alerts_none_is_used_up_and_other_news_reaches_whoever_asked() -> None:
+    site = Site(more=(shipped("price-drop"),))
+    site.signs_up()
+    site.confirms()
+    asks_for(site)
+    site.confirms()
+    site.after(days=1)
+    changes(site, "price_dropped")
+    site.after(days=1)
+    assert site.mails()[-1] == (MAIL, "price-drop")
+    assert set(site.plant.profile(MAIL).interests["p1"].asked) == {"price", "stock"}
+
+
 def test_only_what_was_ticked_is_told(alerting: Site) -> None:
     asks_for(alerting, stock="on")
     alerting.confirms()

@@ -50,8 +50,11 @@ def test_nearly_gone_is_said_once_of_each_product() -> None:
 
 
 @pytest.mark.parametrize(("flow", "kind"), [("price-drop", "price_dropped"), ("back-in-stock", "back_in_stock")])
-def test_who_asked_is_not_told_twice(flow: str, kind: str) -> None:
-    assert plays(flow, [joined(T0), change(kind, at(hours=1), asked=True)]) == []
+def test_who_asked_is_told_by_one_flow_only(flow: str, kind: str) -> None:
+    told = [joined(T0), change(kind, at(hours=1), asked=True)]
+    story = Story(playbook(shipped(flow), shipped("product-alert"))).tell(*told).until(at(days=9))
+    assert story.mails == [("product-alert", at(hours=1, minutes=10))]
+    assert plays(flow, told) == [(flow, at(hours=2))], "where no alerts are told"
 
 
 def test_a_penny_less_is_no_news() -> None:

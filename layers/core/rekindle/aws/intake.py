@@ -12,6 +12,7 @@ from rekindle.aws import suppressions as suppression_items
 from rekindle.aws.items import (
     FAILED,
     KEPT,
+    KEPT_ASKED,
     KEPT_UNREAD,
     KEPT_UNSIGNED,
     Item,
@@ -29,6 +30,7 @@ from rekindle.aws.items import (
 from rekindle.aws.pending import pending_item
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import Delivery, Suppression, encode_events
+from rekindle.domain.facts import SignUp
 from rekindle.ports import Pending
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ class DynamoIntake:
         events = encode_events(delivery.events)
         named = any(event.profile_id is not None or event.points() for event in delivery.events)
         kept = KEPT if any(event.signed for event in delivery.events) else KEPT_UNSIGNED
+        kept = KEPT_ASKED if any(isinstance(event.data, SignUp) for event in delivery.events) else kept
         item: Item = {
             "id": text(delivery.id),
             "shop": text(delivery.shop),

@@ -27,6 +27,8 @@ KEPT = timedelta(days=400)
 KEPT_UNREAD = timedelta(days=28)
 #: What a browser told and nobody signed: as long as somebody anonymous is remembered.
 KEPT_UNSIGNED = timedelta(days=90)
+#: What holds a sign-up: as long as the request itself (`sign_ups.KEPT`), by whose profile alone it is found.
+KEPT_ASKED = timedelta(days=14)
 
 #: BatchGetItem takes so many keys, BatchWriteItem so many writes.
 _BATCH = 100

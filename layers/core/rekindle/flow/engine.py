@@ -192,11 +192,22 @@ def _tell_all(turn: Turn, seen: Profile, *, rung: bool) -> None:
             end_by_rule(turn, run, told)
         for run in turn.active():
             hear(turn, run, told)
-        for flow, trigger in turn.playbook.triggered_by(told.type):
-            if turn.enabled(flow):
-                enter(turn, flow, trigger, told)
+        _enter_all(turn, told)
     turn.untold.clear()
     turn.decide("error", f"flows start one another in a circle: stopped after {_MAX_TOLD} events")
+
+
+def _enter_all(turn: Turn, told: Event) -> None:
+    for flow, trigger in turn.playbook.triggered_by(told.type):
+        if turn.enabled(flow):
+            enter(turn, flow, trigger, told)
+    news = told.data
+    if not isinstance(news, ProductChange) or not news.asked:
+        return
+    if not any(news in (run.trigger, *run.joined) for run in turn.profile.runs):
+        # No flow that is on tells those who asked: they still ask for it, and hear of it as everybody else does.
+        turn.change(interests=asked_again(turn.profile.interests, (news,)))
+        _enter_all(turn, replace(told, data=replace(news, asked=False)))
 
 
 def _walk_due(turn: Turn) -> None:

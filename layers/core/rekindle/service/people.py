@@ -70,8 +70,13 @@ def alias_keys(key: bytes, events: Iterable[Event]) -> tuple[str, ...]:
     And of the codes that orders used: one may be a code for friends, which leads to whoever sent this one.
     """
     events = tuple(events)
-    points = (alias_key(key, event.shop, kind, value) for event in events for kind, value in event.points())
-    return tuple(dict.fromkeys([*points, *(code for event in events for code in code_keys(key, event))]))
+    codes = (code for event in events for code in code_keys(key, event))
+    return tuple(dict.fromkeys([*(point for event in events for point in point_keys(key, event)), *codes]))
+
+
+def point_keys(key: bytes, event: Event) -> tuple[str, ...]:
+    """Return the alias keys of whomever an event names, and of nobody else."""
+    return tuple(dict.fromkeys(alias_key(key, event.shop, kind, value) for kind, value in event.points()))
 
 
 def code_keys(key: bytes, event: Event) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from rekindle.ports import (
     Vault,
 )
 from rekindle.service.graves import trail
-from rekindle.service.people import address_hash, alias_key, alias_keys
+from rekindle.service.people import address_hash, alias_key, point_keys
 from rekindle.service.receipts import (
     SHOP_KEPT,
     Progress,
@@ -539,7 +539,8 @@ class Privacy:
         known, aliases = set(people.ids), people.aliases
         found = []
         for event in delivery.events:
-            keys = alias_keys(self._key, (event,))
+            # Whoever used a code for friends is somebody else than whose code it is.
+            keys = point_keys(self._key, event)
             named = event.profile_id in known if event.profile_id is not None else bool(aliases.intersection(keys))
             if named or (event.profile_id is None and not keys):
                 found.append(event)
