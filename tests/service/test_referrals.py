@@ -104,6 +104,38 @@ def test_an_old_customer_was_sent_by_nobody(plant: Plant) -> None:
     assert ada(plant).friends == {}
 
 
+def test_nobody_is_thanked_for_what_a_lost_race_has_taken_back(plant: Plant) -> None:
+    raced: list[str] = []
+
+    def hook(call: str, moment: str) -> None:
+        if (call, moment) == ("state.commit", "before") and not raced:
+            raced.append(call)
+            plant.post(order(at(days=2), who=BEA, id="o7"))
+            plant.journey.from_stream(plant.world.stream.pop())
+
+    plant.until(at(days=3))
+    plant.world.hook = hook
+    post(plant, bought(3))
+    plant.until(at(days=3, hours=1))
+    assert raced
+    assert plant.profile("bea@example.com").orders.keys() == {"o7", "o8"}
+    assert plant.profile("bea@example.com").referred_by is None
+    assert (ada(plant).friends, credit(plant)) == ({}, None)
+
+
+def test_whoever_sent_somebody_is_thanked_once_also_where_the_worker_died_before_it_was_committed(
+    plant: Plant,
+) -> None:
+    plant.until(at(days=3))
+    plant.crash_at("state.commit", "before")
+    post(plant, bought(3))
+    plant.until(at(days=3, minutes=20))
+    assert credit(plant) is None
+    plant.sweep()
+    plant.until(at(days=3, hours=1))
+    assert (len(ada(plant).friends), credit(plant)) == (1, 5)
+
+
 def test_another_code_and_an_order_that_nobody_signed_name_nobody(plant: Plant) -> None:
     post(plant, bought(3, code="SPRING"), replace(bought(4, number="o9"), signed=False))
     assert ada(plant).friends == {}

@@ -315,6 +315,8 @@ class Wake(Struct, frozen=True, kw_only=True, omit_defaults=True):
     campaign: Campaign | None = None
     tries: int = 0
     referral: Referral | None = None
+    friend_id: str | None = None
+    """of a referral: the profile whose commit says that it is one; wakes from before that was noted have none"""
 
 
 class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):

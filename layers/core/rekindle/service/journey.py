@@ -59,6 +59,8 @@ from rekindle.service.referrals import referred
 
 #: How often a lost race is run again before the wake queue takes over.
 RACES = 4
+#: Seconds after which it is looked again whether a referral was committed: together longer than a worker may be at it.
+_LOOKS = (2, 5, 10, 20, 40, 80)
 #: How long, in seconds, the wake queue holds what could not be applied at once.
 RETRY_DELAY = 30
 #: An anonymous visitor is forgotten after so long (DESIGN §4).
@@ -126,7 +128,7 @@ class Journey:
         if wake.profile_id is not None and wake.campaign is not None:
             self.call(wake.profile_id, wake.campaign)
         elif wake.profile_id is not None and wake.referral is not None:
-            self.refer(wake.profile_id, wake.referral)
+            self.refer(wake.profile_id, wake.referral, wake)
         elif wake.profile_id is not None:
             self.ring(wake.profile_id)
 
@@ -243,9 +245,26 @@ class Journey:
         """Tell this profile that a campaign came. A repeat changes nothing. Raises as `ring` does."""
         self._tell(profile_id, lambda stored, now: _came(stored, campaign, now))
 
-    def refer(self, profile_id: str, referral: Referral) -> None:
-        """Tell this profile that somebody whom it sent has ordered. A repeat changes nothing. Raises as `ring` does."""
+    def refer(self, profile_id: str, referral: Referral, wake: Wake) -> None:
+        """Tell this profile that somebody whom it sent has ordered. A repeat changes nothing. Raises as `ring` does.
+
+        Word of it is handed over before it is committed, and a race may be lost in between: the friend's profile is the
+        truth. Where it does not say so yet it is looked at again for as long as a commit may take, and then no more.
+        """
+        if wake.friend_id is not None and not self._has_sent(profile_id, wake.friend_id):
+            if wake.tries < len(_LOOKS):
+                self._alarms.wake([replace(wake, tries=wake.tries + 1)], _LOOKS[wake.tries])
+            return
         self._tell(profile_id, lambda stored, now: _made(stored, referral, now))
+
+    def _has_sent(self, profile_id: str, friend_id: str) -> bool:
+        friend = follow(self._state.profile, friend_id)
+        if friend is None or friend.referred_by is None:
+            return False
+        if friend.referred_by == profile_id:
+            return True
+        one, two = (follow(self._state.profile, each) for each in (friend.referred_by, profile_id))
+        return one is not None and two is not None and one.id == two.id
 
     def _tell(self, profile_id: str, event_for: Callable[[Profile, datetime], Event]) -> None:
         """Apply an event that no delivery brought, and write only what it changes."""
@@ -368,7 +387,7 @@ class Journey:
         if parcels:
             self._queues.enqueue(parcels)
         sent = [
-            Wake(profile_id=effect.referrer, referral=effect.referral)
+            Wake(profile_id=effect.referrer, referral=effect.referral, friend_id=profile.id)
             for effect in effects
             if isinstance(effect, Refer)
         ]
