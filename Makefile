@@ -29,7 +29,7 @@ help: ## list what there is
 run: .venv/ready ## start the whole stack here, play a demo day and keep serving, until Ctrl-C
 	@exec $(BIN)/python -m local run
 
-demo: .venv/ready ## play the demo day, write every mail to out/demo/ and check them
+demo: .venv/ready ## play the demo day and a season, write mails and report to out/demo/ and check them
 	@exec $(BIN)/python -m local demo
 
 test: .venv/ready ## everything that gates: unit, adapters, end to end (TESTS=tests/flow for a part)

@@ -16,15 +16,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local import season, season_page
 from local.demo import Day, Verdict, judge, opening, play, show, write_out
 from local.emulator import DEFAULT_PORT, EmulatorError
 from local.idle import IdleRunner, StuckError
 from local.inbox import DEFAULT_PORT as INBOX_PORT
 from local.inbox import Controls, InboxServer, curl_lines, require_free
+from local.season import SEASON
 from local.shops import SHOPS
-from local.stack import StackError
+from local.stack import ROOT, StackError
 from local.timeline import Timeline, span
 from local.world import World, world
+from rekindle.cli.demo_month import Span
 
 _OUT = Path("out") / "demo"
 #: What a shell says of a program that Ctrl-C ended.
@@ -32,7 +35,7 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code: 0 all well, 1 the demo's mails are wrong, 2 it could not start."""
+    """Run a command; return the exit code: 0 all well, 1 not what must come of it, 2 it could not start."""
     options = _parser().parse_args(arguments)
     # Off a terminal nobody knows the width: lines and tables keep their own.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -64,8 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--grace", type=float, default=8.0, metavar="SECONDS", help="idle time is skipped after so long (%(default)s)"
     )
-    demo = commands.add_parser("demo", help="play the demo day, write every mail to a folder, and judge the result")
-    demo.add_argument("--out", type=Path, default=_OUT, help="where the mails go; emptied first (%(default)s)")
+    demo = commands.add_parser(
+        "demo",
+        help="play the demo day and a season, write every mail and a report to a folder, and judge the result",
+    )
+    demo.add_argument("--out", type=Path, default=_OUT, help="where mails and report go; emptied first (%(default)s)")
     for command in (run, demo):
         command.add_argument(
             "--port",
@@ -82,7 +88,29 @@ def _demo(options: argparse.Namespace, console: Console) -> int:
         verdict = _play(day, console)
         write_out(day, options.out)
         console.print(f"{len(there.ses.mails)} mails, as .eml and .html, and the timeline: {options.out}/")
-    return 0 if verdict.good else 1
+    silent = season_of(options.out / "season.html", console)
+    return 0 if verdict.good and not silent else 1
+
+
+def season_of(out: Path, console: Console, span: Span = SEASON) -> Sequence[str]:
+    """Play the season through the engine and write its page; return the shipped flows that sent nothing."""
+    began = time.monotonic()
+    with console.status("… a season of the two shops, through the engine"):
+        played = season.play(season.content(ROOT / "templates"), season.PEOPLE, span)
+        out.write_text(season_page.render(played), "utf-8")
+    found = played.findings
+    console.print(
+        f"\nA season: {season_page.headline(played)}, {len(played.residents)} customers, {len(found.flows)} flows"
+        f" ({time.monotonic() - began:.0f} s)"
+    )
+    for told in played.reports.values():
+        console.print(f"  {told.name}: {season_page.summary(told)}", soft_wrap=True, markup=False)
+    if played.silent:
+        console.print(f"✗ sent nothing, though they should: {', '.join(played.silent)}", style="bold red", markup=False)
+    else:
+        console.print("[green]✓ every flow that ships sent something[/]")
+    console.print(f"The flows with their counts, the mails, the money, the people: {out}", style="bold", soft_wrap=True)
+    return played.silent
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:

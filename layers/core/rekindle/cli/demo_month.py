@@ -6,7 +6,7 @@ The same people do the same things every time. Nobody here is real; every addres
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -140,6 +140,11 @@ def to_file(path: Path, events: Iterable[Event]) -> int:
 class Life:
     """What one person does in a span of time, by a die of their own."""
 
+    shop: Shop = SHOP
+    """where they buy"""
+    assortment: Sequence[tuple[str, str, str, str]] = GOODS
+    """what it sells: id, title, price, kind"""
+
     def __init__(self, number: int, seed: str, span: Span) -> None:
         """Take the person's number, what the dice are thrown by, and when it all happens."""
         self._span = span
@@ -198,8 +203,8 @@ class Life:
         for item in goods:
             at += timedelta(seconds=dice.randint(20, 240))
             view = View(
-                id=item.product_id or "", at=at, title=item.title, kind=item.kind, price=item.price, currency="GBP",
-                seconds=dice.randint(3, 180),
+                id=item.product_id or "", at=at, title=item.title, kind=item.kind, price=item.price,
+                currency=self.shop.currency, seconds=dice.randint(3, 180),
             )  # fmt: skip
             self._tell("product.viewed", view, at, who, signed=False)
         if self._chance(0.15):
@@ -239,7 +244,7 @@ class Life:
     def _hear_from_the_shop(self, at: datetime, goods: tuple[Item, ...], token: str) -> None:
         """What somebody does with the reminder that the shop's published flow had sent then."""
         dice = self._dice
-        run = ids.run_id(SHOP.id, "cart-abandonment", token, 1, None)
+        run = ids.run_id(self.shop.id, "cart-abandonment", token, 1, None)
         message = ids.message_id(run, "cart-reminder-1")
         at += timedelta(hours=1, minutes=dice.randint(10, 600))
         if self._chance(0.48):
@@ -266,7 +271,7 @@ class Life:
             checkout_token=f"k{token}" if token else None,
             items=goods,
             item_count=len(goods),
-            currency="GBP",
+            currency=self.shop.currency,
             subtotal=total,
             total=total,
             codes=self._codes(),
@@ -310,7 +315,7 @@ class Life:
         return self._dice.random() < share
 
     def _goods(self) -> tuple[Item, ...]:
-        chosen = self._dice.sample(GOODS, self._dice.choices((1, 2, 3, 5), (5, 4, 2, 1))[0])
+        chosen = self._dice.sample(self.assortment, self._dice.choices((1, 2, 3, 5), (5, 4, 2, 1))[0])
         return tuple(
             Item(title=title, product_id=product, price=Decimal(price), total=Decimal(price), kind=kind)
             for product, title, price, kind in chosen
@@ -324,9 +329,9 @@ class Life:
             checkout_token=f"k{token}",
             items=goods,
             item_count=len(goods),
-            currency="GBP",
+            currency=self.shop.currency,
             total=sum((item.total or Decimal(0) for item in goods), Decimal(0)),
-            recovery_url=f"{SHOP.url}/recover/{token}",
+            recovery_url=f"{self.shop.url}/recover/{token}",
         )
 
     def _moment(self, first: datetime, last: datetime) -> datetime:
@@ -344,7 +349,9 @@ class Life:
         event_id = ids.digest("demo", str(self._number), str(len(self._events)))
         heard = at + timedelta(seconds=2)
         self._events.append(
-            Event(id=event_id, shop=SHOP.id, type=kind, occurred_at=at, received_at=heard, data=data, who=who, **more)
+            Event(
+                id=event_id, shop=self.shop.id, type=kind, occurred_at=at, received_at=heard, data=data, who=who, **more
+            )
         )
         if self._profile is None:
-            self._profile = ids.profile_id(SHOP.id, event_id)
+            self._profile = ids.profile_id(self.shop.id, event_id)

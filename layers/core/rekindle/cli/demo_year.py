@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -30,7 +31,7 @@ from rekindle.domain.facts import (
     TraitsTold,
     View,
 )
-from rekindle.flow.program import Tier
+from rekindle.flow.program import Shop, Tier
 
 #: The shop as the year needs it: what it calls loyal, used up and its own.
 SHOP = replace(
@@ -54,7 +55,6 @@ SINCE, UNTIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2027, 2, 28, 23, tzinf
 YEAR = Span(since=SINCE, until=UNTIL, past=timedelta(days=120))
 PEOPLE = 150
 
-_HABIT = GOODS[9]
 _KEY = base64.urlsafe_b64encode(b"\x04" + b"k" * 64).decode().rstrip("=")
 _SECRET = base64.urlsafe_b64encode(b"a" * 16).decode().rstrip("=")
 _PLACES = (
@@ -71,7 +71,7 @@ _FIRST_OF_FEBRUARY = datetime(2027, 2, 1, tzinfo=UTC)
 def year(people: int = PEOPLE, seed: str = "year") -> Iterator[Event]:
     """Yield the events of so many people, person by person and not in the order of time."""
     for number in range(people):
-        yield from _Year(number, seed).events()
+        yield from Year(number, seed).events()
 
 
 def write(path: Path, people: int = PEOPLE, seed: str = "year") -> int:
@@ -79,11 +79,18 @@ def write(path: Path, people: int = PEOPLE, seed: str = "year") -> int:
     return to_file(path, year(people, seed))
 
 
-class _Year(Life):
+class Year(Life):
     """A year of one person: a buyer by habit, a visitor who never buys, or somebody in between."""
 
-    def __init__(self, number: int, seed: str) -> None:
-        super().__init__(number, seed, YEAR)
+    shop: Shop = SHOP
+    habit: tuple[str, str, str, str] = GOODS[9]
+    """what people buy again and again"""
+    signing_up: ClassVar[timedelta] = timedelta(days=180)
+    """so long from the beginning people come for the first time"""
+
+    def __init__(self, number: int, seed: str, span: Span = YEAR) -> None:
+        """Take the person's number, what the dice are thrown by, and when it all happens."""
+        super().__init__(number, seed, span)
         country, city = self._dice.choice(_PLACES)
         self._person = replace(
             self._person, country=country, region=None, city=city, locale=_SPEAKS.get(country, "en-GB")
@@ -92,6 +99,7 @@ class _Year(Life):
         self._bargains = self._chance(0.2)
 
     def events(self) -> list[Event]:
+        """Return what happens, chapter by chapter."""
         if self._chance(0.3):
             self._has_a_past()
         kind = self._dice.choices(("habit", "guest", "looker", "visitor", "shy"), (5, 5, 3, 4, 1))[0]
@@ -112,9 +120,9 @@ class _Year(Life):
         self._joins(at)
         self._tells_of_themselves(at)
         for _ in range(self._dice.randint(2, 9)):
-            if at >= UNTIL:
+            if at >= self._span.until:
                 return
-            goods = (_item(_HABIT), *(self._goods()[:1] if self._chance(0.4) else ()))
+            goods = (_item(self.habit), *(self._goods()[:1] if self._chance(0.4) else ()))
             self._buy(at, goods, f"h{self._number}-{int(at.timestamp())}")
             if self._chance(0.08):
                 self._cancels(at + timedelta(hours=5))
@@ -124,7 +132,7 @@ class _Year(Life):
             at += timedelta(days=every + self._dice.randint(-3, 3), hours=self._dice.randint(-3, 3))
 
     def _comes_now_and_then(self) -> None:
-        for at in sorted(self._moment(SINCE, UNTIL) for _ in range(self._dice.randint(1, 6))):
+        for at in sorted(self._moment(self._span.since, self._span.until) for _ in range(self._dice.randint(1, 6))):
             self._visit(at)
             if self._chance(0.5):
                 self._tells_of_themselves(at + timedelta(minutes=9))
@@ -170,7 +178,7 @@ class _Year(Life):
             phone = f"+4477009{self._number:05d}"
             texts = Consent(channel="sms", state="subscribed", at=at, source="form", address=phone)
             self._tell("consent.changed", texts, at + timedelta(seconds=1), replace(who, phone=phone))
-        run = ids.run_id(SHOP.id, "welcome", None, 1, self._profile)
+        run = ids.run_id(self.shop.id, "welcome", None, 1, self._profile)
         for step, day in (("welcome-1", 0), ("welcome-2", 1), ("welcome-3", 3)):
             if self._reads and self._chance(0.8):
                 self._engage("email.opened", ids.message_id(run, step), at + timedelta(days=day, hours=4))
@@ -193,8 +201,8 @@ class _Year(Life):
 
     def _looks_long_at(self, item: Item, at: datetime, who: Who | None = None) -> None:
         view = View(
-            id=item.product_id or "", at=at, title=item.title, kind=item.kind, price=item.price, currency="GBP",
-            seconds=self._dice.randint(50, 170),
+            id=item.product_id or "", at=at, title=item.title, kind=item.kind, price=item.price,
+            currency=self.shop.currency, seconds=self._dice.randint(50, 170),
         )  # fmt: skip
         self._tell("product.viewed", view, at, who or self._who(), signed=False)
 
@@ -204,7 +212,7 @@ class _Year(Life):
         price = item.price or Decimal(10)
         change = ProductChange(
             product_id=item.product_id or "", at=at, title=item.title, price=price * Decimal("0.8"), was=price,
-            currency="GBP", asked=asked,
+            currency=self.shop.currency, asked=asked,
         )  # fmt: skip
         self._tell(kind, change, at, self._who())
 
@@ -227,8 +235,8 @@ class _Year(Life):
         return Who(email=self._email, shop_customer_id=self._customer, browser_id=self._browser)
 
     def _soon(self) -> datetime:
-        """Return a moment in the first half of the year."""
-        return self._moment(SINCE, SINCE + timedelta(days=180))
+        """Return a moment at which somebody may come for the first time."""
+        return self._moment(self._span.since, self._span.since + self.signing_up)
 
 
 def _item(good: tuple[str, str, str, str]) -> Item:

@@ -70,7 +70,7 @@ def _page(result: Result, flows: Mapping[str, Flow]) -> dict[str, Any]:
         "week": charts.week(found.hours, "Messages by weekday and hour of the shop's clock"),
         "busiest": _busiest(found),
         "per_person": _per_person(found),
-        "cards": [_card(flow, flows.get(flow.name), colours[flow.name]) for flow in found.flows],
+        "cards": [card(flow, flows.get(flow.name), colours[flow.name]) for flow in found.flows],
         "together": _matrix(found, found.together),
         "same_day": _matrix(found, found.same_day),
         "segments": _segments(found),
@@ -233,7 +233,8 @@ def _folded(counts: Mapping[int, int], first: int) -> list[tuple[str, int]]:
 # --- a flow ----------------------------------------------------------------------------------------------------------
 
 
-def _card(found: FlowFindings, flow: Flow | None, colour: int) -> dict[str, Any]:
+def card(found: FlowFindings, flow: Flow | None, colour: int) -> dict[str, Any]:
+    """Return what a page shows of one flow: its graph with counts, why people did not enter, why nothing was sent."""
     asked = found.entered + sum(why.times for why in found.refused)
     skipped = sum(why.times for why in found.skipped)
     return {

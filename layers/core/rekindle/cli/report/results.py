@@ -62,7 +62,7 @@ def _page(told: Report, days: Sequence[str]) -> dict[str, Any]:
         "sent": _chart(shown, flows, "sent", "Messages", weekly=weekly),
         "earned": _chart(shown, flows, f"revenue:{told.currency}", f"Revenue in {told.currency}", weekly=weekly),
         "cards": [_card(one, told) for one in told.flows],
-        "holdout": _comparison(told.holdout, told) if told.holdout is not None else None,
+        "holdout": comparison(told.holdout, told) if told.holdout is not None else None,
     }
 
 
@@ -113,11 +113,12 @@ def _card(one: FlowResult, told: Report) -> dict[str, Any]:
         "runs": [(said, float(one.figures[name])) for name, said in _RUNS.items() if one.figures.get(name)],
         "rows": rows,
         "occurrences": [(line.name, cells(line.figures, told.currency)) for line in one.occurrences],
-        "comparisons": [_comparison(each, told) for each in one.comparisons],
+        "comparisons": [comparison(each, told) for each in one.comparisons],
     }
 
 
-def _comparison(one: Comparison, told: Report) -> dict[str, Any]:
+def comparison(one: Comparison, told: Report) -> dict[str, Any]:
+    """Return what a page shows of a comparison: its chart, what it says line by line, and the verdict."""
     did = "reached the goal" if one.goal else "bought"
     sides = [
         (side_name(side.group.name), side.share.low, side.group.share, side.share.high)

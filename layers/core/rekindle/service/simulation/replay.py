@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,8 +22,8 @@ from msgspec.structs import replace
 from rekindle.domain import ids
 from rekindle.domain.errors import RekindleError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Alarm, Campaign, Consent, Engagement
-from rekindle.domain.outcome import Decision
+from rekindle.domain.facts import Alarm, Campaign, Consent, Coupon, Engagement
+from rekindle.domain.outcome import Decision, Outcome
 from rekindle.domain.profile import Profile
 from rekindle.flow.engine import advance, forget_planned
 from rekindle.flow.local_time import zone
@@ -150,11 +150,19 @@ def ways(step: Step) -> tuple[tuple[str, str | None], ...]:
             return (("", step.next),)
 
 
-class Life:
-    """One person's life under one scenario. Feed it records in order, then `finish`."""
+Watch = Callable[[Profile, Outcome, Profile], None]
+"""Told of every turn that counts: what the person was, what the engine says, and what is kept of it"""
 
-    def __init__(self, stage: Stage, shop: str, tally: Tally) -> None:
+
+class Life:
+    """One person's life under one scenario. Feed it records in order, then `finish`.
+
+    Who wants to answer what happens (people read what they get) has `watch` called, and goes from `ahead` to `ahead`.
+    """
+
+    def __init__(self, stage: Stage, shop: str, tally: Tally, watch: Watch | None = None) -> None:
         self._stage = stage
+        self._watch = watch
         self._shop = shop
         self._tally = tally
         self._zone = stage.zones.get(shop) or ZoneInfo("UTC")
@@ -175,11 +183,16 @@ class Life:
 
     # --- time passes
 
+    @property
+    def ahead(self) -> datetime:
+        """When something next comes by itself; the far end of time where nothing does."""
+        return self._next
+
     def take(self, record: Record, event: Event) -> None:
         """Live through one event."""
         now = event.received_at
         if self._next <= now:
-            self._pass(now)
+            self.pass_until(now)
         known = self._profiles.get(record.person)
         if known is None:
             known = Profile(id=ids.profile_id(event.shop, event.id), shop=event.shop, created_at=now)
@@ -201,10 +214,10 @@ class Life:
 
     def finish(self) -> None:
         """Let time pass to the end, and count what is left."""
-        self._pass(self._stage.scenario.until)
+        self.pass_until(self._stage.scenario.until)
         self._close()
 
-    def _pass(self, moment: datetime) -> None:
+    def pass_until(self, moment: datetime) -> None:
         """Do everything that comes by itself up to this moment, in its order."""
         for _ in range(_MAX_RINGS):
             if self._next > moment:
@@ -288,11 +301,15 @@ class Life:
 
     def _advance(self, person: int, profile: Profile, event: Event, now: datetime) -> None:
         if profile.planned:
-            profile = forget_planned(profile, tuple(profile.planned), now)
+            # A message that gives a code goes out once it has it.
+            waits = event.data.message_id if isinstance(event.data, Coupon) else None
+            profile = forget_planned(profile, tuple(one for one in profile.planned if one != waits), now)
         outcome = advance(profile, event, self._book, now)
         after = replace(outcome.profile, version=profile.version + 1)
         self._profiles[person] = after
         self._tally.advances += 1
+        if self._watch is not None and self._phase:
+            self._watch(profile, outcome, after)
         if outcome.decisions:
             if self._phase:
                 for decision in outcome.decisions:
