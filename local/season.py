@@ -72,7 +72,7 @@ _SHOPS = Path(__file__).parent / "season_content"
 _SALE = (b"2030-01-02T10:00", b"2026-10-20T10:00")
 #: What is told of somebody's season, of all that was decided.
 _TOLD = frozenset(
-    {"entered", "planned", "skipped", "held", "split", "credited", "ended", "said", "suppressed", "reached", "referred"}
+    {"planned", "skipped", "held", "split", "credited", "ended", "said", "suppressed", "reached", "referred"}
 )
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -548,7 +548,7 @@ class _Resident(Year):
         what = decision.what
         if what in ("skipped", "not_entered"):
             self._kept.refused[decision.rule] += 1
-        if what not in _TOLD:
+        if what not in _TOLD or (what == "ended" and decision.values.get("as") == "finished"):
             return
         flow = self._content.playbook.flows.get(decision.flow or "")
         title = f"{flow.title or flow.name}: " if flow is not None else ""

@@ -263,13 +263,13 @@ def _comment(flow: Flow | None) -> str:
 # --- the people ------------------------------------------------------------------------------------------------------
 
 
-def _nothing(residents: Sequence[Resident]) -> list[tuple[str, int, str]]:
+def _nothing(residents: Sequence[Resident]) -> list[tuple[str, int, list[str]]]:
     """Return why people got nothing, each by what kept most messages from them: words, count, names."""
     found: dict[str, list[str]] = defaultdict(list)
     for who in residents:
         if not who.sent:
             found[_kept_from(who)].append(who.name)
-    rows = ((why, len(names), ", ".join(names)) for why, names in found.items())
+    rows = ((why, len(names), names) for why, names in found.items())
     return sorted(rows, key=lambda row: (-row[1], row[0]))
 
 
