@@ -18,13 +18,12 @@ from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
 from rekindle.domain.errors import RequestError
 from rekindle.service.collect import Collector
+from rekindle.service.sign_up import caller_of
 from rekindle.service.sites import Scripts, Sites
 from rekindle.settings import Collect
 
 settings = Collect.read(os.environ)
-logger = Logger()
-metrics = Metrics()
-clients = Clients()
+logger, metrics, clients = Logger(), Metrics(), Clients()
 clock = clock_for(settings.clock_offset_file)
 sites = Sites(S3Blobs(clients, settings.content_bucket), clock)
 scripts = Scripts(sites)
@@ -71,7 +70,8 @@ def _script(shop: str, name: str, headers: dict[str, str]) -> dict[str, Any]:
 def _collect(shop: str, event: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     body = event.get("body") or ""
     raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
-    told = collector.receive(shop, headers, raw, event["requestContext"]["http"].get("sourceIp", ""))
+    ip = caller_of(event["requestContext"]["http"].get("sourceIp", ""), headers, settings.cdn_mark)
+    told = collector.receive(shop, headers, raw, ip)
     logger.info(told.what, extra={"shop": shop, "events": told.events, "delivery_id": told.delivery_id})
     metrics.add_metric(f"Collect{told.what.title()}", MetricUnit.Count, 1)
     origin = headers.get("origin")

@@ -22,7 +22,7 @@ from rekindle.content.pages.forms import read_form
 from rekindle.domain.errors import RequestError
 from rekindle.service.confirm import ConfirmDesk, SignUpPage
 from rekindle.service.pages import PageLibrary
-from rekindle.service.sign_up import SignUps, is_form
+from rekindle.service.sign_up import SignUps, caller_of, is_form
 from rekindle.service.sites import Sites
 from rekindle.service.visits import Answer
 from rekindle.settings import Signup
@@ -69,7 +69,7 @@ def _sign_up(event: dict[str, Any], headers: dict[str, str]) -> tuple[Answer, st
     page = SignUpPage(sign_ups, intake, clock, address_key=secrets.address_key(), published=library.newest())
     if event["requestContext"]["http"]["method"] != "POST":
         return page.show(site, form, _query(event), spoken), shop
-    ip = event["requestContext"]["http"].get("sourceIp", "")
+    ip = caller_of(event["requestContext"]["http"].get("sourceIp", ""), headers, settings.cdn_mark)
     encoded, kind = bool(event.get("isBase64Encoded")), headers.get("content-type")
     posted = read_form(event.get("body"), encoded=encoded, content_type=kind)
     return page.send(site, form, posted, ip=ip, accept_language=spoken), shop

@@ -11,6 +11,7 @@ import pytest
 from rekindle import ports, settings
 from rekindle.content import media
 from rekindle.service import campaigns, fanout, library, passes, tracks
+from rekindle.service.sign_up import MARK_HEADER
 from tests.architecture.template import (
     ROOT,
     functions,
@@ -435,6 +436,17 @@ def test_cloudfront_answers_for_pictures_as_the_function_does() -> None:
     assert "ContentTypeOptions" in policy["SecurityHeadersConfig"]
     assert told.items() <= headers.items()
     assert headers.keys() - told.keys() == {"X-Content-Type-Options", "Content-Type", "ETag"}
+
+
+def test_cloudfront_shows_who_it_is_to_whoever_counts_callers() -> None:
+    config = resources("AWS::CloudFront::Distribution")["Cdn"]["DistributionConfig"]
+    (api,) = [one for one in config["Origins"] if one["Id"] == "api"]
+    (shown,) = api["OriginCustomHeaders"]
+    assert shown["HeaderName"] == MARK_HEADER
+    for function in ("collect", "signup"):
+        assert FUNCTIONS[function]["Environment"]["Variables"]["CDN_MARK"] == {
+            "Fn::If": ["HasCdn", shown["HeaderValue"], ""]
+        }
 
 
 def test_what_is_no_picture_goes_through_cloudfront_as_it_is_and_is_never_kept() -> None:

@@ -29,7 +29,7 @@ from rekindle.service.feedback import take
 from rekindle.service.library import POINTER
 from rekindle.service.notices import Notice
 from rekindle.service.people import address_hash, alias_key
-from rekindle.service.sign_up import FOR_ONE, FROM_ONE, network_of
+from rekindle.service.sign_up import FOR_ONE, FROM_ONE, caller_of, network_of
 from rekindle.service.sites import Sites
 from tests.support.build import ADA, T0, at, consent, event, flow_of, order, playbook
 from tests.support.plant import PlainMails, Plant
@@ -221,6 +221,30 @@ def test_a_shop_takes_so_many_an_hour_from_all_the_world(site: Site) -> None:
 )
 def test_a_network_is_what_one_holder_has(ip: str, network: str) -> None:
     assert network_of(ip) == network
+
+
+VIEWER, EDGE = "203.0.113.9", "198.51.100.1"
+
+
+@pytest.mark.parametrize(
+    ("sent", "mark", "caller"),
+    [
+        ({}, "", EDGE),
+        ({"x-rekindle-cdn": "", "x-forwarded-for": VIEWER}, "", EDGE),
+        ({"x-forwarded-for": f"{VIEWER}, {EDGE}"}, "arn:1", EDGE),
+        ({"x-rekindle-cdn": "arn:2", "x-forwarded-for": f"{VIEWER}, {EDGE}"}, "arn:1", EDGE),
+        ({"x-rekindle-cdn": "é", "x-forwarded-for": VIEWER}, "arn:1", EDGE),
+        ({"x-rekindle-cdn": "arn:1", "x-forwarded-for": f"{VIEWER}, {EDGE}"}, "arn:1", VIEWER),
+        ({"x-rekindle-cdn": "arn:1", "x-forwarded-for": VIEWER}, "arn:1", VIEWER),
+        ({"x-rekindle-cdn": "arn:1", "x-forwarded-for": f"1.1.1.1, {VIEWER},{EDGE}"}, "arn:1", VIEWER),
+        ({"x-rekindle-cdn": "arn:1", "x-forwarded-for": EDGE}, "arn:1", EDGE),
+        ({"x-rekindle-cdn": "arn:1"}, "arn:1", EDGE),
+    ],
+)
+def test_whoever_comes_is_taken_at_our_own_cloudfronts_word_and_at_no_other(
+    sent: dict[str, str], mark: str, caller: str
+) -> None:
+    assert caller_of(EDGE, sent, mark) == caller
 
 
 @pytest.mark.parametrize("typed", ["", "nobody", "a@b", "x@tea.test", "a@example.com\r\nBcc: b@example.com"])

@@ -152,6 +152,8 @@ class Collect(Settings, frozen=True, kw_only=True, rename="upper"):
     raw_bucket: str
     content_bucket: str
     secrets_prefix: str
+    cdn_mark: str = ""
+    """what CloudFront before the link domain sends along; empty where there is none"""
 
 
 class Pages(Settings, frozen=True, kw_only=True, rename="upper"):
@@ -177,6 +179,8 @@ class Signup(Settings, frozen=True, kw_only=True, rename="upper"):
     raw_bucket: str
     content_bucket: str
     secrets_prefix: str
+    cdn_mark: str = ""
+    """what CloudFront before the link domain sends along; empty where there is none"""
 
 
 class Track(Settings, frozen=True, kw_only=True, rename="upper"):

@@ -6,6 +6,7 @@ to the address, at most a few a day. Whoever follows the signed link in that mai
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -32,6 +33,8 @@ _MAX_NAME, _MAX_ANSWERS, _MAX_WORDING = 60, 2_000, 2_000
 LANGUAGE, NAME = "shown_in", "first_name"
 #: What somebody can ask to be told of a product.
 WANTS: tuple[Literal["price", "stock"], ...] = ("price", "stock")
+#: How this installation's own CloudFront shows that it is it (template.yaml): with a mark that nobody outside knows.
+MARK_HEADER = "x-rekindle-cdn"
 #: An address of version 6 is one of 2⁶⁴ that its holder has (RFC 4291, 2.5.1).
 _NETWORK = 64
 
@@ -155,6 +158,21 @@ def wording(site: Site, form: str, shown: str) -> str:
         return ""
     words = texts[spoken]
     return "\n".join(filter(None, (words.heading, words.text, words.button, words.small)))[:_MAX_WORDING]
+
+
+def caller_of(source: str, headers: Mapping[str, str], mark: str) -> str:
+    """Return the address that a request comes from; `source` is who is connected, `headers` are in lower case.
+
+    Behind this installation's own CloudFront, which sends its `mark`, that is whom CloudFront was connected to: it adds
+    them to X-Forwarded-For last, and after it API Gateway may add CloudFront (`source`) itself. Whatever stands before
+    is the caller's own word, as is the whole header where the mark is missing.
+    """
+    if not mark or not hmac.compare_digest(headers.get(MARK_HEADER, "").encode(), mark.encode()):
+        return source
+    hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
+    if hops[-1] == source:
+        hops.pop()
+    return (hops[-1] if hops else "") or source
 
 
 def network_of(ip: str) -> str:
