@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from rekindle.domain.events import Delivery, Event, Who
 from rekindle.domain.facts import (
     Address,
+    Alert,
     Customer,
     Fact,
     Form,
@@ -21,6 +22,7 @@ from rekindle.domain.facts import (
     Person,
     PrivacyRequest,
     Product,
+    Referral,
     Review,
     Search,
     TraitsTold,
@@ -742,6 +744,40 @@ def test_an_export_holds_what_was_learned_of_the_person_in_full_words() -> None:
     assert [touch["channel"] for touch in known["latest_messages"]] == ["email"] * len(known["latest_messages"])
     assert known["latest_messages"]
     assert all(secret in json.dumps(document) for secret in SECRETS)
+
+
+def test_an_export_names_what_was_asked_for_rated_given_and_earned_in_full_words() -> None:
+    plant = well_known()
+    wanted = Alert(product_id="p7", at=at(days=3), wants=("stock",))
+    friend = Referral(order_id="o77", at=at(days=3), friend="f1")
+    credit = TraitsTold(at=at(days=3), values={"referral_credit": 5})
+    told: list[tuple[str, Fact]] = [
+        ("product.alert_requested", wanted),
+        ("referral.made", friend),
+        ("traits.changed", credit),
+    ]
+    deliver(plant, *(event(kind, fact, at(days=3), who=WHO) for kind, fact in told), name="newer")
+    plant.until(ASKED)
+    ask(plant, "export")
+    plant.settle()
+    (document,) = exports(plant)
+    known = document["known"]
+    assert known["interests"]["p7"]["asked"] == ["stock"]
+    assert known["reviews"]["o1"]["rating"] == 5
+    assert known["coupons"][0]["code"] == SECRETS[6]
+    assert known["traits"]["referral_credit"]["value"] == 5
+    assert document["profile"]["friends"].keys() == {"f1"}
+    rows = [name for name, value in document["profile"].items() if holds_rows(value) and name not in known]
+    assert [name for name in rows if name not in IN_OTHER_WORDS] == [], "rows without names"
+
+
+#: What `known` has under another name, or what holds nothing but lists of names and moments.
+IN_OTHER_WORDS = {"touches", "tag_marks", "own_tags", "aliases", "was", "recent", "places", "runs"}
+
+
+def holds_rows(value: object) -> bool:
+    """Whether there is a list in it: msgspec writes an `array_like` struct so."""
+    return isinstance(value, list) or (isinstance(value, dict) and any(isinstance(v, list) for v in value.values()))
 
 
 def test_what_was_learned_of_the_person_is_erased_too() -> None:

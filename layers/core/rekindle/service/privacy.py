@@ -648,7 +648,20 @@ def _known(profile: Profile) -> dict[str, object]:
         },
         "browsers": [asdict(browser) for browser in profile.browsers.values()],
         "latest_messages": [asdict(touch) for touch in profile.touches],
+        **{name: _in_words(getattr(profile, name)) for name in _SHORT},
     }
+
+
+#: What a profile holds as rows without names, and needs no more than their names to be read.
+_SHORT = ("interests", "reviews", "coupons", "reacted", "credits", "trials", "audiences")
+
+
+def _in_words(value: object) -> object:
+    if isinstance(value, Struct):
+        return {name: _in_words(each) for name, each in asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {name: _in_words(each) for name, each in value.items()}
+    return [_in_words(each) for each in value] if isinstance(value, tuple) else value
 
 
 def _readable(body: bytes) -> object:
