@@ -9,6 +9,7 @@ from pathlib import Path
 from local.stack import ROOT, content_files
 from local.world import DEMO_CONTENT
 from rekindle.content.sources import parse_shop
+from rekindle.domain import sign_ups
 from rekindle.flow.definition import read_flow
 
 _PART = re.compile(r"(flows|emails|sms|push|segments|popups)/([a-z0-9][a-z0-9-]*)")
@@ -16,10 +17,14 @@ _KINDS = {"email": "emails", "notify": "emails", "sms": "sms", "push": "push", "
 
 
 def demo_content() -> dict[str, bytes]:
-    """Return the demo's content with the flows that its shops have switched on, and of mails what those flows name."""
+    """Return the demo's content with the flows that its shops have switched on and its sign-up forms.
+
+    And of mails what those flows name and those forms send.
+    """
     everything = content_files(ROOT / "templates", DEMO_CONTENT)
     on = {name for file in everything if file.startswith("shops/") for name in _switched_on(file, everything[file])}
-    return _needed_by(on, everything)
+    forms = {("emails", sign_ups.TEMPLATE), ("emails", sign_ups.ALERT_TEMPLATE), ("popups", "newsletter")}
+    return _needed_by(on, everything, more=forms)
 
 
 def few(folder: Path, *flows: str) -> Path:
@@ -30,9 +35,11 @@ def few(folder: Path, *flows: str) -> Path:
     return folder
 
 
-def _needed_by(flows: Iterable[str], everything: Mapping[str, bytes]) -> dict[str, bytes]:
-    kept = {("flows", name) for name in flows}
-    for _, name in tuple(kept):
+def _needed_by(
+    flows: Iterable[str], everything: Mapping[str, bytes], *, more: Iterable[tuple[str, str]] = ()
+) -> dict[str, bytes]:
+    kept = {("flows", name) for name in flows} | set(more)
+    for name in flows:
         file = f"flows/{name}.yaml"
         uses = read_flow(everything[file].decode(), file=file).uses
         kept.update((_KINDS[use.what], use.name) for use in uses if use.what in _KINDS)
