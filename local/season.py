@@ -298,7 +298,8 @@ class _Resident(Year):
         name = f"{last}{first}" if language == "zh-Hant" else f"{first} {last}"
         self._kept = Resident(name, shop, language)
         self._using: tuple[str, Decimal] | None = None
-        self._heap: list[tuple[datetime, int, Event]] = []
+        self._getting: str | None = None
+        self._heap: list[tuple[datetime, int, int, Event]] = []
         self._pushed = 0
 
     def live(self, tally: Tally) -> Resident:
@@ -312,7 +313,7 @@ class _Resident(Year):
             if life.ahead < at:
                 life.pass_until(min(life.ahead, self._span.until))
             else:
-                _, _, event = heapq.heappop(self._heap)
+                *_, event = heapq.heappop(self._heap)
                 placed = directory.place(event)
                 if placed is not None:
                     self._did(event)
@@ -326,7 +327,9 @@ class _Resident(Year):
     def _gather(self) -> None:
         """Take what has been told since the last look into the order of time."""
         for event in self._events[self._pushed :]:
-            heapq.heappush(self._heap, (event.received_at, self._pushed, event))
+            # A code is there before anything else happens in that second.
+            place = 0 if event.type == "coupon.issued" else 1
+            heapq.heappush(self._heap, (event.received_at, place, self._pushed, event))
             self._pushed += 1
 
     def events(self) -> list[Event]:
@@ -443,7 +446,8 @@ class _Resident(Year):
 
     def _watch(self, before: Profile, outcome: Outcome, after: Profile) -> None:
         """Keep what the engine says, count it as commits do, and let the person react to what is going out."""
-        self._kept.profile = after
+        if after.email is not None or self._kept.profile is None:
+            self._kept.profile = after
         for count in (*outcome.counts, *results.changes((before,), after)):
             self._count(count)
         for decision in outcome.decisions:
@@ -460,6 +464,8 @@ class _Resident(Year):
         run = next((run for run in profile.runs if run.id == planned.run), None)
         if run is None or planned.to != "person" or planned.channel not in ("email", "sms", "push"):
             return
+        # Of a person who is two until an order shows it, each gets their own.
+        self._getting = profile.id
         offer = self._content.offers.get(planned.offer)
         coupon = self._code(message, planned, run, offer) if offer is not None else None
         self._kept.sent.append(Sent(message, planned.planned_at, planned, profile, run, coupon))
@@ -520,7 +526,6 @@ class _Resident(Year):
         if at >= self._span.until:
             return
         number = len(self._events)
-        profile = self._kept.profile
         label = planned.label if planned.category == "marketing" else None
         self._events.append(
             Event(
@@ -530,7 +535,7 @@ class _Resident(Year):
                 occurred_at=at,
                 received_at=at,
                 data=data,
-                profile_id=profile.id if profile is not None else None,
+                profile_id=self._getting,
                 label=label,
             )
         )

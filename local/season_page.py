@@ -87,7 +87,7 @@ def _page(season: Season) -> dict[str, Any]:
     by_flow: dict[str, list[Shown]] = defaultdict(list)
     for one in shown:
         by_flow[one.sent.planned.flow].append(one)
-    anchors = {one.sent.id: one.id for one in shown}
+    alike = {(one.sent.planned.flow, one.step, one.who.locale): one.id for one in shown}
     earned = _earned(season)
     order = sorted(found.flows, key=lambda flow: (-sum(earned[flow.name].values()), -flow.sent, flow.name))
     cards = [
@@ -99,6 +99,7 @@ def _page(season: Season) -> dict[str, Any]:
             "earned": " + ".join(_cash(sum_, name) for name, sum_ in earned[flow.name].items() if sum_),
             "orders": _orders(season, flow.name),
             "silent": flow.name in season.silent,
+            "aims": bool(season.content.playbook.flows[flow.name].goal),
         }
         for place, flow in enumerate(order)
     ]
@@ -117,7 +118,7 @@ def _page(season: Season) -> dict[str, Any]:
         "channels": _CHANNELS,
         "pictures": len(shown),
         "nothing": _nothing(season.residents),
-        "people": [_person(number, who, season, anchors) for number, who in enumerate(season.residents)],
+        "people": [_person(number, who, season, alike) for number, who in enumerate(season.residents)],
         "silent": season.silent,
     }
 
@@ -287,8 +288,10 @@ def _kept_from(who: Resident) -> str:
     return "Nothing was due"
 
 
-def _person(number: int, who: Resident, season: Season, anchors: Mapping[str, str]) -> dict[str, Any]:
+def _person(number: int, who: Resident, season: Season, alike: Mapping[tuple[str, str, str], str]) -> dict[str, Any]:
     where = zone(season.content.playbook.shops[who.shop].zone)
+    # Of each step one mail in each language is on the page: theirs, or one that says the same to somebody else.
+    anchors = {one.id: alike.get((one.planned.flow, one.planned.step, who.locale), "") for one in who.sent}
     credited = [line for line in who.story if line[1] == "credited"]
     return {
         "id": f"p{number}",
@@ -298,7 +301,12 @@ def _person(number: int, who: Resident, season: Season, anchors: Mapping[str, st
         "messages": len(who.sent),
         "orders": len(credited),
         "story": [
-            (at.astimezone(where).strftime("%-d %b %H:%M"), kind, said, anchors.get(message, ""))
+            (
+                at.astimezone(where).strftime("%-d %b %H:%M"),
+                kind,
+                said,
+                anchors.get(message, "") if kind == "planned" else "",
+            )
             for at, kind, said, message in who.story
         ],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from local.shops import BIKES, TEA
 from local.stack import content_files
 from rekindle.cli.demo_month import Span
 from rekindle.content.previews import Named, drafts
+from rekindle.domain.offers import Offer
 from tests.support.build import playbook
 from tests.support.shipped import TEMPLATES, segments, shipped
 
@@ -31,6 +33,7 @@ MAILS = (
     "welcome-2",
     "welcome-3",
 )
+HELLO = Offer(name="welcome", kind="unique", percent=Decimal(10), prefix="HELLO")
 SPAN = Span(season.SEASON.since, season.SEASON.since + timedelta(days=60), timedelta(days=30))
 
 
@@ -40,8 +43,8 @@ def small() -> Content:
     files = content_files(TEMPLATES, Path(season.__file__).parent / "season_content")
     shown = drafts(files, [Named("emails", name) for name in MAILS])
     assert not shown.problems
-    book = playbook(*map(shipped, sorted(FLOWS)), segments=segments())
-    return season.switched_on(replace(book, shops=dict(shown.mails.shops)), shown, {}, FLOWS)
+    book = playbook(*map(shipped, sorted(FLOWS)), segments=segments(), gives=[HELLO])
+    return season.switched_on(replace(book, shops=dict(shown.mails.shops)), shown, {HELLO.name: HELLO}, FLOWS)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,20 @@ def test_orders_are_credited_as_results_are_counted(played: Season) -> None:
     held = [one for who in played.residents if who.profile is not None for one in who.profile.credits.values()]
     orders = sum(int(told.figures.get("orders", 0)) for told in played.reports.values())
     assert orders == len(held) > 0
+
+
+def test_a_code_is_known_as_its_messages_own_and_stands_in_the_mail(played: Season) -> None:
+    """So that an order which uses it is credited to that message."""
+    given = [(who, one) for who in played.residents for one in who.sent if one.coupon is not None]
+    assert given
+    for who, one in given:
+        assert who.profile is not None
+        assert one.coupon is not None
+        known = [code for code in who.profile.coupons if code.message == one.id]
+        assert [(code.code, code.label == one.planned.label) for code in known] == [(one.coupon.code, True)]
+    first = min((one for _, one in given), key=lambda one: (one.at, one.id))
+    assert first.coupon is not None
+    assert first.coupon.code in season_page.render(played)
 
 
 def test_a_flow_that_sends_nothing_is_failure(small: Content, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
