@@ -204,8 +204,8 @@ def play(there: Content, people: Mapping[str, int] = PEOPLE, span: Span = SEASON
     ]
     found = findings(tally, scenario, people, 0)
     sending = {flow.name for flow in found.flows if any(message.count for message in flow.messages)}
-    # A flow that has nothing to send (it only marks people, or moves them) is not silent.
-    mute = {flow.name for flow in found.flows if not flow.messages}
+    # A flow that has nothing to send (it puts people on a list of ads, or marks them) has to have somebody come.
+    sending |= {flow.name for flow in found.flows if not flow.messages and flow.entered}
     since, until = span.since.date().isoformat(), span.until.date().isoformat()
     return Season(
         content=there,
@@ -217,7 +217,7 @@ def play(there: Content, people: Mapping[str, int] = PEOPLE, span: Span = SEASON
         figures=figures,
         residents=residents,
         products={shop: catalogue(shop) for shop in people},
-        silent=sorted(there.shipped - sending - mute),
+        silent=sorted(there.shipped - sending),
     )
 
 

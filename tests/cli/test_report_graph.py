@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from itertools import combinations, count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rekindle.cli.report import graph, words
-from rekindle.flow.program import Arm, Branch, Exit, Flow, Rule, Send, Split, Step, Wait, WaitFor, Way
+from rekindle.flow.program import Arm, Branch, Exit, Flow, OnSchedule, Rule, Send, Split, Step, Wait, WaitFor, Way
 from rekindle.service.simulation.replay import ways
 from tests.support.build import CART, flow_of
 
@@ -160,3 +161,23 @@ def test_a_round_leads_back_to_its_repeat() -> None:
 )
 def test_durations_in_words(seconds: int, said: str) -> None:
     assert words.span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ({"once": "2026-10-20T10:00"}, "once, on 20 October 2026 at 10:00"),
+        ({"holiday": "black-friday", "offset": -4}, "4 days before Black Friday, at 10:00"),
+        ({"holiday": "christmas", "offset": 1, "at": "09:00"}, "1 day after Christmas, at 09:00"),
+        ({"cron": "0 10 8,22 * *"}, "on day 8 and 22 of each month, at 10:00"),
+        ({"cron": "0 10 * * thu"}, "every Thu, at 10:00"),
+        ({"cron": "5 9 * * *"}, "every day, at 09:05"),
+        ({"cron": "*/5 9 1 * mon"}, "cron */5 9 1 * mon"),
+        (
+            {"cron": "0 10 1 * *", "zone": "recipient"},
+            "on day 1 of each month, at 10:00, by each recipient's own clock",
+        ),
+    ],
+)
+def test_when_a_campaign_comes_is_said_as_people_say_it(schedule: dict[str, Any], said: str) -> None:
+    assert words.trigger(OnSchedule(**schedule))[0] == f"Campaign: {said}"

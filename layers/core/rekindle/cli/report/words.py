@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -72,6 +73,9 @@ EVENTS = {
     "product.low_in_stock": "a product is nearly gone",
     "traits.changed": "something is learnt about the person",
 }
+
+#: minute, hour, days of the month or any, a weekday or any: where not both are said
+_USUAL_CRON = re.compile(r"(\d+) (\d+) ([\d,]+(?= \* \*)|\*) \* (\*|[a-z]{3})")
 
 _REFUSALS = {
     "max_age": ("Heard of too late", "what happened is older than the flow's max_age"),
@@ -198,11 +202,28 @@ def trigger(one: Trigger) -> tuple[str, str]:
             moved = f" {abs(one.offset)} days {'before' if one.offset < 0 else 'after'}" if one.offset else ""
             return f"On the day {one.date}{moved}, at {one.at}" + (", every year" if one.yearly else ""), one.when
         case OnSchedule():
-            said = one.once or (f"cron {one.cron}" if one.cron else f"{one.holiday} {one.offset:+d} d at {one.at}")
-            own = ", at each recipient's own hour" if one.zone == RECIPIENT else ""
-            return f"Campaign: {said}{own}" + (f" to {one.segment}" if one.segment else ""), one.when
+            own = ", by each recipient's own clock" if one.zone == RECIPIENT else ""
+            return f"Campaign: {_schedule(one)}{own}" + (f" to {one.segment}" if one.segment else ""), one.when
         case _:
             return f"When {_of(EVENTS.get(one.event, one.event), one.subject)}", one.when
+
+
+def _schedule(one: OnSchedule) -> str:
+    """Return when a campaign comes, as people say it; a cron that is not of the usual kind as it is written."""
+    if one.once:
+        return f"once, on {datetime.fromisoformat(one.once):%-d %B %Y at %H:%M}"
+    if one.holiday:
+        days = "day" if abs(one.offset) == 1 else "days"
+        moved = f"{abs(one.offset)} {days} {'before' if one.offset < 0 else 'after'}" if one.offset else "on"
+        return f"{moved} {one.holiday.replace('-', ' ').title()}, at {one.at}"
+    usual = _USUAL_CRON.fullmatch(one.cron)
+    if usual is None:
+        return f"cron {one.cron}"
+    minute, hour, dates, weekday = usual.groups()
+    day = "every day" if dates == "*" else f"on day {' and '.join(dates.split(','))} of each month"
+    if weekday != "*":
+        day = f"every {weekday.capitalize()}"
+    return f"{day}, at {int(hour):02d}:{int(minute):02d}"
 
 
 def triggers(flow: Flow) -> str:
