@@ -6,7 +6,7 @@ import pytest
 
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import INNER_EVENTS, Delivery, Event
-from rekindle.domain.facts import Consent, Coupon, DateCame, Fact, SegmentChange
+from rekindle.domain.facts import Consent, Coupon, DateCame, Fact, SegmentChange, TierReached
 from rekindle.memory import World
 from rekindle.service.accept import accept
 from tests.support.build import T0, consent, event
@@ -16,6 +16,7 @@ FACTS: dict[str, Fact] = {
     "segment.left": SegmentChange(name="vip", at=T0),
     "date.came": DateCame(flow="birthday", at=T0, date="2026-03-02"),
     "coupon.redeemed": Coupon(code="TEA", at=T0),
+    "tier.reached": TierReached(name="gold", at=T0),
     "consent.changed": Consent(channel="email", state="suppressed", at=T0, source="sunset", address="ada@example.com"),
 }
 

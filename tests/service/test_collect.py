@@ -191,6 +191,7 @@ def test_what_is_published_for_collect_is_what_it_reads() -> None:
             locale="en",
             hosts=("www.tea.example", "tea.example", "m.tea.example", "127.0.0.1:8000"),
             consent="explicit",
+            name=SHOP.name,
         )
     }
 

@@ -13,10 +13,13 @@ from rekindle.outside.webpush import public_key
 @click.command("push-key")
 @click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
 def push_key(*, stack: str) -> None:
-    """Print the stack's public key for push messages.
+    """Print the key by which a shop's site asks for push messages.
 
-    It belongs into shops/<id>.yaml: site: {push: {key: …}} (docs/site.md). It is no secret, and stays the same for as
-    long as the stack lives.
+    The key belongs into the shop's file, shops/<id>.yaml: site: {push: {key: …}} (docs/site.md). Browsers then take
+    push messages from this stack alone. It is no secret, and stays the same for as long as the stack lives: whoever
+    has subscribed by it would be lost with another one.
+
+    It needs the right to read the stack and its secret push-key. For instance: rekindle push-key --stack rekindle-prod
     """
     clients = Clients()
     with explained():
