@@ -357,7 +357,7 @@ def test_a_body_of_any_shape_is_told_or_refused(topic: tuple[intake.Platform, st
     from tests.shops.payloads import arrival
 
     if named:
-        body = {**body, "id": 7, "token": "t", "order_id": 8, "fulfillment_id": 9, "customerId": 10}
+        body = {**body, "id": 7, "token": "t", "order_id": 8, "fulfillment_id": 9, "customerId": 10, "product_id": 11}
     try:
         events = intake.normalise(*topic, body, arrival())
     except MalformedBodyError:
