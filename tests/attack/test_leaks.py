@@ -24,9 +24,9 @@ from rekindle.ports import Mail
 from rekindle.service.library import POINTER
 from rekindle.service.people import address_hash
 from tests.attack.targets import headers_of
-from tests.content.mailkit import shipped
 from tests.functions.conftest import Load
 from tests.support import needles
+from tests.support.content import some
 from tests.support.needles import NEEDLES, anywhere, found_in
 from tests.support.template import tables
 from tests.support.worlds import AwsPorts, QueueName
@@ -115,7 +115,7 @@ def listened_to(app: ModuleType) -> ModuleType:
 @pytest.fixture
 def run(load: Load, ports: AwsPorts) -> Run:
     """Return an installation with the shipped content published."""
-    verdict = validate(shipped() | {"shops/tea.yaml": SHOP})
+    verdict = validate(some("cart-abandonment", "order-confirmation") | {"shops/tea.yaml": SHOP})
     assert verdict.published is not None, verdict.problems
     for key, content in verdict.published.files().items():
         ports.blobs.put(key, content)

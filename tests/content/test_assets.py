@@ -23,7 +23,7 @@ from rekindle.content.validate import is_asset, validate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Basket, Item
 from rekindle.domain.profile import Profile, Run
-from tests.content.mailkit import shipped
+from tests.support.content import some
 from tests.support.pictures import gif, jpeg, png, svg, webp
 
 T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -356,9 +356,10 @@ def test_what_many_mail_programs_do_not_show_is_worth_a_word() -> None:
 
 
 def test_equal_content_has_an_equal_hash_and_another_picture_another_one() -> None:
-    plain = validate(shipped()).published
+    plain = validate(some("cart-abandonment")).published
     one, same, other = (
-        validate(shipped() | {"assets/logo.png": raw}).published for raw in (png(9, 9), png(9, 9), png(9, 8))
+        validate(some("cart-abandonment") | {"assets/logo.png": raw}).published
+        for raw in (png(9, 9), png(9, 9), png(9, 8))
     )
     assert plain is not None
     assert one is not None
@@ -370,13 +371,13 @@ def test_equal_content_has_an_equal_hash_and_another_picture_another_one() -> No
 
 
 def test_a_file_that_was_looked_at_before_need_not_be_there() -> None:
-    whole = validate(shipped() | FILES)
+    whole = validate(some("cart-abandonment") | FILES)
     known = {path: look(path, raw) for path, raw in FILES.items()}
-    assert validate(shipped(), known) == whole
+    assert validate(some("cart-abandonment"), known) == whole
 
 
 def test_logos_may_be_files_and_must_be_there() -> None:
-    files = shipped() | {"assets/logo.png": LOGO, "assets/site.js": b"1"}
+    files = some("cart-abandonment") | {"assets/logo.png": LOGO, "assets/site.js": b"1"}
     brand = b"logo:\n  url: assets/logo.png\n"
     found = validate(files | {"brand.yaml": brand}).published
     assert found is not None

@@ -9,6 +9,7 @@ from rekindle.content.sites import dialog, script, site_of
 from rekindle.content.validate import validate
 from tests.content.mailkit import shipped
 from tests.support.build import playbook
+from tests.support.content import some
 
 GOOD = """form: newsletter
 show: {after: 20s, scroll: 50, exit: on}
@@ -95,7 +96,7 @@ def test_the_script_is_told_the_rules_and_the_dialog_the_words() -> None:
         assert "CONFIG)" not in text
 
 
-FILES = shipped()
+FILES = some("cart-abandonment") | {path: raw for path, raw in shipped().items() if path.startswith("emails/confirm-")}
 PLANTS = b"""name: Plants
 platform: woocommerce
 url: https://plants.example

@@ -27,9 +27,14 @@ def demo_content() -> dict[str, bytes]:
     return _needed_by(on, everything, more=forms)
 
 
+def some(*flows: str) -> dict[str, bytes]:
+    """Return what ships, with these flows alone, and of mails, texts and segments those that they name."""
+    return _needed_by(flows, content_files(ROOT / "templates"))
+
+
 def few(folder: Path, *flows: str) -> Path:
-    """Write what ships into `folder`, with these flows alone and of mails what they name; return the folder."""
-    for path, raw in _needed_by(flows, content_files(ROOT / "templates")).items():
+    """Write the same into `folder`; return the folder."""
+    for path, raw in some(*flows).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(raw)
     return folder
