@@ -82,10 +82,10 @@ def after() -> Iterator[Aftermath]:
 
 def _storm(there: World, rng: random.Random) -> Aftermath:
     stack, ses, pid, watch = there.stack, there.ses, there.emulator.pid, Watch()
-    for name in ("WakeQueue", "MarketingQueue", "TransactionalQueue"):
-        stack.sqs.set_queue_attributes(
-            QueueUrl=stack.queues[name], Attributes={"VisibilityTimeout": str(HIDDEN_SECONDS)}
-        )
+    for name, url in stack.queues.items():
+        # Not the publisher's: it looks at everything for longer than that.
+        if not name.endswith("DeadQueue") and name != "PublishQueue":
+            stack.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(HIDDEN_SECONDS)})
     stack.lambdas.put_function_concurrency(FunctionName=stack.functions["webhook"], ReservedConcurrentExecutions=COPIES)
     told = story(SIZE, there.clock.now(), rng)
     patience = 120 + SIZE / 10
