@@ -24,7 +24,7 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 import local.world
 from local.demo import Day, judge, opening, play
 from local.emulator import Emulator, emulator
-from local.shops import TEA, shopify
+from local.shops import BIKES, TEA, shopify
 from local.stack import ROOT, StackError
 from local.timeline import Timeline
 from local.world import World, world
@@ -45,6 +45,7 @@ pytestmark = pytest.mark.xdist_group("e2e-permissions")
 _BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
 
 
+GUEST = "gina.guest@example.com"
 CAMPAIGN = {
     "segments/buyers.yaml": b"when: profile.orders > 0\n",
     "flows/letter.yaml": (
@@ -152,6 +153,13 @@ def there(day: Day) -> World:
         assert there.post(TEA, shopify(topic, asked | more, there.clock.now())) == 200
         there.runner.wait_until_idle()
     assert visit(there, {"type": "product.viewed", "id": "1", "seconds": 5}) == 204
+    assert (
+        browse(f"{there.stack.api_url}/sign-up/{BIKES.id}/newsletter", [("email", GUEST), ("shown_in", "en")])[0] == 200
+    )
+    there.runner.wait_until_idle()
+    (asked_back,) = [mail.html for mail in there.ses.mails if mail.address == GUEST]
+    assert browse(html.unescape(re.findall(r'href="(https?://[^"]+/confirm/[^"]+)"', asked_back)[0]), [])[0] == 200
+    there.runner.wait_until_idle()
     (page, *_) = (
         found for mail in there.ses.mails for found in re.findall(r'href="(https?://[^"]+/p/[^"]+)"', mail.html)
     )
