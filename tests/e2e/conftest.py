@@ -22,6 +22,7 @@ WAIT = timedelta(minutes=4)
 SOON = f"""\
 title: Soon
 enabled: true
+priority: 20    # else it would make room for the shipped flow's reminder, an hour later
 trigger:
   event: checkout.updated
   when: event.id == "{PATIENT.cart}"
