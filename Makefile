@@ -33,7 +33,7 @@ demo: .venv/ready ## play the demo day and a season, write mails and report to o
 	@exec $(BIN)/python -m local demo
 
 test: .venv/ready ## everything that gates: unit, adapters, end to end (TESTS=tests/flow for a part)
-	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/pytest -q -n 3 --dist loadgroup $(TESTS)
 
 test-long: .venv/ready ## simulate for SECONDS (600) from seed SEEDS (0), hunt planted bugs, look at all mails, fuzz for FUZZ (300), STORM (20000) webhooks
 	PYTHONPATH=layers/core:. $(BIN)/python -m tests.simulation --seconds $(SECONDS) --seed $(SEEDS)

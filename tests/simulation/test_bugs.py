@@ -11,8 +11,6 @@ from tests.simulation.planted import PATCHES, hunt
 
 #: Found within a few seconds, so that `make test` can afford them; `make test-long` hunts them all.
 FAST = {
-    "code-before-it-stands",
-    "code-by-try",
     "commit-without-version",
     "hand-over-after-commit",
     "order-counted-twice",
@@ -22,8 +20,6 @@ FAST = {
     "stream-failure-swallowed",
     "suppression-later",
     "sweep-blind",
-    "texts-asked-again",
-    "told-before-it-is-said",
     "unknown-resent",
 }
 LONG = bool(os.environ.get("REKINDLE_LONG"))
