@@ -170,7 +170,7 @@ def _least(
     def bare(source: str, *, escape: bool) -> Callable[[], str]:
         jinja = Environment(autoescape=escape)  # noqa: S701 - text parts and subjects are no HTML
         jinja.filters.update(sandbox.FILTERS)
-        jinja.filters["_link"] = lambda value: value
+        jinja.filters["_link"] = lambda value, *_: value
         # A dict has `items` of its own, which Jinja2 as it comes finds first.
         page = jinja.from_string(source.replace("event.items", 'event["items"]'))
         return lambda: page.render(names)
