@@ -667,17 +667,7 @@ class Simulation:
             message=mails[-1] if mails else "",
             profile=profile,
         )
-
-        def body() -> None:
-            unsubscribe(
-                claim,
-                intake=self.ports["intake"],
-                clock=self.clock,
-                address_key=world.secret_address_key,
-                source="one click",
-            )
-
-        self.insist("links", body, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
+        self._refuse(claim, lambda: self._click_unsubscribe(person, tries + 1), tries, person)
 
     def _refuse_push(self, person: str, tries: int) -> None:
         """Click the link by which somebody whose browser gets push messages says that they want no more."""
@@ -692,17 +682,19 @@ class Simulation:
             message="",
             profile=profile,
         )
+        self._refuse(claim, lambda: self._refuse_push(person, tries + 1), tries, person)
 
+    def _refuse(self, claim: Unsubscribe, again: Callable[[], None], tries: int, person: str) -> None:
         def body() -> None:
             unsubscribe(
                 claim,
                 intake=self.ports["intake"],
                 clock=self.clock,
-                address_key=world.secret_address_key,
+                address_key=self.world.secret_address_key,
                 source="one click",
             )
 
-        self.insist("links", body, lambda: self._refuse_push(person, tries + 1), tries, person)
+        self.insist("links", body, again, tries, person)
 
     def _answer(self, text: Incoming) -> None:
         """Let what somebody texts come by SNS: late, or twice, it may; it comes until it is taken."""
