@@ -29,9 +29,11 @@ from rekindle.content.samples import LINKS, SAMPLE_SHOP, Sample, sample_of_mail
 from rekindle.content.validate import validate
 from rekindle.domain import ids
 from rekindle.domain.facts import Product
+from rekindle.domain.offers import Coupon
 from rekindle.domain.profile import Planned, Profile, Run
 from rekindle.memory import World
 from rekindle.service.compose import Composer
+from rekindle.service.coupons import Wallet
 from rekindle.service.library import POINTER, Library
 
 BUDGET = 1.7
@@ -94,22 +96,26 @@ def _ours(
 
     Warm: content read, products at hand.
     """
-    offers = _offered(template, sample)
+    offers, coupon = _offered(template, sample), _given(template, sample, run)
     world = World()
+    if coupon is not None:
+        world.coupons.made(coupon)
     world.files[f"playbooks/{mails.hash}/mails.json"] = msgspec.json.encode(mails)
     world.files[POINTER] = msgspec.json.encode({"hash": mails.hash})
     world.catalogue.update({(SAMPLE_SHOP.id, key): product for key, product in sample.products.items()})
+    library = Library(world.blobs, world.clock)
     composer = Composer(
-        library=Library(world.blobs, world.clock),
+        library=library,
         blobs=world.blobs,
         outbox=world.outbox,
         secrets=world.secrets,
         link_base="https://links.example",
         recommender=_Offers(sample.products, offers),  # type: ignore[arg-type]  # it has all at hand
+        wallet=Wallet(coupons=world.coupons, library=library),
     )
     planned = Planned(
         run=run.id, step="step", flow="flow", template=template.name, channel="email", category=template.category,
-        planned_at=run.entered_at, not_after=run.entered_at,
+        planned_at=run.entered_at, not_after=run.entered_at, offer=coupon.offer if coupon is not None else "",
     )  # fmt: skip
     message = ids.message_id(run.id, "step")
     composer.prepare([(profile, planned, run)])
@@ -118,6 +124,7 @@ def _ours(
         return mails.build(
             template.name, profile=profile, run=run, products=sample.products, links=LINKS, clock=time.monotonic,
             tracker=composer.tracker(message, SAMPLE_SHOP, LINKS.values()), recommend=offers,
+            coupon=coupon,
         ).html  # fmt: skip
 
     return lambda: composer.build(message, profile, planned, run).html, render
@@ -147,6 +154,13 @@ def _offered(template: MailTemplate, sample: Sample) -> Mapping[str, Sequence[Pr
     return sample.recommended() if template.recommend else {}
 
 
+def _given(template: MailTemplate, sample: Sample, run: Run) -> Coupon | None:
+    """Return the coupon of a mail that shows one, made."""
+    if not template.coupon:
+        return None
+    return replace(sample.given(SAMPLE_SHOP), run=run.id, offer="sample")
+
+
 def _least(
     mails: Mails, template: MailTemplate, profile: Profile, run: Run, sample: Sample
 ) -> tuple[Callable[[], object], Callable[[], str]]:
@@ -165,6 +179,7 @@ def _least(
         formats=mails.formats,
         form=form_for(mails.formats, template.locale, *readers),
         recommend=_offered(template, sample),
+        coupon=_given(template, sample, run),
     )
 
     def bare(source: str, *, escape: bool) -> Callable[[], str]:
