@@ -34,6 +34,7 @@ clock, keys = clock_for(settings.clock_offset_file), CachedSecrets(clients, sett
 blobs, tables = S3Blobs(clients, settings.content_bucket), Tables.of(settings)
 outbox, counters = DynamoOutbox(clients, tables), DynamoCounters(clients, tables)
 library, mailer = Library(blobs, clock), SesMailer(clients, configuration_set=settings.configuration_set)
+REFUSED = {"not_allowed": "SendNotAllowed", "throttled": "MailThrottled"}
 
 
 def noted(allowance: Allowance) -> None:
@@ -49,11 +50,9 @@ composer = Composer(
 )  # fmt: skip
 deliver = Deliver(
     outbox=outbox, queues=queues, mailer=mailer, builder=composer, clock=clock, wallet=wallet, mint=mint,
-    address_key=keys.address_key(),
-    new_token=lambda: secrets.token_hex(16),
+    address_key=keys.address_key(), new_token=lambda: secrets.token_hex(16),
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
-    guard=Guard(counters=counters, clock=clock),
-    stops=Stops(blobs, clock),
+    guard=Guard(counters=counters, clock=clock), stops=Stops(blobs, clock),
     herald=Herald(counters=counters, library=library, clock=clock),
     pacer=pacer(settings=settings, clients=clients, noted=noted),
     channels=channels(settings=settings, clients=clients, keys=keys, composer=composer, library=library, clock=clock),
@@ -68,10 +67,11 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     failed = [{"itemIdentifier": message_id} for message_id in received.unreadable]
     for (record, parcel, _), verdict in zip(received.messages, deliver.batch(received.values), strict=True):
         if isinstance(verdict, Done):
-            logger.info(verdict.how, extra={"message_id": parcel.message_id})
+            told = {"message_id": parcel.message_id, "profile_id": parcel.profile_id, "why": verdict.why}
+            logger.info(verdict.how, extra=told)
             metrics.add_metric(f"Mail{verdict.how.title()}", MetricUnit.Count, 1)
-            if verdict.why == "not_allowed":
-                metrics.add_metric("SendNotAllowed", MetricUnit.Count, 1)
+            if verdict.why in REFUSED:
+                metrics.add_metric(REFUSED[verdict.why], MetricUnit.Count, 1)
             continue
         metrics.add_metric("MailLookedAgain", MetricUnit.Count, 1)
         if isinstance(verdict, LookAgain):

@@ -466,7 +466,7 @@ def test_every_alarm_tells_somebody_and_names_its_runbook(alarm: str) -> None:
     properties = ALARMS[alarm]
     (anchor,) = re.findall(r"docs/operating\.md#([\w-]+)", properties["AlarmDescription"])
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
-    assert list(map(named, properties["AlarmActions"])) == ["AlarmTopic"]
+    assert "AlarmTopic" in map(named, properties["AlarmActions"])
     assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
@@ -474,14 +474,6 @@ def test_what_must_not_go_unseen_is_watched() -> None:
     watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in ALARMS.values()}
     ours = {("Rekindle", metric) for metric in ("UnknownMessages", "PendingStuck", "MarketingPaused")}
     assert {("AWS/Lambda", "IteratorAge"), *ours} <= watched
-
-
-def test_a_metric_of_ours_that_an_alarm_watches_is_one_that_its_function_counts() -> None:
-    for alarm in ALARMS.values():
-        if alarm["Namespace"] == "Rekindle":
-            (service,) = alarm["Dimensions"]
-            function = service["Value"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
-            assert f'"{alarm["MetricName"]}"' in (ROOT / f"functions/{function}/app.py").read_text("utf-8")
 
 
 def is_tls_only(statement: dict[str, Any]) -> bool:

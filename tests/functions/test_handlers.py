@@ -264,9 +264,11 @@ def test_send_lets_a_parcel_come_back_whose_commit_is_not_there_yet(load: Load, 
     assert app.handler({"Records": [record]}, None) == {"batchItemFailures": [{"itemIdentifier": "one"}]}
 
 
-@pytest.mark.parametrize(("why", "rings"), [("not_allowed", True), ("throttled", False)])
-def test_send_rings_when_a_vendor_does_not_let_it(
-    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], why: str, *, rings: bool
+@pytest.mark.parametrize(
+    ("why", "counted"), [("not_allowed", {"SendNotAllowed"}), ("throttled", {"MailThrottled"}), ("quota", set())]
+)
+def test_send_counts_apart_what_somebody_must_do_something_about(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], why: str, counted: set[str]
 ) -> None:
     app = load("send")
     monkeypatch.setattr(app.deliver, "batch", lambda items: [Done("reopened", why) for _ in items])
@@ -275,7 +277,8 @@ def test_send_rings_when_a_vendor_does_not_let_it(
     record: dict[str, Any] = {"messageId": "one", "receiptHandle": "r", "body": body, "eventSourceARN": arn}
     record["attributes"] = {"ApproximateReceiveCount": "1"}
     assert app.handler({"Records": [record]}, None) == {"batchItemFailures": []}
-    assert ("SendNotAllowed" in capsys.readouterr().out) is rings
+    printed = capsys.readouterr().out
+    assert {name for name in ("SendNotAllowed", "MailThrottled") if name in printed} == counted
 
 
 def test_feedback_takes_events_by_both_roads_and_logs_no_address(
