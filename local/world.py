@@ -186,6 +186,10 @@ class World:
                 found.append((template, state, why))
         return found
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Return the records of all messages, as the table has them."""
+        return self._all("Messages")
+
     def _profiles(self, email: str) -> list[str]:
         """Return the ids of this person's profiles. It looks at everybody: nothing but a demo may do that."""
         everybody = map(parse_profile, self._all("Profiles"))

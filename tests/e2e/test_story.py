@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email
 import email.policy
+import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,8 +18,12 @@ from rich.console import Console
 from local import demo
 from local.demo import Day, judge, opening, play, write_out
 from local.inbox import Controls, InboxServer
+from local.shops import BIKES, TEA
+from local.stack import STACK_NAME, Shop
 from local.timeline import Timeline
 from local.world import world
+from rekindle.cli.main import main
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e-story")
 
@@ -104,3 +110,32 @@ def test_a_code_that_the_shop_does_not_know_fails_the_demo(day: Day) -> None:
 
 def test_the_dead_letter_queues_stay_empty(day: Day) -> None:
     assert day.world.stack.dead_letters() == {}
+
+
+_SENT = {"sent", "delivered", "bounced", "complained"}
+
+
+@pytest.mark.parametrize("shop", [TEA, BIKES], ids=lambda shop: shop.id)
+def test_results_count_what_the_records_say(
+    shop: Shop, day: Day, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """By the command, on what `tally` has heard by the streams of the deployed tables."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": day.world.stack.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1", "CLOCK_OFFSET_FILE": str(day.world.clock.file),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    records = [one for one in day.world.records() if one["shop"]["S"] == shop.id and "day" in one]
+    sent = Counter(one["flow"]["S"] for one in records if one["state"]["S"] in _SENT)
+    clicked = Counter(one["flow"]["S"] for one in records if "links" in one)
+
+    def told(figure: str) -> dict[str, int]:
+        capsysbinary.readouterr()
+        assert main(["results", "--stack", STACK_NAME, "--shop", shop.id, "--json"]) == 0
+        flows = json.loads(capsysbinary.readouterr().out)["flows"]
+        return {one["name"]: int(one["figures"][figure]) for one in flows if figure in one["figures"]}
+
+    assert sum(sent.values()) > 1
+    # Nobody waits for the readers of these streams: figures follow by themselves.
+    eventually(lambda: told("sent") == sent, seconds=60)
+    assert told("clicked") == clicked

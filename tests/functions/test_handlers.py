@@ -43,7 +43,7 @@ from rekindle.service.people import address_hash
 from tests.content.pagekit import POPUP
 from tests.functions.conftest import Load
 from tests.support.build import CART, CONFIRMATION, ROOT, flow_of, playbook
-from tests.support.things import a_profile
+from tests.support.things import a_lease, a_message, a_profile
 from tests.support.worlds import START, AwsPorts
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -219,8 +219,17 @@ def test_collect_serves_nothing_else(load: Load, ports: AwsPorts, name: str, sho
 
 
 def stream_record(ports: AwsPorts, pending: str) -> dict[str, Any]:
-    image = ports.item("pending", pending)
+    image = as_streamed(ports.item("pending", pending))
     return {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": image}}
+
+
+def as_streamed(item: Any) -> Any:
+    """Return an item as an event of a stream shows it to a function: JSON, so octets are base64."""
+    if isinstance(item, bytes):
+        return base64.b64encode(item).decode()
+    if isinstance(item, dict):
+        return {name: as_streamed(value) for name, value in item.items()}
+    return [as_streamed(value) for value in item] if isinstance(item, list) else item
 
 
 def test_journey_applies_a_stream_record_and_sets_the_alarm(load: Load, ports: AwsPorts) -> None:
@@ -773,7 +782,10 @@ def test_catalogue_hears_of_products_from_their_stream(load: Load, ports: AwsPor
     ports.state.commit(Commit(shop="tea", products=(pot,)))
     ports.state.commit(Commit(shop="tea", products=(Product(id="p2", updated_at=LONG_AGO, deleted=True),)))
     items = [ports.item("products", f"tea#{key}") for key in ("p1", "p2")]
-    records = [{"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": item}} for item in items]
+    records = [
+        {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": as_streamed(item)}}
+        for item in items
+    ]
     assert load("catalogue").handler({"Records": records}, None) == {"batchItemFailures": []}
     found = ports.shelves.shelved("tea", shelves=["new", "kind/pots", "best"])
     assert {name: list(shelf.spots) for name, shelf in found.shelves.items()} == {"new": ["p1"], "kind/pots": ["p1"]}
@@ -786,7 +798,7 @@ def test_tally_adds_up_what_both_streams_tell_once(load: Load, ports: AwsPorts) 
     (line,) = ports.clients.dynamodb.scan(TableName=ports.installation.tables.ledger)["Items"]
     message = Message(id="0" * 32, shop="tea", state="skipped", at=LONG_AGO, day=label.day, flow="cart", step="mail-1")
     assert ports.outbox.record(message)
-    record = ports.item("messages", message.id)
+    record = as_streamed(ports.item("messages", message.id))
     keys = ({"profile_id": line["profile_id"], "at": line["at"]}, {"id": {"S": message.id}})
     records = [
         {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"Keys": key, "NewImage": image}}
@@ -799,6 +811,23 @@ def test_tally_adds_up_what_both_streams_tell_once(load: Load, ports: AwsPorts) 
     assert ports.results.figures("tea", label.day, label.day) == {
         label: {"skipped": 1},
         Label("2026-03-02", "cart"): {"entered": 1},
+    }
+
+
+def test_tally_reads_a_message_with_so_many_links_that_its_record_is_packed(load: Load, ports: AwsPorts) -> None:
+    links = tuple(f"https://tea.example/products/{n}?variant={n}" for n in range(40))
+    message = a_message(day="2026-03-02", flow="cart", step="mail-1", targets=links)
+    ports.state.commit(Commit(profile=a_profile()))
+    assert ports.outbox.lease(replace(a_lease(), message=message)) == "taken"
+    before = as_streamed(ports.item("messages", message.id))
+    assert ports.outbox.record(replace(message, state="sent", at=LONG_AGO), token="t1")
+    image = as_streamed(ports.item("messages", message.id))
+    assert "B" in image["targets"]
+    change = {"Keys": {"id": {"S": message.id}}, "OldImage": before, "NewImage": image}
+    record = {"eventName": "MODIFY", "dynamodb": change}
+    assert load("tally").handler({"Records": [record]}, None) == {"batchItemFailures": []}
+    assert ports.results.figures("tea", "2026-03-02", "2026-03-02") == {
+        Label("2026-03-02", "cart", "mail-1"): {"sent": 1}
     }
 
 
@@ -835,7 +864,7 @@ def test_a_price_that_drops_reaches_who_looked(load: Load, ports: AwsPorts) -> N
     record = {
         "eventSource": "aws:dynamodb",
         "eventName": "MODIFY",
-        "dynamodb": {"OldImage": images[0], "NewImage": images[1]},
+        "dynamodb": {"OldImage": as_streamed(images[0]), "NewImage": as_streamed(images[1])},
     }
     load("catalogue").handler({"Records": [record]}, None)
     (task,) = ports.waiting("fanout").visible

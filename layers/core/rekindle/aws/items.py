@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,12 @@ _READABLE = frozenset({"None", FAILED, CONFLICT})
 def text(value: str) -> dict[str, str]:
     """Return a string attribute."""
     return {"S": value}
+
+
+def octets(value: Mapping[str, Any]) -> bytes:
+    """Return what a binary attribute holds: bytes where the API was asked, base64 in a stream's event to a function."""
+    held = value["B"]
+    return base64.b64decode(held) if isinstance(held, str) else bytes(held)
 
 
 def number(value: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import structs
 
-from rekindle.aws.items import KEPT, Item, epoch, moment, stamp, text
+from rekindle.aws.items import KEPT, Item, epoch, moment, octets, stamp, text
 from rekindle.ports import OPEN_STATES, Message
 
 #: The first of these stays.
@@ -101,5 +101,5 @@ def _packed(targets: tuple[str, ...]) -> Any:
 
 
 def _unpacked(value: Mapping[str, Any]) -> tuple[str, ...]:
-    whole: str = value["S"] if "S" in value else zlib.decompress(value["B"]).decode()
+    whole: str = value["S"] if "S" in value else zlib.decompress(octets(value)).decode()
     return tuple(whole.split("\n"))
