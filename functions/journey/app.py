@@ -57,7 +57,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     metrics.add_metric("JourneyRecords", MetricUnit.Count, len(event["Records"]))
     for record in event["Records"]:
         if record["eventSource"] == "aws:dynamodb":
-            journey.from_stream(parse_pending(record["dynamodb"]["NewImage"]))
+            if not journey.from_stream(parse_pending(record["dynamodb"]["NewImage"])):
+                metrics.add_metric("ApplyFailed", MetricUnit.Count, 1)
             continue
         try:
             journey.wake(wakes.decode(record["body"]))

@@ -73,7 +73,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             if verdict.why in REFUSED:
                 metrics.add_metric(REFUSED[verdict.why], MetricUnit.Count, 1)
             continue
-        metrics.add_metric("MailLookedAgain", MetricUnit.Count, 1)
+        metrics.add_metric("SendFailed" if isinstance(verdict, Exception) else "MailLookedAgain", MetricUnit.Count, 1)
         if isinstance(verdict, LookAgain):
             look_again(clients, settings.queue_url(parcel.category), record["receiptHandle"], verdict.delay)
         failed.append({"itemIdentifier": record["messageId"]})

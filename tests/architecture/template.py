@@ -44,6 +44,13 @@ def named(value: Any) -> str:
     return str(target[0] if isinstance(target, list) else target.split(".")[0])
 
 
+def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the metrics that an alarm looks at: itself, or the parts of its sum."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [part["MetricStat"]["Metric"] for part in alarm["Metrics"] if "MetricStat" in part]
+
+
 def queue_sources() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield function, queue and the event source's properties for every queue that a function reads."""
     for function, properties in functions().items():

@@ -15,6 +15,7 @@ from rekindle.service.sign_up import MARK_HEADER
 from tests.architecture.template import (
     ROOT,
     functions,
+    metrics_of,
     named,
     policy_statements,
     queue_sources,
@@ -70,7 +71,7 @@ def test_every_dead_letter_queue_rings_at_the_first_message(queue: str) -> None:
     (alarm,) = [
         alarm
         for alarm in ALARMS.values()
-        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
         and named(alarm["Dimensions"][0]["Value"]) == queue
     ]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
@@ -471,7 +472,7 @@ def test_every_alarm_tells_somebody_and_names_its_runbook(alarm: str) -> None:
 
 
 def test_what_must_not_go_unseen_is_watched() -> None:
-    watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in ALARMS.values()}
+    watched = {(one["Namespace"], one["MetricName"]) for alarm in ALARMS.values() for one in metrics_of(alarm)}
     ours = {("Rekindle", metric) for metric in ("UnknownMessages", "PendingStuck", "MarketingPaused")}
     assert {("AWS/Lambda", "IteratorAge"), *ours} <= watched
 

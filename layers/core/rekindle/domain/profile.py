@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rekindle.domain.facts import Basket, Consent, Fact, Person, SignUp
 from rekindle.domain.labels import Label
+from rekindle.domain.unread import put_back, unread
+
+#: Counts up with every release in which a profile can say something new: what of a higher one lies in the table is read
+#: with care (`decode_profile`). `tests/state` knows what each one holds, and says so when this must be changed.
+FORMAT = 1
 
 RunStatus = Literal["active", "finished", "converted", "exited", "timed_out"]
 Category = Literal["marketing", "transactional"]
@@ -311,6 +317,13 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename={"ordinal": "n", "at
     void: bool = False
 
 
+class Unread(Struct, frozen=True):
+    """What a newer version wrote of a profile, in its `format`, and this one does not know (`domain.unread`)."""
+
+    format: int
+    parts: Any
+
+
 class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One customer of one shop. `version` counts commits; `deadline` is when the alarm clock must ring next."""
 
@@ -389,6 +402,8 @@ class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: tuple[str, ...] = ()
     """the marks of the asks (`Ask.mark`) that `recent` answers"""
     deadline: datetime | None = None
+    unread: Unread | None = None
+    """goes back to its places when this profile is stored, and is never stored itself"""
 
     @property
     def anonymous(self) -> bool:
@@ -461,15 +476,43 @@ class Tombstone(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tomb
     aliases: tuple[str, ...] = ()
 
 
+class _Written(Struct):
+    """In which format a stored profile was written. It stands first; the first format says nothing."""
+
+    format: int = 1
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Profile)
+_MARK = '{"format":'
 
 
 def encode_profile(profile: Profile) -> bytes:
     """Return the profile as the JSON that is stored."""
-    return _encoder.encode(profile)
+    if profile.unread is None:
+        return _marked(_encoder.encode(profile), FORMAT)
+    known = msgspec.json.decode(_encoder.encode(replace(profile, unread=None)))
+    return _marked(msgspec.json.encode(put_back(known, profile.unread.parts)), profile.unread.format)
 
 
 def decode_profile(raw: bytes | str) -> Profile:
-    """Return the profile that `encode_profile` wrote, also in an earlier version."""
-    return _decoder.decode(raw)
+    """Return the profile that `encode_profile` wrote, also in an earlier version.
+
+    And in a later one, as far as this one knows it: the rest is kept for when it is stored again. Raises
+    `msgspec.ValidationError` where something that is known has a value that is not; nothing may be stored over it then.
+    """
+    profile = _decoder.decode(raw)
+    mark = _MARK if isinstance(raw, str) else _MARK.encode()
+    if not raw.startswith(mark):  # type: ignore[arg-type]
+        return profile
+    written = msgspec.json.decode(raw, type=_Written).format
+    if written <= FORMAT:
+        return profile
+    stored = msgspec.json.decode(raw)
+    del stored["format"]
+    parts = unread(stored, msgspec.json.decode(_encoder.encode(profile)))
+    return replace(profile, unread=Unread(written, parts or {}))
+
+
+def _marked(encoded: bytes, written: int) -> bytes:
+    return encoded if written == 1 else f"{_MARK}{written},".encode() + encoded[1:]

@@ -109,8 +109,11 @@ class Journey:
 
     # --- the two ways in
 
-    def from_stream(self, pending: Pending) -> None:
-        """Apply what was just accepted. Never fails: what cannot be applied now goes to the wake queue."""
+    def from_stream(self, pending: Pending) -> bool:
+        """Apply what was just accepted; return whether it was. What cannot be applied now goes to the wake queue.
+
+        Never fails for the sake of one item.
+        """
         try:
             self.apply(pending)
         except Exception:  # noqa: BLE001
@@ -118,6 +121,8 @@ class Journey:
             # record, the wake queue tries again and then parks it (DESIGN §6).
             _log.exception("not applied, handed to the wake queue", extra={"pending_id": pending.id})
             self._alarms.wake([Wake(pending_id=pending.id)], RETRY_DELAY)
+            return False
+        return True
 
     def wake(self, wake: Wake) -> None:
         """Do what a message on the wake queue says. Raises where the queue should bring it again."""
