@@ -350,7 +350,7 @@ def test_every_decision_has_its_phrase() -> None:
 
 def test_every_reason_not_to_enter_has_its_words() -> None:
     source = (ROOT / "layers/core/rekindle/flow/entry.py").read_text(encoding="utf-8")
-    found = set(re.findall(r'(?:return \(?|refusal = |_HOLDOUT = )f?"([\w ]+)[":]', source))
+    found = set(re.findall(r'(?:return \(?|refusal = )f?"([\w ]+)[":]', source))
     assert found == set(REASONS)
 
 

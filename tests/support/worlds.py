@@ -15,6 +15,7 @@ from msgspec import Struct
 from rekindle.aws.alarms import SchedulerAlarms
 from rekindle.aws.archive import DynamoArchive
 from rekindle.aws.blobs import S3Blobs
+from rekindle.aws.bulk import DynamoBulkIntake
 from rekindle.aws.clients import Clients
 from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.coupons import DynamoCoupons
@@ -46,6 +47,7 @@ from rekindle.ports import (
     Alarms,
     Archive,
     Blobs,
+    BulkIntake,
     CatalogueQueue,
     CatalogueTask,
     Counters,
@@ -119,6 +121,11 @@ class Ports(Protocol):
     @property
     def intake(self) -> Intake:
         """`ports.Intake`."""
+        ...
+
+    @property
+    def bulk(self) -> BulkIntake:
+        """`ports.BulkIntake`."""
         ...
 
     @property
@@ -276,6 +283,7 @@ class MemoryPorts:
         world = self.world = World(START)
         self.clock = world.clock
         self.intake: Intake = world.intake
+        self.bulk: BulkIntake = world.bulk
         self.archive: Archive = world.archive
         self.state: State = world.state
         self.alarms: Alarms = world.alarms
@@ -447,6 +455,12 @@ class AwsPorts:
         """The adapter."""
         made = self.installation
         return DynamoIntake(self.clients, made.tables, raw_bucket=made.raw_bucket)
+
+    @cached_property
+    def bulk(self) -> BulkIntake:
+        """The adapter."""
+        made = self.installation
+        return DynamoBulkIntake(self.clients, made.tables, raw_bucket=made.raw_bucket)
 
     @cached_property
     def archive(self) -> Archive:

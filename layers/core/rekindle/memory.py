@@ -51,6 +51,7 @@ from rekindle.ports import (
     OPEN_STATES,
     QUARANTINE,
     SHOP_STORES,
+    Accepting,
     Allowance,
     Attempted,
     AudienceChange,
@@ -407,6 +408,7 @@ class World:
         self.decide_audience_fate: Callable[[AudienceChange], Fate] = lambda _change: "accept"
 
         self.intake = MemoryIntake(self)
+        self.bulk = MemoryBulkIntake(self)
         self.state = MemoryState(self)
         self.alarms = MemoryAlarms(self)
         self.queues = MemorySendQueues(self)
@@ -590,6 +592,23 @@ class MemoryIntake(_Port):
             )
         )
         return True
+
+
+class MemoryBulkIntake(_Port):
+    """`ports.BulkIntake`."""
+
+    name = "bulk"
+
+    @_call
+    def accept_all(self, accepting: Sequence[Accepting]) -> tuple[bool, ...]:
+        """Accept each; which were new."""
+        intake = MemoryIntake(self.world)
+        return tuple(intake.accept(each.delivery, each.suppressions, each.keys) for each in accepting)
+
+    @_call
+    def waiting(self, most: int) -> int:
+        """Return how many wait to be applied, at most `most`."""
+        return min(most, len(self.world.pending))
 
 
 class MemoryArchive(_Port):

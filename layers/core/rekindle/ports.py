@@ -48,6 +48,73 @@ class Intake(Protocol):
         ...
 
 
+class Accepting(Struct, frozen=True, kw_only=True):
+    """What `Intake.accept` is given, to be accepted beside others."""
+
+    delivery: Delivery
+    suppressions: Sequence[Suppression] = ()
+    keys: Sequence[str] = ()
+
+
+class BulkIntake(Protocol):
+    """The same way in for what comes by the thousand."""
+
+    def accept_all(self, accepting: Sequence[Accepting]) -> tuple[bool, ...]:
+        """Do with each what `Intake.accept` does, as many in one transaction as it holds; return which were new.
+
+        When it raises, some may have been accepted: with all of them again it does what is left to do.
+        """
+        ...
+
+    def waiting(self, most: int) -> int:
+        """Return how many accepted deliveries wait to be applied; counting stops at `most`."""
+        ...
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One thing of a shop in the very shape of its webhook, so that the platform's own normaliser reads it.
+
+    `topic` is as in webhooks (`customers/update`, `order.updated` …), or `list.row` for a row of a list. `where` says
+    to a human where it stands in its source, without naming anybody.
+    """
+
+    topic: str
+    body: bytes
+    where: str = ""
+
+
+class Unusable(Struct, frozen=True, kw_only=True):
+    """Something of a source that cannot be imported: where it stands (`line 17`), and why. It names nobody."""
+
+    where: str
+    why: str
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """The next things of a source, in its order, and where to go on (`None`: that is all)."""
+
+    records: Sequence[Record] = ()
+    cursor: str | None = None
+    unusable: Sequence[Unusable] = ()
+
+
+class Source(Protocol):
+    """Where an import comes from: a shop's own API, or a file."""
+
+    def page(self, cursor: str | None) -> Page:
+        """Return the page that begins at this cursor (`None`: the first), the same however often it is asked for.
+
+        Cursors are opaque, hold no secret, and stay good for as long as an import may take, also over a restart.
+        Raises `ShopRefusedError`, `ShopRejectedError` and `ShopUncertainError` where the shop does not answer, after
+        the tries and pauses that its API asks for.
+        """
+        ...
+
+    def total(self) -> int | None:
+        """Return about how many records there are in all, if that is cheap to know."""
+        ...
+
+
 class Archive(Protocol):
     """Accepted deliveries as they came, to be read again: for tools, since it reads the whole table."""
 

@@ -65,10 +65,7 @@ class DynamoIntake:
             return False
         for key, content in files.items():
             self._clients.s3.put_object(Bucket=self._raw_bucket, Key=key, Body=content, ContentType="application/zlib")
-        stored = [self._put_new(self._tables.deliveries, item)]
-        stored.append(self._put_new(self._tables.pending, self._pending_item(delivery, keys)))
-        marks = [mark for mark in dict.fromkeys(delivery.also) if mark != delivery.id]
-        stored += [self._put_new(self._tables.deliveries, _mark_item(mark, delivery)) for mark in marks]
+        stored = self._new(delivery, item, keys)
         refusals = _latest(suppressions)
         for _ in tries(_TRIES):
             writes = stored + [
@@ -85,6 +82,15 @@ class DynamoIntake:
             overruled = [reason.code == FAILED for reason in reasons[len(stored) :]]
             refusals = [refusal for refusal, out in zip(refusals, overruled, strict=True) if not out]
         raise ConflictError(f"delivery {delivery.id}: others kept writing the same items")
+
+    def _new(self, delivery: Delivery, item: Item, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the writes, each of something new, that store a delivery."""
+        marks = [mark for mark in dict.fromkeys(delivery.also) if mark != delivery.id]
+        return [
+            self._put_new(self._tables.deliveries, item),
+            self._put_new(self._tables.pending, self._pending_item(delivery, keys)),
+            *(self._put_new(self._tables.deliveries, _mark_item(mark, delivery)) for mark in marks),
+        ]
 
     def _suppress(self, refusal: Suppression) -> None:
         """Write a suppression by itself, unless it is overruled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -124,11 +125,18 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """by whose link it was said, where `data` does not name the message that it is about"""
     label: Label | None = None
     """of what people do with a marketing message: under what that counts"""
+    imported: Literal["silent", "telling"] | None = None
+    """brought by an import; `silent`: it becomes part of what is known of somebody, and lets nobody into a flow"""
 
     @property
     def again(self) -> bool:
         """Whether this was told before, and is only known better now: it does not count a second time."""
         return isinstance(self.data, View) and self.data.again
+
+    @property
+    def silent(self) -> bool:
+        """Whether it lets nobody into a flow."""
+        return self.imported == "silent"
 
     def points(self) -> tuple[tuple[str, str], ...]:
         """Return every contact point as (kind, value), strongest first; last the order, or the code, that it is about.

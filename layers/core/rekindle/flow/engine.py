@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from rekindle.domain import ids, sign_ups
-from rekindle.domain.absorb import absorb, asked_again
+from rekindle.domain.absorb import LISTED, absorb, asked_again
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Consent, Order, PreferencesTold, ProductChange, PushSubscription, Referral, SignUp
 from rekindle.domain.history import history
@@ -24,7 +24,7 @@ from rekindle.domain.profile import Planned, Profile, Run
 from rekindle.domain.referrals import THEMSELVES
 from rekindle.domain.results import one
 from rekindle.flow.attribution import settle
-from rekindle.flow.entry import MAX_ENTRIES, enter
+from rekindle.flow.entry import MAX_ENTRIES, enter, keep_out
 from rekindle.flow.live import refresh
 from rekindle.flow.program import Playbook
 from rekindle.flow.runs import TRANSITIONS, end, end_by_rule, end_removed
@@ -49,8 +49,13 @@ def advance(profile: Profile, event: Event, playbook: Playbook, now: datetime) -
     """
     turn = Turn(profile, event, playbook, now)
     end_removed(turn)
+    if event.silent and profile.version:
+        # What was published meanwhile is not the import's doing: it may let people in.
+        _tell_all(turn, profile, rung=False)
+    turn.silent, seen = event.silent, turn.profile
     _take(turn)
-    _tell_all(turn, profile, rung=False)
+    _tell_all(turn, seen, rung=False)
+    turn.silent = False
     _walk_due(turn)
     settle(turn)
     _settle(turn)
@@ -113,7 +118,7 @@ def _note_consent(turn: Turn, told: Event) -> None:
     turn.decide("said", f"{data.state} ({data.channel})", values={"source": data.source, "when": str(data.at)})
     if data.state == "unsubscribed" and told.label is not None:
         turn.counts.append(one(told.label, "unsubscribed"))
-    if data.state == "subscribed" and told.signed and data.address:
+    if data.state == "subscribed" and told.signed and data.address and data.source != LISTED:
         turn.effects.append(LiftSuppression(data.channel, data.address, data.at))
 
 
@@ -166,7 +171,9 @@ def _note_referral(turn: Turn, told: Event) -> None:
     order = told.data
     if told.type != "order.placed" or not isinstance(order, Order) or not order.referrer:
         return
-    if order.referrer == THEMSELVES:
+    if told.silent:
+        turn.decide("not_referred", "it came by an import")
+    elif order.referrer == THEMSELVES:
         turn.decide("not_referred", "the code is their own: one mailbox, phone, address or browser")
     elif history(turn.profile).orders > 1 or turn.profile.referred_by is not None:
         turn.decide("not_referred", "it is not their first order")
@@ -189,18 +196,25 @@ def _tell_all(turn: Turn, seen: Profile, *, rung: bool) -> None:
             return
         told = turn.untold.popleft()
         for run in turn.active():
-            end_by_rule(turn, run, told)
+            if _concerns(told, run):
+                end_by_rule(turn, run, told)
         for run in turn.active():
-            hear(turn, run, told)
+            if _concerns(told, run):
+                hear(turn, run, told)
         _enter_all(turn, told)
     turn.untold.clear()
     turn.decide("error", f"flows start one another in a circle: stopped after {_MAX_TOLD} events")
 
 
+def _concerns(told: Event, run: Run) -> bool:
+    """Whether a run hears of it: not of what an import tells of the time before it."""
+    return not told.silent or told.occurred_at >= run.entered_at
+
+
 def _enter_all(turn: Turn, told: Event) -> None:
     for flow, trigger in turn.playbook.triggered_by(told.type):
         if turn.enabled(flow):
-            enter(turn, flow, trigger, told)
+            (keep_out if told.silent else enter)(turn, flow, trigger, told)
     news = told.data
     if not isinstance(news, ProductChange) or not news.asked:
         return

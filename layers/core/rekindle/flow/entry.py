@@ -94,6 +94,13 @@ def enter(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
     _set_off(turn, run, flow, start)
 
 
+def keep_out(turn: Turn, flow: Flow, trigger: Trigger, told: Event) -> None:
+    """Write down that what would have let the person in was brought by an import."""
+    if _is_for(trigger, flow, told):
+        refusal = "imported", dict[str, Any]()
+        _refuse(turn, flow, told, refusal)
+
+
 def _set_off(turn: Turn, run: Run, flow: Flow, start: datetime) -> None:
     if run.begins_at is None:
         arrive(turn, run, flow, flow.first, start)

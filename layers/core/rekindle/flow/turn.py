@@ -45,6 +45,8 @@ class Turn:
         self.decisions: list[Decision] = []
         self.counts: list[Count] = []
         self.untold: deque[Event] = deque()
+        self.silent = False
+        """whether what happens now is the doing of an import that lets nobody into a flow"""
         self.shop = playbook.shops.get(profile.shop)
         self._viewed: tuple[Profile, ProfileView] | None = None
         self._library: tuple[Profile, datetime, Library] | None = None
@@ -109,6 +111,7 @@ class Turn:
             received_at=self.now,
             data=data,
             profile_id=self.profile.id,
+            imported="silent" if self.silent else None,
         )
 
     # --- conditions

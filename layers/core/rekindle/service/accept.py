@@ -9,7 +9,7 @@ from __future__ import annotations
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import INNER_EVENTS, Delivery, Event, Suppression
 from rekindle.domain.facts import Consent, Engagement
-from rekindle.ports import Intake
+from rekindle.ports import Accepting, Intake
 from rekindle.service.people import ADDRESS_KINDS, address_hash, alias_keys
 
 
@@ -18,11 +18,17 @@ def accept(delivery: Delivery, intake: Intake, key: bytes) -> bool:
 
     Raises `MalformedBodyError` for an event that only the engine itself may tell: no way in leads past here.
     """
+    ready = accepting(delivery, key)
+    return intake.accept(delivery, ready.suppressions, ready.keys)
+
+
+def accepting(delivery: Delivery, key: bytes) -> Accepting:
+    """Return the delivery with what it forbids, ready to be accepted beside others. Raises as `accept` does."""
     for event in delivery.events:
         if event.type in INNER_EVENTS or (isinstance(event.data, Consent) and event.data.state == "suppressed"):
             raise MalformedBodyError(f"{event.type} is nothing that anybody may tell us")
     suppressions = [found for event in delivery.events if (found := suppression(event, key)) is not None]
-    return intake.accept(delivery, suppressions, alias_keys(key, delivery.events))
+    return Accepting(delivery=delivery, suppressions=suppressions, keys=alias_keys(key, delivery.events))
 
 
 def suppression(event: Event, key: bytes) -> Suppression | None:

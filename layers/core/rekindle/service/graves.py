@@ -34,9 +34,11 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
     """Whether this was said of somebody before they were erased, so that it must not be kept.
 
     An address, an account or an order of theirs is enough, whoever else it names: else an old order that comes late
-    would bring an erased address back by way of an account that lives. Otherwise the strongest contact point that leads
-    to anybody decides (`people.share_out`). What names a profile instead of a contact point cannot be said of a new
-    one, so it goes with the profile. A sign-up's profile may not be there yet: of that its address decides as well.
+    would bring an erased address back by way of an account that lives. What an import tells of somebody who was erased
+    is never later than that: the shop may have touched its record, and it still is what the person wanted gone.
+    Otherwise the strongest contact point that leads to anybody decides (`people.share_out`). What names a profile
+    instead of a contact point cannot be said of a new one, so it goes with the profile. A sign-up's profile may not be
+    there yet: of that its address decides as well.
     """
     if event.profile_id is not None:
         _, found = trail(load, event.profile_id)
@@ -46,10 +48,17 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
     for kind, value in event.points():
         owner = owners.get(alias_key(key, event.shop, kind, value))
         found = trail(load, owner)[1] if owner is not None else None
-        if isinstance(found, Tombstone) and kind not in MOVABLE and event.occurred_at <= found.erased_at:
+        if isinstance(found, Tombstone) and kind not in MOVABLE and _before(event, found):
             return True
         strongest = strongest or found
-    return strongest is not None and strongest.erased_at is not None and event.occurred_at <= strongest.erased_at
+    return strongest is not None and strongest.erased_at is not None and _before(event, strongest)
+
+
+def _before(event: Event, grave: Profile | Tombstone) -> bool:
+    """Whether this was said before the erasure, or counts as such. Whoever came back since is a person again."""
+    if grave.erased_at is None:
+        return False
+    return event.occurred_at <= grave.erased_at or (event.imported is not None and isinstance(grave, Tombstone))
 
 
 def remembering(shares: Sequence[Share], load: Load) -> list[Share]:

@@ -336,7 +336,7 @@ class Journey:
             effects += outcome.effects
             decisions += outcome.decisions
             counts += outcome.counts
-        return Advanced(profile, tuple(effects), tuple(decisions), tuple(counts))
+        return Advanced(profile, tuple(effects), _each_once(decisions), tuple(counts))
 
     def _addressed(self, event: Event, profile: Profile) -> Event:
         """Give what came by a link or a channel its address, known there only as a hash, if it is still theirs.
@@ -402,6 +402,19 @@ class Journey:
             if isinstance(effect, LiftSuppression):
                 hashed = address_hash(self._key, ADDRESS_KINDS[effect.channel], effect.address)
                 self._state.lift(profile.shop, effect.channel, hashed, effect.granted_at)
+
+
+def _each_once(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Return the decisions, of each flow only once that an import lets nobody in: years of orders come together."""
+    kept: list[Decision] = []
+    told: set[str | None] = set()
+    for decision in decisions:
+        if (decision.what, decision.rule) == ("not_entered", "imported"):
+            if decision.flow in told:
+                continue
+            told.add(decision.flow)
+        kept.append(decision)
+    return tuple(kept)
 
 
 def _expiry(profile: Profile, now: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ from rekindle.domain.facts import PrivacyRequest
 from rekindle.domain.ids import digest
 from rekindle.ports import Archive, Clock, Intake, Secrets, ShopSecrets
 from rekindle.service.accept import accept
+from rekindle.shops import imported
 from rekindle.shops import intake as shops
 from rekindle.shops.reading import CONSENT_KEYS, Arrival
 
@@ -86,7 +87,7 @@ class Replay:
         if known is None:
             raise UnknownShopError(f"no shop {shop} is connected")
         for delivery in self._archive.deliveries(shop, since, until, topic):
-            if delivery.source == known.platform:
+            if delivery.source in (known.platform, imported.SOURCE):
                 found = _read_again(delivery, known)
                 told = tuple(each.event for each in found.differences if each.event is not None)
                 if topic is None:
@@ -122,7 +123,7 @@ def _read_again(delivery: Delivery, known: ShopSecrets) -> Replayed:
         outcome = "no_body"
     else:
         try:
-            events = shops.read_again(known.platform, delivery.topic, delivery.body, arrival)
+            events = _events(delivery, known, arrival)
         except MalformedBodyError:
             outcome = "unreadable"
         else:
@@ -135,6 +136,13 @@ def _read_again(delivery: Delivery, known: ShopSecrets) -> Replayed:
         outcome=outcome,
         differences=differences,
     )
+
+
+def _events(delivery: Delivery, known: ShopSecrets, arrival: Arrival) -> tuple[Event, ...]:
+    if delivery.source != imported.SOURCE:
+        return shops.read_again(known.platform, delivery.topic, delivery.body, arrival)
+    how: imported.Imported | None = delivery.events[0].imported if delivery.events else "silent"
+    return imported.read_again(known.platform, delivery.body, arrival, how)
 
 
 def compare(before: tuple[Event, ...], after: tuple[Event, ...]) -> tuple[Difference, ...]:

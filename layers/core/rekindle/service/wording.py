@@ -52,6 +52,7 @@ REASONS: Mapping[str, str] = {
     "filter": "its filter did not hold: {what}{read}",
     "segment": "not in the segment {what}",
     "key": "{what} is empty, and by it one run is told from the next",
+    "imported": "what would have started it came by an import",
     "max_age": "what would have started it is of {occurred_at}, too long ago",
     "window": "it lets people in {open}, by the shop's clock",
     "already inside": "already inside{keyed}",

@@ -45,7 +45,7 @@ from rekindle.domain.absorb.orders import (
     take_review,
     take_shipment,
 )
-from rekindle.domain.absorb.person import later_act, take_consent, take_customer, with_contacts, with_person
+from rekindle.domain.absorb.person import LISTED, later_act, take_consent, take_customer, with_contacts, with_person
 from rekindle.domain.absorb.preferences import take_preferences
 from rekindle.domain.absorb.push import few_browsers, take_push
 from rekindle.domain.absorb.sign_ups import take_sign_up
@@ -78,6 +78,7 @@ from rekindle.domain.profile import Profile
 
 __all__ = [
     "BASKET_LIFE",
+    "LISTED",
     "MAX_BASKETS",
     "MAX_BROWSED",
     "MAX_COUPONS",

@@ -16,8 +16,11 @@ from rekindle.domain.profile import Profile, Tag, Told
 
 #: The source of a word that takes back an earlier refusal, and allows nothing that was never spoken of.
 AGAIN = "sms:start"
+#: The source of what a list says that the shop brought along (an export of its former mailing service).
+LISTED = "import"
 #: States by which somebody, or the platform, made a choice: the latest of these wins.
 _EXPLICIT = frozenset({"subscribed", "unsubscribed", "pending", "redacted", "invalid", "suppressed"})
+_REFUSED = frozenset({"unsubscribed", "redacted", "invalid", "suppressed"})
 #: Between two acts of the same moment the more careful one wins.
 _CAUTION = ("subscribed", "not_subscribed", "pending", "suppressed", "unsubscribed", "invalid", "redacted")
 #: What a browser knows of itself. Names are written into mails, and addresses decide who gets them.
@@ -77,6 +80,8 @@ def take_consent(profile: Profile, event: Event, consent: Consent) -> Absorbed:
     act = replace(consent, address=address, address_key=None)
     if known is None and consent.source == AGAIN:
         return Absorbed(profile, ignored="nothing that could be allowed again")
+    if known is not None and act.state == "subscribed" and act.source == LISTED and known.state in _REFUSED:
+        return Absorbed(profile, ignored="a list allows nothing that was refused")
     if known is not None and later_act(known, act) is known:
         return Absorbed(profile, ignored="not an act" if act.state not in _EXPLICIT else "older than what is known")
     profile = replace(profile, consent={**profile.consent, key: act})
@@ -94,14 +99,15 @@ def later_act(one: Consent, two: Consent) -> Consent:
     """Return the one that holds: the latest explicit act; of two at one moment the more careful; `one` if equal.
 
     The tick that an order brings along (`source` "order") is a copy of the checkout's, whose time it does not know.
-    Somebody may tick, get a reminder, unsubscribe, and still buy: so a copy never beats what was said itself.
+    Somebody may tick, get a reminder, unsubscribe, and still buy: so a copy never beats what was said itself. Neither
+    does what a list of the shop's allows; what it refuses is as good as said.
     """
 
     def weight(act: Consent) -> tuple[bool, bool, datetime, int, bytes]:
         # The last of these only makes two tellings of one act stand in one order, however they came.
         return (
             act.state in _EXPLICIT,
-            act.source != "order",
+            act.source != "order" and not (act.source == LISTED and act.state == "subscribed"),
             act.at,
             _CAUTION.index(act.state),
             msgspec.json.encode(act),

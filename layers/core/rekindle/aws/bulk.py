@@ -1,0 +1,114 @@
+"""Accepting what comes by the thousand: as many deliveries in one transaction as it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from rekindle.aws import suppressions as suppression_items
+from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.items import FAILED, answered, transact
+from rekindle.ports import Accepting
+
+if TYPE_CHECKING:
+    from rekindle.aws.clients import Clients
+    from rekindle.aws.tables import Tables
+
+#: DynamoDB takes 100 writes and 4 MB in one transaction; of the size some is left for what surrounds the values.
+_WRITES = 100
+_BYTES = 3_000_000
+_PAGE = 1_000
+
+
+class _Ready(Struct, frozen=True):
+    place: int
+    writes: list[dict[str, Any]]
+    size: int
+
+
+class DynamoBulkIntake(DynamoIntake):
+    """`ports.BulkIntake`."""
+
+    def __init__(self, clients: Clients, tables: Tables, *, raw_bucket: str) -> None:
+        super().__init__(clients, tables, raw_bucket=raw_bucket)
+        self._dynamodb = clients.dynamodb
+        self._names = tables
+
+    def accept_all(self, accepting: Sequence[Accepting]) -> tuple[bool, ...]:
+        """Accept each, in transactions of many; which were new. Raises as `DynamoIntake.accept` does."""
+        new: dict[int, bool] = {}
+        alone: list[int] = []
+        for group in self._groups(accepting, alone):
+            self._together(group, new, alone)
+        for place in sorted(alone):
+            each = accepting[place]
+            new[place] = self.accept(each.delivery, each.suppressions, each.keys)
+        return tuple(new[place] for place in range(len(accepting)))
+
+    def waiting(self, most: int) -> int:
+        """Return how many items Pending holds, as far as is known a moment ago; counting stops at `most`."""
+        count = 0
+        start: dict[str, Any] = {}
+        while count < most:
+            with answered():
+                page: Any = self._dynamodb.scan(
+                    TableName=self._names.pending, Select="COUNT", Limit=min(_PAGE, most - count), **start
+                )
+            count += int(page["Count"])
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return count
+
+    def _groups(self, accepting: Sequence[Accepting], alone: list[int]) -> Iterator[list[_Ready]]:
+        """Yield what goes into one transaction each; into `alone` what must go by itself: twice the same, or large."""
+        group: list[_Ready] = []
+        items: set[tuple[str, ...]] = set()
+        for place, each in enumerate(accepting):
+            ready, touched = self._ready(place, each)
+            if ready is None or not items.isdisjoint(touched):
+                alone.append(place)
+                continue
+            if group and (
+                sum(len(one.writes) for one in group) + len(ready.writes) > _WRITES
+                or sum(one.size for one in group) + ready.size > _BYTES
+            ):
+                yield group
+                group, items = [], set()
+            group.append(ready)
+            items.update(touched)
+        if group:
+            yield group
+
+    def _ready(self, place: int, each: Accepting) -> tuple[_Ready | None, list[tuple[str, ...]]]:
+        """Return the writes of one delivery, and which items they touch: a transaction touches an item once."""
+        delivery = each.delivery
+        item, files = self._delivery_item(delivery)
+        refusals = [(one.shop, one.channel, one.address, one.covers) for one in each.suppressions]
+        if files or len(set(refusals)) < len(refusals):
+            return None, []
+        writes = self._new(delivery, item, each.keys)
+        writes += [{"Put": suppression_items.put(self._names.suppressions, one)} for one in each.suppressions]
+        size = sum(len(value.get("S") or value.get("B") or b"") for value in item.values()) + 2_000 + 200 * len(writes)
+        return _Ready(place, writes, size), [(delivery.id,), *((mark,) for mark in delivery.also), *refusals]
+
+    def _together(self, group: list[_Ready], new: dict[int, bool], alone: list[int]) -> None:
+        """Write a group; what is known already, or was in the way otherwise, is left to go by itself."""
+        while group:
+            reasons = transact(self._dynamodb, [write for one in group for write in one.writes])
+            if reasons is None:
+                new.update((one.place, True) for one in group)
+                return
+            left, codes = [], iter(reasons)
+            for one in group:
+                mine = [next(codes).code for _ in one.writes]
+                if FAILED in mine:
+                    alone.append(one.place)
+                else:
+                    left.append(one)
+            if len(left) == len(group):
+                alone += [one.place for one in group]
+                return
+            group = left
