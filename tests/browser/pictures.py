@@ -1,9 +1,9 @@
-"""Take the pictures of docs/for-marketers.md anew: the page itself says which, by naming them.
+"""Take the pictures of docs/for-marketers.md and docs/mails.md anew: the pages themselves say which, by naming them.
 
 PYTHONPATH=layers/core .venv/bin/python -m tests.browser.pictures
 
 `pictures/mails-….webp` under a chapter shows the mails of all its flows on a phone, in English;
-`pictures/flow-….webp` shows that flow as a graph.
+`pictures/flow-….webp` shows that flow as a graph. `pictures/contact-sheet-….webp` shows all mails in that language.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from rekindle.content.previews import Named, Preview, drafts, in_scheme, preview
 from rekindle.flow.definition import parse_flow
 from rekindle.flow.yaml_source import load
 from tests.browser import chromium
-from tests.browser.looks import FILES
+from tests.browser.looks import FILES, NAMES
 from tests.support.build import ROOT
 
 GUIDE = ROOT / "docs/for-marketers.md"
 PICTURES = ROOT / "docs/pictures"
-#: What a picture may weigh, in bytes: the page must open on a telephone.
-MOST = 150_000
+MAILS = ROOT / "docs/mails.md"
+#: What a picture may weigh, in bytes: the page must open on a telephone; of all mails at once, on a desk.
+MOST, MOST_OF_ALL = 150_000, 900_000
 _QUALITY = 82
 
 _STYLE = """
 body{margin:0;padding:16px;background:#eceef3;color:#1a2133;font:13px/1.35 "DejaVu Sans",system-ui,sans-serif}
-main{display:grid;width:max-content;grid-template-columns:repeat(4,198px);gap:18px 16px}
+main{display:grid;width:max-content;grid-template-columns:repeat(COLUMNS,198px);gap:18px 16px}
 figure{margin:0}figcaption{height:22px;overflow:hidden}figcaption b{display:block}
 .phone{width:198px;height:330px;overflow:hidden;border:1px solid #cfd5e2;border-radius:12px;background:#fff}
 iframe{width:360px;height:600px;border:0;transform:scale(.55);transform-origin:0 0}
@@ -66,14 +67,14 @@ def mails_of(steps: Any) -> Iterator[str]:
                 yield from mails_of(value)
 
 
-def _shown(name: str) -> Preview:
+def _shown(name: str, locale: str) -> Preview:
     named = Named("emails", name)
     found = drafts(FILES, (named,))
-    shop, sample = found.shop(None), found.sample(named, "en")
+    shop, sample = found.shop(None), found.sample(named, locale)
     return preview(
         found,
         name,
-        locale="en",
+        locale=locale,
         shop=shop,
         profile=sample.person(shop),
         run=sample.trip("draft"),
@@ -83,12 +84,13 @@ def _shown(name: str) -> Preview:
     )
 
 
-def _sheet(names: Sequence[str]) -> str:
+def _sheet(names: Sequence[str], *, locale: str = "en", columns: int = 4) -> str:
     figures = (
-        _FIGURE.format(name, quiet(in_scheme(with_pictures(_shown(name).page, {}, everywhere=True), "light")))
+        _FIGURE.format(name, quiet(in_scheme(with_pictures(_shown(name, locale).page, {}, everywhere=True), "light")))
         for name in names
     )
-    return f"<!doctype html><meta charset=utf-8><style>{_STYLE}</style><main>{Markup('').join(figures)}</main>"
+    style = _STYLE.replace("COLUMNS", str(columns))
+    return f"<!doctype html><meta charset=utf-8><style>{style}</style><main>{Markup('').join(figures)}</main>"
 
 
 def _graph(name: str) -> str:
@@ -98,13 +100,15 @@ def _graph(name: str) -> str:
     return f"<!doctype html><meta charset=utf-8><style>{style}</style>{graph.draw(flow)}"
 
 
-def _pages(guide: str) -> Iterator[tuple[str, str]]:
+def _pages(guide: str, mails_page: str) -> Iterator[tuple[str, str]]:
     for picture, flows in chapters(guide):
         mails = (mail for flow in flows for mail in mails_of(_steps(flow)))
         if picture is not None:
             yield picture, _sheet(tuple(dict.fromkeys(mails)))
     for name in dict.fromkeys(re.findall(r"\(pictures/flow-([a-z-]+)\.webp\)", guide)):
         yield f"flow-{name}.webp", _graph(name)
+    for locale in dict.fromkeys(re.findall(r"\(pictures/contact-sheet-([A-Za-z-]+)\.webp\)", mails_page)):
+        yield f"contact-sheet-{locale}.webp", _sheet(NAMES, locale=locale, columns=9)
 
 
 def _steps(flow: str) -> Any:
@@ -119,17 +123,18 @@ def main() -> int:
         return 1
     heavy = 0
     with tempfile.TemporaryDirectory() as folder, chromium.browser(program, Path(folder)) as page:
-        for name, html in _pages(GUIDE.read_text("utf-8")):
+        for name, html in _pages(GUIDE.read_text("utf-8"), MAILS.read_text("utf-8")):
             file = Path(folder) / "page.html"
             file.write_text(html, "utf-8")
-            page.look(width=1200, scheme="light", height=900)
+            whole = name.startswith("contact-sheet-")
+            page.look(width=2000 if whole else 1200, scheme="light", height=900)
             page.open("about:blank")
             page.open(file.as_uri())
             taken = page.picture(
                 "main, svg", margin=16, scale=1.4 if name.startswith("mails-") else 1.0, quality=_QUALITY
             )
             (PICTURES / name).write_bytes(taken)
-            heavy += len(taken) > MOST
+            heavy += len(taken) > (MOST_OF_ALL if whole else MOST)
             print(f"{name}: {len(taken) / 1000:.0f} KB")  # noqa: T201
     return 1 if heavy else 0
 

@@ -227,6 +227,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     told = capsys.readouterr().out
     assert told.startswith(f"Usage: rekindle {command} ")
     assert len(told) > len(COMMANDS[command]) + 400
+    assert "\\b" not in told, "click reads no control character in a raw docstring"
 
 
 def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def normalise(
     consent_keys: tuple[str, ...],
     received_at: datetime | None,
 ) -> None:
-    r"""Print the events that a webhook's body tells, as a JSON array.
+    """Print the events that a webhook's body tells, as a JSON array.
 
     FILE holds the body as the shop sent it, or a delivery with its headers: {"headers": {…}, "body": {…}}. `-` reads
     from stdin. Nothing is verified, stored or sent.
@@ -76,7 +76,7 @@ def normalise(
     \b
     rekindle normalise --platform shopify --topic orders/create order.json
     rekindle normalise events/woocommerce/order-created.json
-    """
+    """  # noqa: D301 - click reads the control character
     raw = _read(file)
     headers = signature.lower({})
     wrapped = _unwrap(raw)

@@ -110,7 +110,7 @@ def preview(
     pictures: Path | None,
     opened: bool,
 ) -> None:
-    r"""Show the message NAME as somebody would get it.
+    """Show the message NAME as somebody would get it.
 
     A mail: HTML, text, and a file that mail programs open. A text: as a phone shows it, how long it is in segments and
     in which alphabet, its links as long as those that go out. A push message: as a phone shows it. Where several are
@@ -130,7 +130,7 @@ def preview(
 
     A test mail says [Test] in its subject and X-Rekindle-Test in its headers, is counted nowhere, and its unsubscribe
     link leads nowhere. Account, region and endpoint come from the environment, as for the AWS CLI.
-    """
+    """  # noqa: D301 - click reads the control character
     asked = _Asked(
         content=content, out=out, locale=locale, shop=shop, profile=profile, stack=stack, email=email, pictures=pictures
     )

@@ -26,14 +26,14 @@ from rekindle.flow.program import Shop
 @click.option("--url", help="Where the links in mails begin: https:// and the link domain, or the stack's ApiUrl.")
 @click.option("--pixel", is_flag=True, help="Shopify: print the web pixel instead of the theme's line.")
 def site(shop: str, *, content: Path, platform: str | None, url: str | None, pixel: bool) -> None:
-    r"""Print what to paste for SHOP (docs/site.md).
+    """Print what to paste for SHOP (docs/site.md).
 
     Shopify: a line for the theme, and with --pixel the custom pixel. WooCommerce: a must-use plugin.
 
     \b
     rekindle site acme
     rekindle site acme --pixel --url https://links.acme.example
-    """
+    """  # noqa: D301 - click reads the control character
     known = _known(shop, content)
     platform = platform or (known.platform if known is not None else None)
     if platform is None:
