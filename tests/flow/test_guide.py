@@ -17,7 +17,7 @@ from rekindle.domain.offers import DEFAULT_LIFE
 from rekindle.flow.definition import parse_flow, parse_segment
 from rekindle.flow.program import DEFAULT_MANNERS, Attribution
 from rekindle.flow.yaml_source import load
-from tests.browser.pictures import MOST, PICTURES, chapters, mails_of
+from tests.browser.pictures import MAILS, MOST, MOST_OF_ALL, PICTURES, chapters, mails_of
 from tests.flow.test_documentation import GUIDE
 from tests.support.build import ROOT
 
@@ -160,7 +160,10 @@ def test_the_pictures_are_there_and_light() -> None:
     sizes = {name: (PICTURES / name).stat().st_size for name in named}
     assert max(sizes.values()) <= MOST
     assert sum(sizes.values()) <= 1_000_000
-    assert named == {file.name for file in PICTURES.glob("*.webp")} - {"season.webp"}
+    sheets = set(re.findall(r"\(pictures/([\w-]+\.webp)\)", MAILS.read_text("utf-8")))
+    assert len(sheets) == 3
+    assert max((PICTURES / name).stat().st_size for name in sheets) <= MOST_OF_ALL
+    assert named == {file.name for file in PICTURES.glob("*.webp")} - {"season.webp"} - sheets
 
 
 def test_every_chapter_of_flows_shows_its_mails() -> None:
