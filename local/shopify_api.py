@@ -1,7 +1,8 @@
-"""Shopify's GraphQL Admin API on loopback, as documented: schema, costs, throttling, user errors.
+"""Shopify's GraphQL Admin API on loopback, as documented: schema, costs, throttling, user errors, bulk operations.
 
 Questions are judged by an excerpt of the documented schema (`shopify.graphql`) with a real GraphQL implementation, so
-that a field that Shopify does not have is an error here too. Discounts live in memory; codes compare in any case.
+that a field that Shopify does not have is an error here too. Discounts live in memory; codes compare in any case. What
+else the shop has is in `shopify_lists`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
 from local.server import Reply, Request
 from local.shop_server import ShopServer
+from local.shopify_lists import ShopData
 
 API_VERSION = "2026-07"
 #: What the standard plan has: points in the bucket, and how many it gains a second (shopify.dev, "API rate limits").
@@ -56,7 +59,8 @@ class LocalShopify(ShopServer):
         self.currency = currency
         self.discounts: dict[str, Discount] = {}
         self.products: frozenset[str] = frozenset()
-        self._schema: GraphQLSchema = build_schema((Path(__file__).parent / "shopify.graphql").read_text("utf-8"))
+        self.data = ShopData()
+        self._schema = _schema()
         self._bucket, self._rate = bucket, rate
         self._level, self._filled_at = bucket, time.monotonic()
         self.slowest_lookup = 0
@@ -67,7 +71,9 @@ class LocalShopify(ShopServer):
         self._put("DiscountCodeBasic", {"code": code, "title": title, "startsAt": "2026-01-01T00:00:00Z"})
 
     def answer(self, request: Request) -> Reply:
-        """Answer a question."""
+        """Answer a question, or a request for a file."""
+        if request.path.startswith("/bulk/"):
+            return self.data.file(request)
         if request.path != f"/admin/api/{API_VERSION}/graphql.json":
             return Reply(404, {"errors": "Not Found"}, {})
         if request.method != "POST":
@@ -76,10 +82,9 @@ class LocalShopify(ShopServer):
             return self.denied(request)
         try:
             asked = json.loads(request.body)
-            document = parse(asked["query"])
+            document, problems = _judged(asked["query"])
         except (ValueError, KeyError, TypeError, GraphQLError):
             return self._reply({"errors": [{"message": "syntax error"}]})
-        problems = validate(self._schema, document)
         if problems:
             errors = [{"message": one.message, "extensions": {"code": "undefinedField"}} for one in problems]
             return self._reply({"errors": errors})
@@ -92,7 +97,7 @@ class LocalShopify(ShopServer):
                 document,
                 root_value=_Root(self),
                 variable_values=asked.get("variables") or {},
-                type_resolver=lambda value, *_: value["__typename"],
+                type_resolver=lambda value, *_: value.get("__typename", "MediaImage"),
             )
         told: dict[str, Any] = {"data": done.data} if done.data is not None else {}
         if done.errors:
@@ -102,8 +107,9 @@ class LocalShopify(ShopServer):
         return self._reply({**told, "extensions": {"cost": self._cost(cost, cost)}})
 
     def throttled(self, request: Request) -> Reply:
-        """Say that the bucket is empty; it is full again in a moment."""
-        del request
+        """Say that the bucket is empty; it is full again in a moment. The store of files has its own word for it."""
+        if request.path.startswith("/bulk/"):
+            return Reply(429, "<Error><Code>SlowDown</Code></Error>", {"Content-Type": "application/xml"})
         return self._throttled(_MUTATION)
 
     def denied(self, request: Request) -> Reply:
@@ -218,6 +224,18 @@ class LocalShopify(ShopServer):
         return {"nodes": [_node(one) for one in shown], "pageInfo": info}
 
 
+@cache
+def _schema() -> GraphQLSchema:
+    return build_schema((Path(__file__).parent / "shopify.graphql").read_text("utf-8"))
+
+
+@lru_cache(maxsize=256)
+def _judged(question: str) -> tuple[DocumentNode, list[GraphQLError]]:
+    """Return a question as it was understood, and what is wrong with it; few differ."""
+    document = parse(question)
+    return document, validate(_schema(), document)
+
+
 class _Root:
     """What the schema's roots resolve to."""
 
@@ -231,6 +249,42 @@ class _Root:
             "currencyCode": self._shop.currency,
             "ianaTimezone": "Europe/London",
         }
+
+    def order(self, _info: Any, id: str) -> dict[str, Any] | None:  # noqa: A002
+        return self._shop.data.one("orders", id)
+
+    def orders(self, _info: Any, **asked: Any) -> dict[str, Any]:
+        return self._shop.data.page("orders", **asked)
+
+    def ordersCount(self, _info: Any, **asked: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.data.count("orders", **asked)
+
+    def customer(self, _info: Any, id: str) -> dict[str, Any] | None:  # noqa: A002
+        return self._shop.data.one("customers", id)
+
+    def customers(self, _info: Any, **asked: Any) -> dict[str, Any]:
+        return self._shop.data.page("customers", **asked)
+
+    def customersCount(self, _info: Any, **asked: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.data.count("customers", **asked)
+
+    def product(self, _info: Any, id: str) -> dict[str, Any] | None:  # noqa: A002
+        return self._shop.data.one("products", id)
+
+    def products(self, _info: Any, **asked: Any) -> dict[str, Any]:
+        return self._shop.data.page("products", **asked)
+
+    def productsCount(self, _info: Any, **asked: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.data.count("products", **asked)
+
+    def bulkOperation(self, _info: Any, id: str) -> dict[str, Any] | None:  # noqa: A002, N802
+        return self._shop.data.operation(id)
+
+    def bulkOperations(self, _info: Any, **asked: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.data.listed(**asked)
+
+    def bulkOperationRunQuery(self, info: Any, query: str, groupObjects: bool) -> dict[str, Any]:  # noqa: N802, N803
+        return self._shop.data.run(info.schema, self, query, grouped=groupObjects, url=self._shop.url)
 
     def codeDiscountNodeByCode(self, _info: Any, code: str) -> dict[str, Any] | None:  # noqa: N802 - Shopify's name
         return self._shop.find(code)

@@ -1,7 +1,7 @@
 """WooCommerce's REST API on loopback, as its source has it: coupons, Basic auth, JSON errors, pages.
 
 What bites on a real server bites here: codes are kept in lower case, `date_expires_gmt` is shown and not taken, errors
-have a code and a 400.
+have a code and a 400. What else the shop has is in `woocommerce_lists`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from local.server import Reply, Request
 from local.shop_server import ShopServer
+from local.woocommerce_lists import ShopData
 
 _ROOT = "/wp-json/wc/v3/"
 #: Property → the type that its schema gives (class-wc-rest-coupons-v2-controller.php), and its default.
@@ -47,6 +48,7 @@ class LocalWooCommerce(ShopServer):
     def __init__(self, *, key: str = "ck_local", secret: str = "cs_local", port: int = 0) -> None:  # noqa: S107
         super().__init__(port)
         self.coupons: dict[str, dict[str, Any]] = {}
+        self.data = ShopData()
         self._token = "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
 
     def taken(self, code: str) -> None:
@@ -59,7 +61,10 @@ class LocalWooCommerce(ShopServer):
             return _error(404, "rest_no_route", "No route was found matching the URL and request method.")
         if request.headers.get("authorization") != self._token:
             return self.denied(request)
-        if request.path.removeprefix(_ROOT) != "coupons":
+        path = request.path.removeprefix(_ROOT)
+        if request.method == "GET" and (listed := self.data.answer(path, request.query)) is not None:
+            return listed
+        if path != "coupons":
             return _error(404, "rest_no_route", "No route was found matching the URL and request method.")
         with self.lock:
             return self._create(request) if request.method == "POST" else self._list(request)

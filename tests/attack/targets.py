@@ -753,8 +753,9 @@ class _Shop(Http):
         *,
         deadline: Deadline,
         repeatable: bool,
+        window: tuple[int, int] | None = None,
     ) -> Answer:
-        del method, url, headers, body, deadline, repeatable
+        del method, url, headers, body, deadline, repeatable, window
         self._asked += 1
         assert self._asked < 20
         return self._answer

@@ -1299,6 +1299,65 @@ class ShopCodes(Protocol):
         ...
 
 
+# --- reconciling -----------------------------------------------------------------------------------------------------
+
+#: What a shop is asked for again, in this order: what others name comes first.
+Resource = Literal["products", "customers", "orders"]
+RESOURCES: tuple[Resource, ...] = ("products", "customers", "orders")
+
+
+class Changed(Struct, frozen=True):
+    """That something of a shop, by its id there, was changed last at this moment."""
+
+    id: str
+    at: datetime
+
+
+class ChangedPage(Struct, frozen=True):
+    """Some of what was changed, oldest first, and where to go on (`None`: that is all)."""
+
+    changed: tuple[Changed, ...]
+    cursor: str | None = None
+
+
+class ShopLists(Protocol):
+    """What the shops' own APIs say that they have.
+
+    Everything raises `ShopRefusedError`, `ShopRejectedError` or `ShopUncertainError`. The reason `no_access`: there is
+    nothing in the shop's secret to ask its API with.
+    """
+
+    def changed(
+        self, shop: str, resource: Resource, since: datetime, until: datetime, cursor: str | None = None
+    ) -> ChangedPage:
+        """Return a page of what was changed last from `since` on and before `until`.
+
+        What is changed meanwhile may be missing: it is changed later then. Of WooCommerce's customers, which cannot be
+        asked for by that, those that were made in that time.
+        """
+        ...
+
+    def read(self, shop: str, resource: Resource, ids: Sequence[str]) -> Sequence[Record]:
+        """Return these as they are now, in the shape of their webhooks; what is there no more is left out."""
+        ...
+
+    def silent(self, shop: str) -> Sequence[str]:
+        """Return the topics of our webhooks that the shop has switched off: WooCommerce does where some failed."""
+        ...
+
+
+class Known(Protocol):
+    """What is known already of what a shop has. Strongly consistent."""
+
+    def people(self, keys: Sequence[str]) -> dict[str, Profile | Tombstone]:
+        """Return alias key → whom it leads to, of up to a hundred keys, for those that lead to anybody."""
+        ...
+
+    def products(self, shop: str, ids: Sequence[str]) -> dict[str, datetime]:
+        """Return product → how new what is known of it is, of up to a hundred."""
+        ...
+
+
 # --- privacy ---------------------------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,7 @@ _FIRST_PAUSE = 0.25
 _TOO_MANY = frozenset({429, 430})
 """430 is Shopify's word for a client that it takes for a robot"""
 _SERVER_FAULT = 500
+_WHOLE, _PART, _NOT_THERE = 200, 206, 416
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -103,17 +104,19 @@ class Http:
         *,
         deadline: Deadline,
         repeatable: bool,
+        window: tuple[int, int] | None = None,
     ) -> Answer:
         """Return the answer, whatever its status below 500 but "too many requests".
 
         What was surely not done is tried again; what may have been done only if it is `repeatable`: asked twice, it is
-        done once. Raises `ShopRefusedError` (surely not done) and `ShopUncertainError` when tries or time are used up.
+        done once. Of a whole file (200) only the `window` is kept: from where on, how many bytes. Raises
+        `ShopRefusedError` (surely not done) and `ShopUncertainError` when tries or time are used up.
         """
         for number in range(self._tries):
             last = number == self._tries - 1
             pause = _FIRST_PAUSE * 2**number * (0.5 + self._jitter())
             try:
-                answer = self._once(method, url, headers, body, deadline)
+                answer = self._once(method, url, headers, body, deadline, window=window)
             except ShopRefusedError:
                 if last or not self.pause(pause, deadline):
                     raise
@@ -135,6 +138,20 @@ class Http:
                 return answer
         raise AssertionError("unreachable")  # pragma: no cover
 
+    def part(self, url: str, start: int, size: int, *, deadline: Deadline) -> tuple[bytes, bool]:
+        """Return up to `size` bytes of a file from `start` on, and whether the file ends with them (RFC 9110, 14).
+
+        A server that sends the whole file is listened to for as long as it takes to get there. Raises as `call` does,
+        and `ShopRejectedError` for any other answer.
+        """
+        asked = {"Range": f"bytes={start}-{start + size - 1}", "Accept-Encoding": "identity"}
+        answer = self.call("GET", url, asked, deadline=deadline, repeatable=True, window=(start, size))
+        if answer.status == _NOT_THERE:
+            return b"", True
+        if answer.status not in (_WHOLE, _PART):
+            raise ShopRejectedError(f"the file is not there: the answer was {answer.status}", code=str(answer.status))
+        return answer.body, len(answer.body) < size
+
     def pause(self, seconds: float, deadline: Deadline) -> bool:
         """Wait; return whether there was the time for it, and for anything after it."""
         if seconds >= deadline.left():
@@ -143,7 +160,14 @@ class Http:
         return True
 
     def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: Deadline,
+        *,
+        window: tuple[int, int] | None,
     ) -> Answer:
         left = deadline.left()
         if left <= 0:
@@ -158,19 +182,23 @@ class Http:
         except HTTPError as error:
             raise ShopUncertainError(_told(error)) from error
         try:
-            content = self._content(response, deadline)
+            content = self._content(response, deadline, window if response.status == _WHOLE else None)
         except HTTPError as error:
             response.close()
             raise ShopUncertainError(_told(error)) from error
         return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
 
-    def _content(self, response: urllib3.BaseHTTPResponse, deadline: Deadline) -> bytes:
-        """Read the body; one that trickles or never ends is given up."""
+    def _content(self, response: urllib3.BaseHTTPResponse, deadline: Deadline, window: tuple[int, int] | None) -> bytes:
+        """Read the body, or the window of it; one that trickles or never ends is given up."""
         parts: list[bytes] = []
-        size = 0
+        size, skip = 0, window[0] if window is not None else 0
         while part := response.read(_CHUNK, decode_content=True):
+            part, skip = part[skip:], max(0, skip - len(part))
             parts.append(part)
             size += len(part)
+            if window is not None and size >= window[1]:
+                response.close()
+                return b"".join(parts)[: window[1]]
             if size > MAX_ANSWER or deadline.left() <= 0:
                 response.close()
                 raise ShopUncertainError("the answer is too long" if size > MAX_ANSWER else "the answer takes too long")

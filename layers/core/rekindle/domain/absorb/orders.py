@@ -81,9 +81,9 @@ def _valued(mark: OrderMark, order: Order) -> OrderMark:
 def newness(mark: OrderMark) -> tuple[datetime, bytes]:
     """Return what to compare two states of one order by: the greater one holds."""
     # Of two states of one second the same one must win in any order of arrival (`basket_age` says why).
-    value = (
-        mark.status, mark.currency, mark.total, mark.refunded, mark.pieces, mark.products, mark.kinds, mark.codes,
-    )  # fmt: skip
+    # And 29.0 is 29.00: one API of a shop writes the one, the other the other.
+    total, refunded = (None if one is None else one.normalize() for one in (mark.total, mark.refunded))
+    value = (mark.status, mark.currency, total, refunded, mark.pieces, mark.products, mark.kinds, mark.codes)
     return mark.updated_at, msgspec.json.encode(value)
 
 
