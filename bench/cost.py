@@ -1,0 +1,153 @@
+"""What a mail costs beside SES, line by line: every call of every function that led to it, on the functions themselves.
+
+Budget of DESIGN §8: at most a fifth of what SES takes for a mail. docs/cost.md says what is counted, and what is assumed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from bench.figures import ROOT, Figure, measure
+from bench.plant import SHOP, Plant, later, planted
+from rekindle.domain.facts import Campaign
+from rekindle.service.costs import Line, Used, bill, total
+from rekindle.service.fanout import shard_tasks
+from rekindle.service.prices import prices
+
+BUDGET = 20
+_NOON = datetime(2035, 3, 5, 16, 0, tzinfo=UTC)
+_PEOPLE = 10
+#: Besides the events of its basket a letter needs nothing: the campaign of the benchmark.
+_LETTER = {
+    "flows/letter.yaml": "title: Letter\ntrigger:\n  schedule: {once: 2035-03-08T12:00}\n  when: profile.subscribed\n"
+    "steps:\n  - email: curated\n"
+}
+_FLOWS = ("cart-abandonment", "order-confirmation", "win-back", "browse-abandonment", "letter")
+_FIRST, _LAST = ("Ann", "Bo", "Cy", "Dee", "Eli", "Fay", "Gus", "Hal", "Ida", "Jo"), "Ivory"
+
+
+def _sample(name: str, person: int, basket: int) -> dict[str, Any]:
+    """Return the body of a sample of events/shopify, with what names its customer and its basket of another person."""
+    text = json.dumps(json.loads((ROOT / f"events/shopify/{name}.json").read_text("utf-8"))["body"])
+    for old, new in (
+        ("hWN9zTe4Jq7rNorthwind01", f"hWN9zTe{basket:04d}q7rNorthwind{basket % 97:02d}"),
+        ("5f0c9d3b8a6e4e0f9d1c2b3a4f5e6d7c", f"{basket:04x}9d3b8a6e4e0f9d1c2b3a4f5e6d7c"),
+        ("ann.ivory@example.com", f"{_FIRST[person % 10].lower()}.ivory{person}@example.com"),
+        ("7719203344559", str(7719203344559 + person)),
+        ("5730118899201", str(5730118899201 + person)),
+        ("#1047", f"#{1047 + person}"),
+        ('"Ann', f'"{_FIRST[person % 10]}'),
+    ):
+        text = text.replace(old, new)
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def _told(plant: Plant, name: str, person: int, moment: datetime, number: int, **more: Any) -> None:
+    """Have the shop tell of a sample as of this moment."""
+    plant.at(moment)
+    stamp = moment.isoformat(timespec="seconds")
+    body = _sample(name, person, person if name == "orders-create" else person + 1_000) | {"updated_at": stamp} | more
+    plant.webhook(name.replace("-", "/", 1), body, person * 100 + number)
+
+
+def _sent(plant: Plant, queue: str, moment: datetime) -> None:
+    """Send what is planned, and hear what became of it."""
+    plant.queue(queue, "send")
+    plant.at(later(moment, seconds=2))
+    plant.notices(_NOTICES)
+    plant.tally()
+
+
+#: What SES says of a mail that arrives: the configuration set's events.
+_NOTICES = ("Send", "Delivery")
+
+
+def _cart(plant: Plant, person: int, moment: datetime) -> None:
+    """A basket left at the checkout, in two steps of the checkout's form; the first reminder an hour later."""
+    _told(plant, "checkouts-update", person, moment, 1, created_at=moment.isoformat(), shipping_lines=[])
+    _told(plant, "checkouts-update", person, later(moment, minutes=1), 2, created_at=moment.isoformat())
+    plant.tally()
+    rang = plant.alarm()
+    if rang is None:
+        raise AssertionError("nobody waits")
+    # a basket that changed has set the clock back: its first alarm finds nothing to do
+    while "cost-marketing" not in str(plant.meter.sent):
+        rang = plant.alarm() or rang
+    _sent(plant, "marketing", rang)
+
+
+def _order(plant: Plant, person: int, moment: datetime) -> None:
+    """An order, and its confirmation."""
+    _told(plant, "orders-create", person, moment, 3, created_at=moment.isoformat(), processed_at=moment.isoformat())
+    _sent(plant, "transactional", moment)
+
+
+def _letter(plant: Plant, moment: datetime) -> None:
+    """Everybody is told of a campaign in one go, and gets its mail."""
+    plant.at(moment)
+    campaign = Campaign(flow="letter", at=moment, occurrence=f"{moment:%Y-%m-%dT%H:%M}")
+    (task,) = shard_tasks("letter", moment, 1, shop=SHOP, campaign=campaign, zone="UTC")
+    url = plant.ports.installation.queue_urls["fanout"]
+    plant.meter.sent.setdefault(url, []).append(msgspec.json.encode(task).decode())
+    while plant.queue("fanout", "campaign", 1):
+        pass
+    plant.queue("wake", "journey")
+    _sent(plant, "marketing", moment)
+
+
+def _quiet(plant: Plant, person: int, moment: datetime) -> None:
+    """A customer's data changes, and nothing follows."""
+    _told(plant, "customer-tags-added", person, moment, 4, customerId=f"gid://shopify/Customer/{7719203344559 + person}")
+    plant.tally()
+
+
+@measure
+def cost_of_mails() -> Iterator[Figure]:
+    """What mails cost beside SES, in per cent of its price, line by line."""
+    report: dict[str, Any] = {"prices": {"of": str(prices().of), "region": prices().region}, "mails": {}}
+    with planted(_FLOWS, _LETTER) as plant:
+        each = (("order confirmation", _order), ("cart reminder", _cart), ("event that triggers nothing", _quiet))
+        found: dict[str, list[Used]] = {}
+        for day, (name, story) in enumerate(each):
+            # one more, who warms what workers keep
+            for person in (_PEOPLE, *range(_PEOPLE)):
+                if person == 0:
+                    plant.taken()
+                mails = plant.sent_mails
+                story(plant, person, later(_NOON, days=2 * day, minutes=5 * person))
+                plant.forget_alarms()
+                expected = 0 if story is _quiet else 1
+                if plant.sent_mails - mails != expected:
+                    raise AssertionError(f"{name}: {plant.sent_mails - mails} mails")
+            found[name] = plant.taken()
+        _letter(plant, later(_NOON, days=8))
+        if plant.sent_mails != _PEOPLE + 1:
+            raise AssertionError(plant.sent_mails)
+        found["campaign mail"] = [Used(one.line, one.what, one.amount * _PEOPLE / (_PEOPLE + 1)) for one in plant.taken()]
+        own = {function: min(seconds) * 1_000 for function, seconds in sorted(plant.own_seconds.items())}
+    price = prices().mail[0].per_thousand / 1_000
+    for name, used in found.items():
+        lines = bill([Used(one.line, one.what, one.amount / _PEOPLE) for one in used], prices())
+        report["mails"][name] = [_row(line, price) for line in lines]
+        budget = BUDGET if "mail" in name or "reminder" in name or "confirmation" in name else None
+        yield Figure(f"cost of a {name} beside SES, of its price", _share(lines, price), "%", budget)
+        kept = [line for line in lines if "storage" in line.line or "recovery" in line.line]
+        yield Figure(f"cost of a {name}: what is kept, of that", _share(kept, price), "%")
+    report["own milliseconds"] = own
+    (ROOT / "out").mkdir(exist_ok=True)
+    (ROOT / "out/cost.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+
+
+def _share(lines: Sequence[Line], price: Decimal) -> float:
+    return float(total(lines) / price * 100)
+
+
+def _row(line: Line, price: Decimal) -> dict[str, Any]:
+    share = round(float(line.cost / price * 100), 3)
+    return {"share": share, "line": line.line, "what": line.what, "amount": float(line.amount), "unit": line.unit}
