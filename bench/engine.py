@@ -91,7 +91,7 @@ def remembering() -> Iterator[Figure]:
         bought = replace(bought, data=replace(bought.data, items=items, item_count=6))
         profile = advance(profile, bought, book, at(days=day, hours=2)).profile
     stored = profile_item(profile, None)
-    size = len(stored["packed"]["B"]) if "packed" in stored else len(stored["state"]["S"])
+    size = len(stored["packed"]["B"])
     yield Figure("a heavy customer (5,000 events, 200 orders), stored", size, "bytes", 12_000)
     yield Figure("the same, as JSON", len(encode_profile(profile)), "bytes")
 

@@ -4,8 +4,8 @@ Emulators report no capacity that one could believe, so it is computed from what
 call, by DynamoDB's documented rules ("Read and write operations", "Transactions", "Global secondary indexes"):
 a write unit for each kilobyte of the larger of the two, twice in a transaction, a condition check like a write; what
 fails costs what it would have cost; in each index a unit for each kilobyte put, changed or taken away, once also in
-transactions (written after the fact); a read unit for each 4 KB, half where a read need not be fresh; a query and a scan
-by all they look at. Streams read by Lambda cost nothing, and what time to live deletes costs nothing.
+transactions (it is written after the fact); a read unit for each 4 KB, half where a read need not be fresh; a query and
+a scan by all they look at. Streams read by Lambda cost nothing, and what time to live deletes costs nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from botocore.session import Session
@@ -34,7 +35,7 @@ class Meter:
     """
 
     def __init__(self, shadow: Any, prefix: str) -> None:
-        self.used: Counter[tuple[str, str]] = Counter()
+        self.used: dict[tuple[str, str], Decimal] = {}
         self.calls: Counter[str] = Counter()
         self.seconds = 0.0
         self.changed: dict[str, list[tuple[Any, Any]]] = {}
@@ -58,9 +59,14 @@ class Meter:
         session.register("request-created", self._sent)
         session.register("after-call", self._answered)
 
+    def use(self, line: str, what: str, amount: Decimal | float) -> None:
+        """Count so much more."""
+        self.used[line, what] = self.used.get((line, what), Decimal(0)) + Decimal(amount)
+
     # --- the hooks
 
-    def _asked(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+    def _asked(self, **event: Any) -> None:
+        params, model = event["params"], event["model"]
         began = time.perf_counter()
         self._params = params
         if model.service_model.service_name == "dynamodb":
@@ -70,20 +76,21 @@ class Meter:
     def _sent(self, **_: Any) -> None:
         self._began = time.perf_counter()
 
-    def _answered(self, model: Any, parsed: Mapping[str, Any], **_: Any) -> None:
+    def _answered(self, **event: Any) -> None:
+        model = event["model"]
         service, operation = model.service_model.service_name, model.name
         self.calls[f"{service}.{operation}"] += 1
         if service == "dynamodb":
-            self._dynamodb(operation, self._params, parsed)
+            self._dynamodb(operation, self._params)
         elif service == "sqs":
             queue = str(self._params.get("QueueUrl", "")).rpartition("-")[2] or operation
-            self.used["sqs", f"{queue} queue, {operation}"] += 1
+            self.use("sqs", f"{queue} queue, {operation}", 1)
             for entry in self._params.get("Entries", ()) if operation == "SendMessageBatch" else ():
                 self.sent.setdefault(self._params["QueueUrl"], []).append(entry["MessageBody"])
         elif service == "s3":
-            self.used["s3_read" if operation == "GetObject" else "s3_write", operation] += 1
+            self.use("s3_read" if operation == "GetObject" else "s3_write", operation, 1)
         elif service == "secretsmanager":
-            self.used["secrets_read", operation] += 1
+            self.use("secrets_read", operation, 1)
         self.seconds += time.perf_counter() - self._began
 
     # --- DynamoDB
@@ -120,7 +127,7 @@ class Meter:
     def _item(self, table: str, key: Any) -> Any:
         return self._shadow.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
 
-    def _dynamodb(self, operation: str, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
+    def _dynamodb(self, operation: str, params: Mapping[str, Any]) -> None:
         match operation:
             case "GetItem":
                 self._reads(params["TableName"], [self._item(params["TableName"], params["Key"])], params)
@@ -128,7 +135,7 @@ class Meter:
                 for table, asked in params["RequestItems"].items():
                     self._reads(table, [self._item(table, key) for key in asked["Keys"]], asked)
             case "Query" | "Scan":
-                self._reads_together(operation, params, parsed)
+                self._reads_together(operation, params)
             case _:
                 times = 2 if operation == "TransactWriteItems" else 1
                 for (table, key, before), (_, _, kind) in zip(
@@ -147,14 +154,14 @@ class Meter:
         name = self._tables[table]
         self.changed.setdefault(name, []).append((before, after))
         self._written[table, repr(sorted(key.items()))] = name, after
-        if name == "messages" and after and after["state"] != (before or {}).get("state"):
+        if name == "messages" and "state" in (after or {}) and after["state"] != (before or {}).get("state"):
             self._settled.setdefault(after["state"]["S"], []).append(after["id"]["S"])
 
     def _write(self, table: str, before: Any, after: Any, times: int, *, checks: bool) -> None:
         units = math.ceil(max(size(before), size(after), 1) / _WRITE) * times
         name = self._tables[table]
         how = "checked" if checks else "in a transaction" if times > 1 else "by itself"
-        self.used[self._line(table, "write"), f"{name}, {how}"] += units
+        self.use(self._line(table, "write"), f"{name}, {how}", units)
         if checks:
             return
         for index in tables()[name].get("GlobalSecondaryIndexes", ()):
@@ -165,7 +172,7 @@ class Meter:
             moved = old and new and any(old[part] != new[part] for part in key)
             entries = [old, new] if moved else [max(old or {}, new or {}, key=size)]
             units = sum(math.ceil(size(entry) / _WRITE) for entry in entries)
-            self.used[self._line(table, "write"), f"{name}, index {index['IndexName']}"] += units
+            self.use(self._line(table, "write"), f"{name}, index {index['IndexName']}", units)
 
     @staticmethod
     def _entry(name: str, index: Mapping[str, Any], item: Any) -> Any:
@@ -181,9 +188,9 @@ class Meter:
     def _reads(self, table: str, items: list[Any], asked: Mapping[str, Any]) -> None:
         half = 1 if asked.get("ConsistentRead") else 0.5
         units = sum(max(1, math.ceil(size(item) / _READ)) for item in items) * half
-        self.used[self._line(table, "read"), f"{self._tables[table]}, by key"] += units
+        self.use(self._line(table, "read"), f"{self._tables[table]}, by key", units)
 
-    def _reads_together(self, operation: str, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
+    def _reads_together(self, operation: str, params: Mapping[str, Any]) -> None:
         """Count all that a query or a scan looked at, whatever it brought home."""
         table = params["TableName"]
         whole = {
@@ -199,31 +206,29 @@ class Meter:
             if kept:
                 whole[given] = kept
         looked = (self._shadow.query if operation == "Query" else self._shadow.scan)(**whole)["Items"]
-        del parsed
         bytes_ = sum(size(item) for item in looked)
         half = 1 if params.get("ConsistentRead") else 0.5
         units = max(1, math.ceil(bytes_ / _READ)) * half
         where = f", index {params['IndexName']}" if "IndexName" in params else ""
-        self.used[self._line(table, "read"), f"{self._tables[table]}{where}, {operation.lower()}"] += units
+        self.use(self._line(table, "read"), f"{self._tables[table]}{where}, {operation.lower()}", units)
 
     def settled(self, state: str) -> list[str]:
         """Return the messages that came to this state since this was last asked."""
         return self._settled.pop(state, [])
 
-    def kept(self) -> list[tuple[str, int, float]]:
-        """Return table, bytes, days of what was written and goes in time, as storage is billed, indexes included."""
-        found: dict[tuple[str, float], int] = {}
+    def kept(self) -> list[tuple[str, int, int, float]]:
+        """Return table, bytes, bytes in indexes, days of what was written and goes in time, as storage is billed."""
+        found: dict[tuple[str, float], tuple[int, int]] = {}
         for name, item in self._written.values():
             if not item or "expires" not in item:
                 continue
-            bytes_ = size(item) + OVERHEAD
-            for index in tables()[name].get("GlobalSecondaryIndexes", ()):
-                entry = self._entry(name, index, item)
-                bytes_ += size(entry) + OVERHEAD if entry else 0
+            entries = [self._entry(name, index, item) for index in tables()[name].get("GlobalSecondaryIndexes", ())]
             days = (int(item["expires"]["N"]) - self.now.timestamp()) / 86_400
             key = name, round(max(days, 0.0))
-            found[key] = found.get(key, 0) + bytes_
-        return [(name, bytes_, days) for (name, days), bytes_ in found.items()]
+            bytes_, more = found.get(key, (0, 0))
+            more += sum(size(entry) + OVERHEAD for entry in entries if entry)
+            found[key] = bytes_ + size(item) + OVERHEAD, more
+        return [(name, *bytes_, days) for (name, days), bytes_ in found.items()]
 
     def reset(self) -> None:
         """Begin anew."""

@@ -1,7 +1,7 @@
 """The functions of one installation over moto, with a meter on every call: what the benchmark of costs drives.
 
-Each function is its own `app.py`, called with what AWS would hand it. Queues, streams and schedules are carried from one
-to the next here, and what AWS bills for carrying is counted: see `Plant`.
+Each function is its own `app.py`, called with what AWS would hand it. What lies on queues, streams and schedules is
+carried from one to the next here, and what AWS bills for carrying is counted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from botocore.session import Session
@@ -33,7 +34,6 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 from bench.figures import ROOT
 from bench.meter import Meter
 from local.stack import content_files
-from rekindle.aws import clients as clients_module
 from rekindle.aws.clients import Clients
 from rekindle.content.validate import validate
 from rekindle.ports import ShopSecrets
@@ -79,9 +79,14 @@ class Plant:
         self.own_seconds: dict[str, list[float]] = defaultdict(list)
         self._offset = offset
         self._apps: dict[str, ModuleType] = {}
-        self._extra: Counter[tuple[str, str]] = Counter()
         self._properties = _functions()
         self.sent_mails = 0
+
+    def session(self) -> Session:
+        """Return a session whose calls are counted."""
+        made = session()
+        self.meter.attach(made)
+        return made
 
     # --- time
 
@@ -118,22 +123,21 @@ class Plant:
             answer = app.handler(event, None)
         own = time.perf_counter() - before - (self.meter.seconds - aws)
         self.own_seconds[function].append(own)
-        self._bill(function, Counter(self.meter.calls) - calls, told.getvalue())
+        self._bill(function, own, Counter(self.meter.calls) - calls, told.getvalue())
         return answer
 
-    def _bill(self, function: str, calls: Counter[str], told: str) -> None:
+    def _bill(self, function: str, own: float, calls: Counter[str], told: str) -> None:
         properties = self._properties[function]
         memory = properties["MemorySize"]
-        own = min(self.own_seconds[function])
         cpu = (own + CALL_CPU * calls.total()) * GRAVITON + COLD * GRAVITON / COLD_EVERY
         waits = sum(ANSWERS.get(call, ANSWERS.get(call.split(".")[0], 0.0)) * times for call, times in calls.items())
         seconds = cpu * WHOLE_CPU / memory + waits
-        self._extra["lambda_request", function] += 1
-        self._extra["lambda_arm64", function] += Decimal(seconds) * memory / 1024  # type: ignore[assignment]
+        self.meter.use("lambda_request", function, 1)
+        self.meter.use("lambda_arm64", function, Decimal(seconds) * memory / 1024)
         level = properties.get("LoggingConfig", {}).get("SystemLogLevel", "INFO")
         lines = [line for line in told.splitlines() if line]
         bytes_ = sum(len(line.encode()) + LOG_LINE for line in lines) + SYSTEM_LINES[level]
-        self._extra["logs", function] += Decimal(bytes_) / GIGABYTE  # type: ignore[assignment]
+        self.meter.use("logs", function, Decimal(bytes_) / GIGABYTE)
 
     # --- what AWS carries
 
@@ -172,8 +176,8 @@ class Plant:
         )
         if answer["statusCode"] not in {200, 204}:
             raise AssertionError(answer)
-        self._extra["http_api", function] += 1
-        self._extra["logs", "access log"] += Decimal(ACCESS_LINE + LOG_LINE) / GIGABYTE  # type: ignore[assignment]
+        self.meter.use("http_api", function, 1)
+        self.meter.use("logs", "access log", Decimal(ACCESS_LINE + LOG_LINE) / GIGABYTE)
 
     def stream(self) -> None:
         """Hand what was put into Pending to journey, one batch for each 25."""
@@ -217,7 +221,7 @@ class Plant:
             answer = self.call(function, {"Records": records})
             if answer["batchItemFailures"]:
                 raise AssertionError(answer)
-            self._extra["sqs", f"{name} queue, received and deleted"] += 2
+            self.meter.use("sqs", f"{name} queue, received and deleted", 2)
         return len(bodies)
 
     def alarm(self) -> datetime | None:
@@ -231,8 +235,8 @@ class Plant:
         self.at(moment)
         url = self.ports.installation.queue_urls["wake"]
         self.meter.sent.setdefault(url, []).append(msgspec.json.encode(wake).decode())
-        self._extra["scheduler", "alarms"] += 1
-        self._extra["sqs", "wake queue, by the alarm"] += 1
+        self.meter.use("scheduler", "alarms", 1)
+        self.meter.use("sqs", "wake queue, by the alarm", 1)
         self.queue("wake", "journey")
         return moment
 
@@ -251,23 +255,22 @@ class Plant:
                 event["detail"]["eventType"] = kind
                 event["detail"][kind.lower()] = event["detail"]["delivery"]
                 event["detail"]["mail"]["tags"]["rekindle_message"] = [message]
+                event["detail"][kind.lower()]["timestamp"] = self.meter.now.isoformat()
                 self.call("feedback", event)
 
     # --- the sum
 
     def taken(self) -> list[Used]:
         """Return what was used since this was last called, what is kept until it expires included."""
-        used = Counter(self.meter.used)
-        for key, amount in self._extra.items():
-            used[key] += amount
-        found = [Used(line, what, Decimal(amount)) for (line, what), amount in used.items()]
-        for table, bytes_, months in self.meter.kept():
-            amount = Decimal(bytes_) / GIGABYTE * Decimal(months) / MONTH
+        found = [Used(line, what, amount) for (line, what), amount in self.meter.used.items()]
+        for table, bytes_, indexes, days in self.meter.kept():
+            amount, more = (Decimal(part) / GIGABYTE * Decimal(days) / MONTH for part in (bytes_, indexes))
             cold = tables()[table].get("TableClass") == "STANDARD_INFREQUENT_ACCESS"
-            found.append(Used("dynamodb_ia_storage" if cold else "dynamodb_storage", f"{table}, until it expires", amount))
+            found.append(
+                Used("dynamodb_ia_storage" if cold else "dynamodb_storage", f"{table}, until it expires", amount + more)
+            )
             found.append(Used("dynamodb_recovery", f"{table}, until it expires", amount))
         self.meter.reset()
-        self._extra.clear()
         self.sent_mails = 0
         return found
 
@@ -307,18 +310,10 @@ def planted(flows: Sequence[str], extra: Mapping[str, str] | None = None) -> Ite
         os.environ.update(environment(ports, offset))
         plant = Plant(ports, offset)
         plant.meter = Meter(ports.clients.dynamodb, "cost")
-        original = clients_module.Session
-
-        def metered() -> Session:
-            made = session()
-            plant.meter.attach(made)
-            return made
-
-        clients_module.Session = metered  # type: ignore[misc, assignment]
         try:
-            yield plant
+            with patch("rekindle.aws.clients.Session", plant.session):
+                yield plant
         finally:
-            clients_module.Session = original  # type: ignore[misc]
             os.environ.clear()
             os.environ.update(kept)
             for name in [name for name in sys.modules if name.startswith("app_")]:

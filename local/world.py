@@ -29,6 +29,7 @@ from local.stack import ROOT, Shop, Stack, content_files, deploy
 from local.woocommerce_api import LocalWooCommerce
 from rekindle.aws.clients import Clients
 from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.packing import unpack
 from rekindle.aws.profiles import parse_profile
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.tables import Tables
@@ -170,7 +171,7 @@ class World:
         found: list[str] = []
         for profile in self._profiles(email):
             entries = self._query("Ledger", None, profile)
-            decisions = [each for entry in entries for each in json.loads(entry["decisions"]["S"])]
+            decisions = [each for entry in entries for each in json.loads(unpack(entry["decisions"]))]
             found += [
                 " ".join(filter(None, (each.get("step"), f"{each['what']}:", each["rule"]))) for each in decisions
             ]

@@ -25,6 +25,7 @@ from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.interests import DynamoInterests
 from rekindle.aws.limits import DynamoLimits
 from rekindle.aws.outbox import DynamoOutbox
+from rekindle.aws.packing import unpack
 from rekindle.aws.queues import (
     SqsCatalogueQueue,
     SqsFanoutQueue,
@@ -637,7 +638,7 @@ class AwsPorts:
         if "body_ref" in item:
             answer = self.clients.s3.get_object(Bucket=self.installation.raw_bucket, Key=item["body_ref"]["S"])
             return zlib.decompress(answer["Body"].read())
-        return zlib.decompress(item["body"]["B"])
+        return unpack(item["body"], beside=unpack(item["events"]))
 
     def ledger(self, profile_id: str) -> list[tuple[Decision, ...]]:
         """Return the profile's lines."""
@@ -647,7 +648,7 @@ class AwsPorts:
             ExpressionAttributeNames={"#profile_id": "profile_id"},
             ExpressionAttributeValues={":profile_id": {"S": profile_id}},
         )
-        return [msgspec.json.decode(item["decisions"]["S"], type=tuple[Decision, ...]) for item in answer["Items"]]
+        return [msgspec.json.decode(unpack(item["decisions"]), type=tuple[Decision, ...]) for item in answer["Items"]]
 
     def profile_expiry(self, profile_id: str) -> datetime | None:
         """Return the expiry."""

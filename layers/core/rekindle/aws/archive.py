@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from rekindle.aws.items import code_of, moment, names, optional, stamp, text
+from rekindle.aws.packing import unpack
 from rekindle.domain.events import Delivery, decode_events
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class DynamoArchive:
 
     def _delivery(self, item: Mapping[str, Any]) -> Delivery:
         triggered_at = optional(item, "triggered_at")
-        body = self._part(item, "body")
-        events = item["events"]["S"] if "events" in item else self._part(item, "events")
+        events = self._part(item, "events")
+        body = self._part(item, "body", beside=events)
         return Delivery(
             id=item["id"]["S"],
             shop=item["shop"]["S"],
@@ -71,11 +72,11 @@ class DynamoArchive:
             body=body,
         )
 
-    def _part(self, item: Mapping[str, Any], name: str) -> bytes:
+    def _part(self, item: Mapping[str, Any], name: str, beside: bytes = b"") -> bytes:
         """Return what stands under `name`, or in the bucket under `<name>_ref`; nothing when it is in neither."""
         key = optional(item, f"{name}_ref")
         if key is None:
-            return zlib.decompress(bytes(item[name]["B"])) if name in item else b""
+            return unpack(item[name], beside) if name in item else b""
         try:
             return zlib.decompress(self._clients.s3.get_object(Bucket=self._raw_bucket, Key=key)["Body"].read())
         except ClientError as error:

@@ -27,6 +27,7 @@ from rekindle.aws.items import (
     transact,
     tries,
 )
+from rekindle.aws.packing import DELIVERIES, pack
 from rekindle.aws.pending import pending_item
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import Delivery, Suppression, encode_events
@@ -110,8 +111,10 @@ class DynamoIntake:
     @staticmethod
     def _delivery_item(delivery: Delivery) -> tuple[Item, dict[str, bytes]]:
         """Return the delivery as it is stored, and the files, by key, with what is too large for its item."""
-        body = zlib.compress(delivery.body, 6) if delivery.body else b""
         events = encode_events(delivery.events)
+        packed = pack(events, DELIVERIES)
+        body = pack(delivery.body, DELIVERIES, beside=events) if delivery.body else None
+        room = _ITEM_LIMIT - len(packed["B"])
         named = any(event.profile_id is not None or event.points() for event in delivery.events)
         kept = KEPT if any(event.signed for event in delivery.events) else KEPT_UNSIGNED
         kept = KEPT_ASKED if any(isinstance(event.data, SignUp) for event in delivery.events) else kept
@@ -127,16 +130,16 @@ class DynamoIntake:
             item["triggered_at"] = text(stamp(delivery.triggered_at))
         files: dict[str, bytes] = {}
         folder = f"{'deliveries' if named else 'unread'}/{delivery.shop}/{delivery.id}"
-        if len(body) > _BODY_LIMIT or len(body) + len(events) > _ITEM_LIMIT:
-            files[f"{folder}/body"] = body
+        if body is not None and len(body["B"]) > min(_BODY_LIMIT, room):
+            files[f"{folder}/body"] = zlib.compress(delivery.body, 6)
             item["body_ref"] = text(f"{folder}/body")
-        elif body:
-            item["body"] = {"B": body}
-        if len(events) > _ITEM_LIMIT:
+        elif body is not None:
+            item["body"] = body
+        if room < 0:
             files[f"{folder}/events"] = zlib.compress(events, 6)
             item["events_ref"] = text(f"{folder}/events")
         else:
-            item["events"] = text(events.decode())
+            item["events"] = packed
         return item, files
 
     @staticmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import msgspec
 
 from rekindle.aws.items import Item, epoch, number, optional, stamp, text
+from rekindle.aws.packing import STATE, pack, unpack
 from rekindle.domain.profile import Profile, Signpost, Tombstone, decode_profile, encode_profile
-
-#: Up to this length, in bytes, a profile is stored as text: one write unit holds 1 KB, and short text packs badly.
-_READABLE = 2_000
 
 
 def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
@@ -24,7 +21,7 @@ def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
         "id": text(profile.id),
         "shop": text(profile.shop),
         "version": number(profile.version),
-        **_state(encode_profile(profile)),
+        "packed": pack(encode_profile(profile), STATE),
     }
     where = zone_of(profile)
     if where is not None:
@@ -52,12 +49,4 @@ def parse_profile(item: Mapping[str, Any]) -> Profile | Signpost | Tombstone:
     tombstone = optional(item, "tombstone")
     if tombstone is not None:
         return msgspec.json.decode(tombstone, type=Tombstone)
-    packed = item.get("packed")
-    return decode_profile(item["state"]["S"] if packed is None else zlib.decompress(packed["B"]))
-
-
-def _state(encoded: bytes) -> Item:
-    """Return the state as text while it is short, so that it can be read in the console; packed when it grows."""
-    if len(encoded) <= _READABLE:
-        return {"state": text(encoded.decode())}
-    return {"packed": {"B": zlib.compress(encoded, level=6)}}
+    return decode_profile(unpack(item["packed"] if "packed" in item else item["state"]))

@@ -32,6 +32,7 @@ from rekindle.aws.items import (
     transact,
 )
 from rekindle.aws.messages import parse_message
+from rekindle.aws.packing import STATE, pack, unpack
 from rekindle.aws.pending import parse_pending, pending_item
 from rekindle.aws.products import product_update
 from rekindle.aws.profiles import parse_profile, profile_item
@@ -289,7 +290,7 @@ class DynamoState:
 
     def _events(self, delivery: Item) -> tuple[Event, ...]:
         if "events" in delivery:
-            return decode_events(delivery["events"]["S"])
+            return decode_events(unpack(delivery["events"]))
         if "events_ref" not in delivery:
             return ()
         answer = self._clients.s3.get_object(Bucket=self._raw_bucket, Key=delivery["events_ref"]["S"])
@@ -363,7 +364,7 @@ class DynamoState:
             "profile_id": text(profile.id),
             "at": text(f"{stamp(at)}#{cause}"),
             "shop": text(profile.shop),
-            "decisions": text(msgspec.json.encode(commit.decisions).decode()),
+            "decisions": pack(msgspec.json.encode(commit.decisions), STATE),
             "expires": epoch(at + KEPT),
         }
         if commit.counts:

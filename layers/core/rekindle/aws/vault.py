@@ -28,6 +28,7 @@ from rekindle.aws.items import (
     text,
 )
 from rekindle.aws.messages import parse_message
+from rekindle.aws.packing import DELIVERIES, pack, unpack
 from rekindle.aws.pending import parse_pending
 from rekindle.aws.profiles import tombstone_item
 from rekindle.domain.errors import ConflictError
@@ -184,7 +185,7 @@ class AwsVault:
         values = {":at": text(stamp(at))}
         if events:
             update = update.replace(" REMOVE", ", #events = :events REMOVE")
-            values[":events"] = text(encode_events(tuple(events)).decode())
+            values[":events"] = pack(encode_events(tuple(events)), DELIVERIES)
         else:
             update += ", #events"
         as_read = "attribute_not_exists(#events)"
@@ -240,7 +241,9 @@ class AwsVault:
             # a sort key is never empty, and every stored one begins with a year
             ExpressionAttributeValues={":profile_id": text(profile_id), ":after": text(after or "0")},
         )
-        return [LedgerEntry(at=item["at"]["S"], decisions=_decisions.decode(item["decisions"]["S"])) for item in items]
+        return [
+            LedgerEntry(at=item["at"]["S"], decisions=_decisions.decode(unpack(item["decisions"]))) for item in items
+        ]
 
     def forget_ledger(self, profile_id: str, lines: Sequence[str]) -> None:
         """Delete lines."""
@@ -356,13 +359,20 @@ class AwsVault:
         return answer.get("Item")
 
     def _events(self, item: Item) -> tuple[Event, ...]:
+        written = self._written(item)
+        return decode_events(written) if written else ()
+
+    def _written(self, item: Item) -> bytes:
+        """Return the events as they were encoded."""
         if "events" in item:
-            return decode_events(item["events"]["S"])
+            return unpack(item["events"])
         stored = self._file(item, "events_ref")
-        return decode_events(zlib.decompress(stored)) if stored else ()
+        return zlib.decompress(stored) if stored else b""
 
     def _body(self, item: Item) -> bytes:
-        stored = bytes(item["body"]["B"]) if "body" in item else self._file(item, "body_ref")
+        if "body" in item:
+            return unpack(item["body"], beside=self._written(item))
+        stored = self._file(item, "body_ref")
         return zlib.decompress(stored) if stored else b""
 
     def _file(self, item: Item, ref: str) -> bytes | None:
