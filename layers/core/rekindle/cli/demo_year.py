@@ -31,11 +31,12 @@ from rekindle.domain.facts import (
     TraitsTold,
     View,
 )
-from rekindle.flow.program import Shop, Tier
+from rekindle.flow.program import Flow, OnSchedule, Playbook, Shop, Tier, Trigger
 
 #: The shop as the year needs it: what it calls loyal, used up and its own.
 SHOP = replace(
     demo_month.SHOP,
+    notify="marketing@kettle-and-leaf.example.com",
     channels=("email", "sms", "push", "audience"),
     locales=("en", "ar", "zh-Hant"),
     tiers=(Tier(name="silver", spent=Decimal(90)), Tier(name="gold", spent=Decimal(200), orders=8)),
@@ -65,7 +66,29 @@ _SPEAKS = {"AE": "ar", "TW": "zh-Hant-TW", "FR": "en"}
 _YEARS = range(1955, 2006)
 #: One of so many was sent by a friend.
 _SENT = 6
+#: When what happens once in a shop's life happens here, by the shop's clock.
+_ONCE = "2026-09-24T10:00"
+#: The survey comes two weeks after somebody has come, behind the welcome, and is answered a while later.
+_ANSWERED = timedelta(days=17)
 _FIRST_OF_FEBRUARY = datetime(2027, 2, 1, tzinfo=UTC)
+
+
+def opened(book: Playbook) -> Playbook:
+    """Return a playbook as the year's shop plays it: every flow on, and what happens once has its day in this year."""
+    flows = {name: _dated(flow) for name, flow in book.flows.items()}
+    shop = replace(SHOP, flows=dict.fromkeys(flows, True))
+    return replace(book, flows=flows, shops={**book.shops, shop.id: shop})
+
+
+def _dated(flow: Flow) -> Flow:
+    # The day of a sale is for the shop to write; what ships has one that is far away.
+    first, last = f"{SINCE:%Y-%m-%dT%H:%M}", f"{UNTIL:%Y-%m-%dT%H:%M}"
+
+    def dated(told: Trigger) -> Trigger:
+        once = isinstance(told, OnSchedule) and told.once
+        return told if not once or first < once < last else replace(told, once=_ONCE)
+
+    return replace(flow, triggers=tuple(map(dated, flow.triggers)))
 
 
 def year(people: int = PEOPLE, seed: str = "year") -> Iterator[Event]:
@@ -118,7 +141,7 @@ class Year(Life):
         """The same tea again and again, until one day no more."""
         at, every = self._soon(), self._dice.randint(14, 48)
         self._joins(at)
-        self._tells_of_themselves(at)
+        self._tells_of_themselves(at + _ANSWERED)
         for _ in range(self._dice.randint(2, 9)):
             if at >= self._span.until:
                 return
@@ -151,7 +174,7 @@ class Year(Life):
         """Gets the welcome and the letters after it, and buys late or never."""
         at = self._soon()
         self._joins(at)
-        self._tells_of_themselves(at + timedelta(days=1))
+        self._tells_of_themselves(at + _ANSWERED)
         if self._chance(0.3):
             self._buy(at + timedelta(days=self._dice.randint(20, 90)), self._goods(), f"v{self._number}")
 
@@ -193,6 +216,7 @@ class Year(Life):
         likes = tuple(self._dice.sample(("teaware", "green tea", "black tea"), 1))
         answers: dict[str, str | tuple[str, ...]] = {
             "birthday": birthday, "interests": likes, "gender": self._dice.choice(("woman", "man", "other")),
+            "preferred_reward": self._dice.choice(("discount", "free_shipping")),
         }  # fmt: skip
         if self._chance(0.5):
             self._tell("survey.answered", Form(name="survey", at=at, answers=answers), at, self._who())

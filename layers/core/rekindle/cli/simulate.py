@@ -195,7 +195,7 @@ def _play(asked: _Asked, folder: Path, progress: Progress) -> _Played:
         demo_year.write(path)
         since = since or demo_year.SINCE
         shops = {demo_year.SHOP.id: msgspec.structs.replace(demo_year.SHOP, flows={})}
-        draft, base = _demo_shop(draft), base and _demo_shop(base)
+        draft, base = demo_year.opened(draft), base and demo_year.opened(base)
     elif deployed is not None:
         path = folder / "stored.jsonl"
         deployed.write_events(path, asked.shop or "", asked.until, progress)
@@ -244,11 +244,6 @@ def _base(asked: _Asked, draft: Playbook, published: Playbook | None) -> Playboo
     if base is None or not base.hash:
         raise click.ClickException(f"--against {PUBLISHED}: nothing has been published yet")
     return base if asked.every else only(base, draft.flows)
-
-
-def _demo_shop(book: Playbook) -> Playbook:
-    shop = msgspec.structs.replace(demo_year.SHOP, flows=dict.fromkeys(book.flows, True))
-    return msgspec.structs.replace(book, shops={**book.shops, shop.id: shop})
 
 
 def _check_shops(names: list[str], draft: Playbook, asked: _Asked) -> None:
