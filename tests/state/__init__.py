@@ -1,0 +1,1 @@
+"""State that every released version wrote, and that this one must read."""
