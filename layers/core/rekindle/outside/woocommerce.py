@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -21,6 +21,14 @@ PAGE = 100
 _MOST_PAGES = 100_000
 
 _KEYS = "check the key, that it may read and write, and that the server passes the Authorization header on"
+
+
+class Listed(NamedTuple):
+    """A page of a list: its objects, field by field as they were sent; how many there are, and on how many pages."""
+
+    objects: list[dict[str, msgspec.Raw]]
+    total: int | None
+    pages: int | None
 
 
 class WooCommerce:
@@ -59,6 +67,19 @@ class WooCommerce:
             told = answer.headers.get("x-wp-totalpages", "")
             if len(found) < PAGE or (told.isdigit() and number >= int(told)):
                 return
+
+    def page(self, path: str, parameters: Mapping[str, str], *, page: int, size: int) -> Listed:
+        """Return one page of a list, each object as it was sent, and what the shop says that there is in all."""
+        asked = {**parameters, "per_page": str(size), "page": str(page)}
+        answer = self._call("GET", path, asked, None, None, repeatable=True)
+        if not answer.fine:
+            self._read(answer)
+        try:
+            objects = msgspec.json.decode(answer.body, type=list[dict[str, msgspec.Raw]])
+        except (ValueError, RecursionError) as error:
+            raise ShopUncertainError("the shop's answer is no list") from error
+        numbers = (answer.headers.get(name, "") for name in ("x-wp-total", "x-wp-totalpages"))
+        return Listed(objects, *(int(number) if number.isdigit() else None for number in numbers))
 
     def _call(
         self,
