@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from local.emulator import CREDENTIALS, REGION
 from local.shops import CUP, TEA, Person, shopify, shopify_checkout
+from local.stack import STACK_NAME
 from local.world import World
+from rekindle.cli.main import main
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
+HASSAN = Person(401, "Hassan", "Hand", "hassan.hand@example.com", "Hove", "BN3 2FP")
 PRIYA = Person(400, "Priya", "Private", "priya.private@example.com", "Hove", "BN3 2FP")
 
 
@@ -65,3 +69,22 @@ def test_a_customer_is_handed_their_data_and_then_erased(live: World) -> None:
     live.runner.wait_until_idle()
     assert PRIYA.email not in everything(live)
     assert live.stack.dead_letters() == {}
+
+
+def test_somebody_is_erased_by_hand(
+    live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an operator does it, with the deployed functions doing the work meanwhile."""
+    for name, value in {"AWS_ENDPOINT_URL": live.emulator.url, "AWS_DEFAULT_REGION": REGION, **CREDENTIALS}.items():
+        monkeypatch.setenv(name, value)
+    checkout = shopify("checkouts/create", shopify_checkout(HASSAN, [(CUP, 1)], live.clock.now()), live.clock.now())
+    assert live.post(TEA, checkout) == 200
+    live.runner.wait_until_idle()
+    assert HASSAN.email in everything(live)
+    asked = ["privacy", "erase", "--stack", STACK_NAME, "--shop", TEA.id, "--email", HASSAN.email, "--yes", "--json"]
+    assert main(asked) == 0
+    stores = json.loads(capsys.readouterr().out)["stores"]
+    assert (stores["profiles"]["erased"], stores["deliveries"]["erased"]) == (1, 1)
+    assert stores["suppressions"]["kept"] == 1
+    live.runner.wait_until_idle()
+    assert HASSAN.email not in everything(live)

@@ -605,3 +605,56 @@ def test_a_request_is_handed_out_and_erased_with_the_person_and_says_nothing_aft
     kept = [each for delivery in site.world.deliveries.values() for each in delivery.events]
     assert "ada@example.com" not in repr(kept)
     assert site.confirms(Confirm("tea", request.id, next(iter(request.sign_ups)), 2**40)) == "late"
+
+
+def erased_now(site: Site, name: str) -> None:
+    """Let whoever has the address be erased, and everything be done about it."""
+    now = site.world.clock.now()
+    asked = PrivacyRequest(wish="erase", at=now, email=MAIL, request_id=name)
+    site.plant.post(event("privacy.requested", asked, now, who=Who(email=MAIL), id=name))
+    site.plant.settle()
+    site.after(minutes=5)
+
+
+def test_whoever_is_erased_and_signs_up_again_on_the_same_day_is_asked_again(site: Site) -> None:
+    site.signs_up()
+    for name in ("first", "second"):
+        site.after(minutes=5)
+        erased_now(site, name)
+        assert site.asked() == []
+        site.signs_up(answers={"first_name": name})
+        assert len(site.asked()) == 1, f"after the {name} erasure"
+    assert site.mails() == [ASKED] * 3
+    assert site.confirms() == "confirmed"
+    assert [profile.email for profile in site.people()] == [MAIL]
+
+
+def test_what_was_typed_before_the_erasure_and_comes_afterwards_is_dropped_also_where_somebody_came_back(
+    site: Site,
+) -> None:
+    held = site.world.clock.now()
+    site.after(minutes=5)
+    erased_now(site, "first")
+    site.signs_up(answers={"first_name": "Late"})
+    ((profile, request),) = site.asked()
+    early = replace(profile.sign_ups[request], id="early", at=held, first_name="Early")
+    base = sign_ups.request_id("tea", address_hash(site.world.secret_address_key, "email", MAIL), held)
+    told = event("sign_up.requested", early, held, who=Who(email=MAIL), profile_id=base, signed=False, id="early")
+    site.plant.post(told)
+    site.after(minutes=5)
+    assert [one.sign_ups[each].first_name for one, each in site.asked()] == ["Late"]
+
+
+def test_whoever_comes_back_while_the_erasure_is_interrupted_is_left_alone_by_the_rest_of_it(site: Site) -> None:
+    site.signs_up()
+    site.after(minutes=5)
+    site.plant.crash_at("vault.bury", "after")
+    now = site.world.clock.now()
+    asked = PrivacyRequest(wish="erase", at=now, email=MAIL)
+    site.plant.post(event("privacy.requested", asked, now, who=Who(email=MAIL), id="first"))
+    site.plant.settle()
+    site.after(seconds=30)
+    site.signs_up(answers={"first_name": "Back"})
+    site.after(hours=1)
+    assert any(key.startswith("receipts/") and b'"done_at"' in raw for key, raw in site.world.raw_files.items())
+    assert [one.sign_ups[each].first_name for one, each in site.asked()] == ["Back"]

@@ -6,7 +6,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own: no answer at all
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 from msgspec import Struct
 
 from rekindle.aws.items import code_of
@@ -15,6 +27,24 @@ from rekindle.domain.errors import RekindleError
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
+
+
+_LOG_IN = "log in (aws sso login, aws login), or set AWS_PROFILE to a profile that is"
+_WHERE = "set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region"
+_REACH = "is the region right (AWS_DEFAULT_REGION), is there a network, and does what AWS_ENDPOINT_URL names run?"
+_WHICH = "is it in another region (AWS_DEFAULT_REGION) or account (AWS_PROFILE), or called otherwise (--stack)?"
+
+#: What botocore could not do without asking AWS → what cures it.
+_CURES: tuple[tuple[tuple[type[BotoCoreError], ...], str], ...] = (
+    ((NoRegionError,), _WHERE),
+    ((NoCredentialsError, PartialCredentialsError, ProfileNotFound, SSOError), _LOG_IN),
+    ((CredentialRetrievalError, TokenRetrievalError), _LOG_IN),
+    ((ConnectionError, HTTPClientError), _REACH),
+)
+#: What AWS answers to credentials that are not good, or not any more.
+_NOT_LOGGED_IN = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"}
+)
 
 
 class StackError(RekindleError):
@@ -47,18 +77,21 @@ def read_stack(clients: Clients, name: str) -> Stack:
             (described,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
             if code_of(error) == "ValidationError":
-                raise StackError(f"there is no stack {name} in this account and region") from error
+                where = clients.session.get_config_variable("region") or "this region"
+                raise StackError(f"there is no stack {name} in {where} of this account: {_WHICH}") from error
             raise
     return Stack({output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())})
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what AWS or the way to it refuses into a `StackError`, for somebody who reads one line."""
+    """Turn what AWS or the way to it refuses into a `StackError` that says what to do: one line for who reads it."""
     try:
         yield
     except ClientError as error:
         told = error.response.get("Error", {})
-        raise StackError(f"{error.operation_name}: {told.get('Message') or told.get('Code')}") from error
+        cure = f": {_LOG_IN}" if told.get("Code") in _NOT_LOGGED_IN else ""
+        raise StackError(f"{error.operation_name}: {told.get('Message') or told.get('Code')}{cure}") from error
     except BotoCoreError as error:
-        raise StackError(str(error)) from error
+        cures = [cure for kinds, cure in _CURES if isinstance(error, kinds)]
+        raise StackError(": ".join([str(error).rstrip(" .:"), *cures[:1]])) from error

@@ -21,6 +21,7 @@ COMMANDS = {
     "members": "List who is in a segment now.",
     "normalise": "Print the events that a webhook's body tells.",
     "preview": "Show a mail as somebody would get it, or all on one page.",
+    "privacy": "Hand out or erase what is stored about somebody; show receipts.",
     "publish": "Upload content and say what became of it; go back; list.",
     "push-key": "Print the key by which a shop's site asks for push messages.",
     "redrive": "Put back what functions gave up on: dead letters, stuck events.",

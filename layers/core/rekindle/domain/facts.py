@@ -466,6 +466,8 @@ class PrivacyRequest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     phone: str | None = None
     shop_customer_id: str | None = None
     order_ids: tuple[str, ...] = ()
+    reason: str = ""
+    """what whoever asks by hand writes down for the receipt; it names nobody"""
 
 
 class TextReceived(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="text"):

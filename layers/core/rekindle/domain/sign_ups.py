@@ -39,6 +39,11 @@ def request_ids(shop: str, hashed: str, now: datetime) -> tuple[str, ...]:
     return tuple(request_id(shop, hashed, now - timedelta(days=day)) for day in days)
 
 
+def again_id(request: str, erased_at: datetime) -> str:
+    """Return the id of the profile that holds what is asked after this one was erased, on the same day."""
+    return ids.digest("sign_up_again", request, erased_at.astimezone(UTC).isoformat())
+
+
 def with_sign_up(profile: Profile, asked: SignUp) -> Profile | str:
     """Return the profile with this request; where nothing comes of it, why."""
     if asked.id in profile.sign_ups:

@@ -6,10 +6,12 @@ never applied, whenever it comes; what is said afterwards starts a new profile, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
+from rekindle.domain import sign_ups
 from rekindle.domain.events import Event
 from rekindle.domain.facts import SignUp
 from rekindle.domain.profile import Profile, Signpost, Tombstone
@@ -41,7 +43,7 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
     there yet: of that its address decides as well.
     """
     if event.profile_id is not None:
-        _, found = trail(load, event.profile_id)
+        _, found = _requested(event, event.profile_id, load)
         if isinstance(found, Tombstone) or not isinstance(event.data, SignUp):
             return isinstance(found, Tombstone)
     strongest: Profile | Tombstone | None = None
@@ -61,23 +63,70 @@ def _before(event: Event, grave: Profile | Tombstone) -> bool:
     return event.occurred_at <= grave.erased_at or (event.imported is not None and isinstance(grave, Tombstone))
 
 
-def remembering(shares: Sequence[Share], load: Load) -> list[Share]:
+def risen(events: Iterable[Event], load: Load) -> tuple[Event, ...]:
+    """Return the events, sign-ups at an address that was erased earlier that day under another profile's id.
+
+    Their own names a tombstone, and nothing can follow one.
+    """
+    return tuple(
+        replace(event, profile_id=_requested(event, event.profile_id, load)[0])
+        if isinstance(event.data, SignUp) and event.profile_id is not None
+        else event
+        for event in events
+    )
+
+
+def requests(profile_id: str, load: Load) -> dict[str, Profile | Tombstone]:
+    """Return what stands under the id of a sign-up's profile, and under those of the same day after each erasure."""
+    found: dict[str, Profile | Tombstone] = {}
+    for _ in range(_MAX_SIGNPOSTS):
+        (*_, last), there = trail(load, profile_id)
+        if there is None:
+            break
+        found[last] = there
+        if not isinstance(there, Tombstone):
+            break
+        profile_id = sign_ups.again_id(profile_id, there.erased_at)
+    return found
+
+
+def _requested(event: Event, profile_id: str, load: Load) -> tuple[str, Profile | Tombstone | None]:
+    """Return the id that an event names and what stands there; of a sign-up, the one that counts after erasures."""
+    for _ in range(_MAX_SIGNPOSTS):
+        _, found = trail(load, profile_id)
+        if not (
+            isinstance(found, Tombstone) and isinstance(event.data, SignUp) and event.occurred_at > found.erased_at
+        ):
+            return profile_id, found
+        profile_id = sign_ups.again_id(profile_id, found.erased_at)
+    return profile_id, None
+
+
+def remembering(shares: Sequence[Share], load: Load, named: Mapping[str, str] | None = None) -> list[Share]:
     """Return the shares, those of people who were erased and came back with when that was.
 
-    The old aliases then lead to the new profile, and no longer to the tombstone.
+    The old aliases then lead to the new profile, and no longer to the tombstone. `named`: event → the profile's id that
+    it came with, for sign-ups (`risen`).
     """
-    return [_remembering(share, load) for share in shares]
+    return [_remembering(share, load, named or {}) for share in shares]
 
 
-def _remembering(share: Share, load: Load) -> Share:
+def _remembering(share: Share, load: Load, named: Mapping[str, str]) -> Share:
     profile = share.profile
-    graves = [
+    graves: list[datetime] = [
         found.erased_at
         for alias in share.aliases
         if alias.was is not None
         # A phone or a token that moves to somebody else says nothing about what is known of that person.
         and (profile.version == 0 or alias.key.split("#")[1] not in MOVABLE)
         and isinstance(found := trail(load, alias.was)[1], Tombstone)
+    ]
+    before = {named[event.id] for event in share.events if event.id in named} - {profile.id}
+    graves += [
+        found.erased_at
+        for each in before
+        for found in requests(each, load).values()
+        if profile.version == 0 and isinstance(found, Tombstone)
     ]
     if not graves:
         return share

@@ -40,7 +40,7 @@ from rekindle.ports import (
     Work,
     label_of,
 )
-from rekindle.service.graves import buried, remembering
+from rekindle.service.graves import buried, remembering, risen
 from rekindle.service.interests import noted
 from rekindle.service.library import Library
 from rekindle.service.memories import filled, missing
@@ -159,8 +159,9 @@ class Journey:
         now = self._clock.now()
         load = _once(self._state.profile)
         events = self._without_private(pending, work, load)
-        shares, nobody = share_out(work, events, load, self._key, now)
-        shares = remembering(shares, load)
+        named = {event.id: event.profile_id for event in events if event.profile_id is not None}
+        shares, nobody = share_out(work, risen(events, load), load, self._key, now)
+        shares = remembering(shares, load, named)
         for alias, customer in shared_addresses(events, shares, self._key):
             self._state.share_address(alias, customer)
         products = tuple(event.data for event in nobody if isinstance(event.data, Product))

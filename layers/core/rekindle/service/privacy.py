@@ -33,17 +33,19 @@ from rekindle.ports import (
     State,
     Vault,
 )
-from rekindle.service.graves import trail
+from rekindle.service.graves import requests, trail
 from rekindle.service.people import address_hash, alias_key, point_keys
 from rekindle.service.receipts import (
+    LISTS,
     SHOP_KEPT,
+    Line,
     Progress,
     Receipt,
     decode_receipt,
     encode_receipt,
     erased,
     exported,
-    name_of,
+    names_of,
     purged,
 )
 
@@ -55,6 +57,20 @@ PAGES = 4
 PART = 20_000_000
 #: A warm function knows a shop's secrets for so long after they are gone, and may accept something meanwhile.
 STILL_OPEN = timedelta(seconds=MAX_DELAY)
+
+#: What an export counts.
+_HANDED_OUT = (
+    "profiles",
+    "aliases",
+    "deliveries",
+    "pending",
+    "messages",
+    "coupons",
+    "interests",
+    "ledger",
+    "suppressions",
+    LISTS,
+)
 
 _KINDS: Mapping[str, Channel] = {"email": "email", "phone": "sms"}
 _ERASED = "erased"
@@ -204,29 +220,33 @@ class Privacy:
             was = tuple(dict.fromkeys((*(before.was if before else ()), *path[:-1])))
             someone[path[-1]] = Someone(path[-1], found, was)
             theirs += [key] if key else []
-        someone.update(self._requests(case.shop, request.email, someone.values()))
+        someone.update(self._requests(case, someone.values()))
         free = tuple(key for key in keys if key not in owners and key not in shared)
         if shared:
             notes.append("the address is one that many customers share: by itself it identifies nobody")
         return People(tuple(someone.values()), (*theirs, *free), free, tuple(dict.fromkeys(notes)))
 
-    def _requests(self, shop: str, asked: str | None, known: Iterable[Someone]) -> dict[str, Someone]:
-        """Return the unconfirmed sign-ups at these people's addresses, which have profiles of their own."""
-        emails = {asked, *(one.found.email for one in known if isinstance(one.found, Profile))} - {None}
-        now = self._clock.now()
-        found = {}
-        for email in emails:
-            for profile_id in sign_ups.request_ids(shop, address_hash(self._key, "email", email or ""), now):
-                request = self._state.profile(profile_id)
-                if isinstance(request, (Profile, Tombstone)):
-                    found[profile_id] = Someone(profile_id, request, ())
-        return found
+    def _requests(self, case: Case, known: Iterable[Someone]) -> dict[str, Someone]:
+        """Return the unconfirmed sign-ups at these people's addresses, which have profiles of their own.
+
+        Those of after the erasure are not asked about by what was asked before.
+        """
+        emails = {case.request.email, *(one.found.email for one in known if isinstance(one.found, Profile))} - {None}
+        now, at = self._clock.now(), self._asked_at(case)
+        return {
+            profile_id: Someone(profile_id, request)
+            for email in emails
+            for first in sign_ups.request_ids(case.shop, address_hash(self._key, "email", email or ""), now)
+            for profile_id, request in requests(first, self._state.profile).items()
+            if not (isinstance(request, Profile) and request.erased_at is not None and request.erased_at >= at)
+        }
 
     # --- erasing a person
 
     def _erase(self, case: Case, receipt: Receipt) -> Receipt:
         # Written before anybody is buried: whoever comes back at once takes the aliases along.
-        receipt = replace(receipt, profiles=self._ids(case, receipt))
+        listed = {LISTS: Line(found=self._listed(case, receipt))}
+        receipt = replace(receipt, profiles=self._ids(case, receipt), stores=listed | receipt.stores)
         self._put(receipt)
         people = self._bury(case, receipt)
         refused = self._addresses(people, case.request)
@@ -244,6 +264,7 @@ class Privacy:
             "suppressions": 0,
             "raw/exports": 0,
             "raw/deliveries": 0,
+            LISTS: 0,
         }
         # Written before anything is deleted: an earlier try may have found, and deleted, more.
         counts = {store: max(count, _found(receipt, store)) for store, count in counts.items()}
@@ -253,12 +274,9 @@ class Privacy:
             "deliveries": counts["deliveries"],
             "suppressions": len(refused),
         }
-        receipt = replace(
-            receipt,
-            profiles=self._ids(case, receipt),
-            stores=erased(counts, kept),
-            notes=tuple(dict.fromkeys((*receipt.notes, *people.notes))),
-        )
+        notes = tuple(dict.fromkeys((*receipt.notes, *people.notes)))
+        kept[LISTS] = sum(1 for note in notes if note.startswith("audience "))
+        receipt = replace(receipt, profiles=self._ids(case, receipt), stores=erased(counts, kept), notes=notes)
         self._put(receipt)
         counts["raw/deliveries"] += self._empty(case, people, waiting)
         counts["raw/exports"] += sum(
@@ -284,6 +302,11 @@ class Privacy:
                     raise RekindleError(f"message {message.id} is under way to an audience: the erasure waits for it")
         notes = [note for profile in listed for note in self._unlist(profile)]
         return replace(people, notes=tuple(dict.fromkeys((*people.notes, *notes))))
+
+    def _listed(self, case: Case, receipt: Receipt) -> int:
+        """Return on how many ads audiences they stand: once they are buried, nobody can count that any more."""
+        found = (each.found for each in self._find(case, receipt.profiles).someone)
+        return sum(len(profile.audiences) for profile in found if isinstance(profile, Profile))
 
     def _ids(self, case: Case, receipt: Receipt) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*receipt.profiles, *self._find(case, receipt.profiles).ids)))
@@ -388,7 +411,7 @@ class Privacy:
 
     def _export(self, case: Case, receipt: Receipt) -> Receipt:
         people = self._find(case, receipt.profiles)
-        counts = dict.fromkeys(("profiles", "deliveries", "messages", "coupons", "ledger", "suppressions"), 0)
+        counts = dict.fromkeys(_HANDED_OUT, 0)
         exports: list[str] = []
         for someone in people.someone:
             if isinstance(someone.found, Profile):
@@ -401,7 +424,7 @@ class Privacy:
         receipt = replace(
             receipt,
             profiles=people.ids,
-            stores=exported(counts),
+            stores=exported(counts, len(exports)),
             exports=tuple(exports),
             notes=people.notes if exports else (*people.notes, "nothing is stored about this person"),
             done_at=self._clock.now(),
@@ -422,6 +445,12 @@ class Privacy:
             for channel, hashed in self._addresses(replace(people, someone=(someone,)), case.request)
             for refusal in self._vault.suppressions(case.shop, channel, hashed)
         ]
+        interests = [key for each in someone.ids for key in self._vault.interests(each)]
+        waiting = [pending.delivery_id for pending in self._vault.waiting(frozenset(someone.aliases))]
+        counts["aliases"] += len(someone.aliases)
+        counts["pending"] += len(waiting)
+        counts["interests"] += len(interests)
+        counts[LISTS] += len(profile.audiences)
         counts["ledger"] += len(lines)
         counts["messages"] += len(messages)
         counts["coupons"] += len(coupons)
@@ -435,9 +464,9 @@ class Privacy:
             "suppressions": refusals,
             "messages": messages,
             "coupons": coupons,
+            "interests": [key.partition("#")[2] for key in interests],
             "ledger": [{"at": line.at.partition("#")[0], "decisions": line.decisions} for line in lines],
         }
-        waiting = [pending.delivery_id for pending in self._vault.waiting(frozenset(someone.aliases))]
         part: list[dict[str, object]] = []
         size = 0
         for delivery_id in dict.fromkeys((*_deliveries(lines), *waiting)):
@@ -498,17 +527,19 @@ class Privacy:
 
     def _opened(self, case: Case) -> Receipt:
         """Return the receipt as an earlier try has left it, else a fresh one."""
+        first, *_ = names = names_of(case.event, case.request)
         fresh = Receipt(
-            name=name_of(case.event, case.request),
+            name=first,
             wish=case.request.wish,
             shop=case.shop,
             delivery_id=case.delivery.id,
             request_id=case.request.request_id,
+            reason=case.request.reason,
             asked_at=case.request.at,
             begun_at=self._clock.now(),
         )
         # A shop that asks again under the number of an earlier request has a request of its own.
-        for name in (fresh.name, f"{case.request.wish}-{case.event.id}"):
+        for name in names:
             fresh = replace(fresh, name=name)
             stored = self._files.get(fresh.key)
             known = decode_receipt(stored) if stored is not None else fresh

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from rekindle.domain.events import Event
 from rekindle.domain.facts import PrivacyRequest
+from rekindle.ports import SHOP_STORES
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -54,6 +55,8 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     begun_at: datetime
     request_id: str | None = None
     """the shop's own number for the request, where it has one"""
+    reason: str = ""
+    """what whoever asked by hand wrote down; it names nobody"""
     done_at: datetime | None = None
     profiles: tuple[str, ...] = ()
     """ids of the profiles that it was about, also of those merged into them"""
@@ -73,10 +76,19 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {store: line.erased for store, line in self.stores.items() if line.erased}
 
 
-def name_of(event: Event, request: PrivacyRequest) -> str:
-    """Return the receipt's name: the wish, and the shop's number for the request, else the event's id."""
+def is_name(number: str) -> bool:
+    """Whether the number of a request can stand in its receipt's name."""
+    return _SAFE.fullmatch(number) is not None
+
+
+def names_of(event: Event, request: PrivacyRequest) -> tuple[str, ...]:
+    """Return the names that the receipt may have: the wish, and the shop's number for the request or the event's id.
+
+    The second where an earlier request had the same number.
+    """
     number = request.request_id or ""
-    return f"{request.wish}-{number if _SAFE.fullmatch(number) else event.id}"
+    first = number if is_name(number) else event.id
+    return tuple(dict.fromkeys((f"{request.wish}-{first}", f"{request.wish}-{event.id}")))
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
@@ -89,9 +101,22 @@ def decode_receipt(raw: bytes) -> Receipt:
     return msgspec.json.decode(raw, type=Receipt)
 
 
-#: What holds nothing about anybody, or only for a while, and so has nothing to erase in it.
+#: Lists at Meta on which somebody stands, by the person.
+LISTS = "ads audiences"
+
+#: What holds nothing about anybody, or only for a while, and so has nothing to erase in it. Together with what is
+#: counted, every table of the stack and every folder of its raw bucket is named (tests/architecture/test_stores.py).
 ELSEWHERE: Mapping[str, Line] = {
-    "content bucket": Line(why="holds what marketers wrote, nothing about customers"),
+    "products": Line(why="holds what the shop sells, nothing about customers"),
+    "shelves": Line(why="counts what is bought together; knows orders by a hash of their numbers, and nobody"),
+    "counters": Line(why="counts mails, bounces and complaints by shop, nothing about customers"),
+    "results": Line(why="holds sums by flow, message and day; a person cannot be taken out of a sum"),
+    "limits": Line(why="counts sign-ups by the keyed hash of a network, for a day"),
+    "raw/unread": Line(why="bodies of topics that Rekindle does not know; whom they name cannot be found: 28 days"),
+    "content bucket": Line(
+        why="holds what marketers wrote; fanout/parts/ lists ids of profiles for 7 days, which lead nowhere any more"
+    ),
+    "secrets": Line(why="hold keys and the shop's access, nothing about customers"),
     "deliveries of nobody": Line(why="what names no customer, such as an unknown topic, expires after 28 days"),
     "queues": Line(why="hold ids only; the dead letters of feedback hold SES notices with addresses for up to 14 days"),
     "schedules": Line(why="hold profile ids only, and delete themselves when they ring"),
@@ -117,15 +142,20 @@ def erased(counts: Mapping[str, int], kept: Mapping[str, int]) -> dict[str, Line
         store: Line(found=count, erased=count, kept=kept.get(store, 0), why=_PERSON_KEPT.get(store, ""))
         for store, count in counts.items()
     }
-    lines["products"] = Line(why="holds what the shop sells, nothing about customers")
     lines["raw/receipts"] = Line(kept=1, why="this proof: ids and counts only")
-    return lines | dict(ELSEWHERE)
+    listed, left = counts.get(LISTS, 0), kept.get(LISTS, 0)
+    lines[LISTS] = Line(found=listed, erased=max(0, listed - left), kept=left, why=ELSEWHERE[LISTS].why)
+    return dict(ELSEWHERE) | lines
 
 
-def exported(counts: Mapping[str, int]) -> dict[str, Line]:
+def exported(counts: Mapping[str, int], documents: int) -> dict[str, Line]:
     """Return the lines of an export: what was found is in the documents, and stays where it is."""
     why = "in the export, and still here: an export erases nothing"
-    return {store: Line(found=count, kept=count, why=why) for store, count in counts.items()} | dict(ELSEWHERE)
+    lines = {store: Line(found=count, kept=count, why=why) for store, count in counts.items()}
+    lines["raw/deliveries"] = Line(why="what is too large for its table: in the export, with its delivery")
+    lines["raw/exports"] = Line(kept=documents, why="the export itself, for 30 days")
+    lines["raw/receipts"] = Line(kept=1, why="this proof: ids and counts only")
+    return dict(ELSEWHERE) | lines
 
 
 def purged(lines: Mapping[str, Line], store: str, count: int) -> dict[str, Line]:
@@ -139,5 +169,5 @@ SHOP_KEPT: Mapping[str, Line] = {
     "content bucket": Line(why="content/shops/ is the merchant's own file, nothing about customers: delete it by hand"),
     "raw/receipts": Line(kept=1, why="the proofs: ids and counts only"),
     "deliveries of this request": Line(kept=1, why="its id, without body and events, for 400 days"),
-    **{store: line for store, line in ELSEWHERE.items() if store != "content bucket"},
+    **{store: line for store, line in ELSEWHERE.items() if store not in {"content bucket", *SHOP_STORES, "secrets"}},
 }
