@@ -41,6 +41,16 @@ def test_a_list_is_what_lies_under_the_prefix_with_tags_that_follow_the_content(
     assert ports.blobs.list("nothing/") == {}
 
 
+def test_keys_can_be_followed_one_by_one(ports: Ports) -> None:
+    for key in ("parts/b/1", "parts/a/2", "parts/a/10", "partsaside", "parts/"):
+        ports.blobs.put(key, b"")
+    found, key = [], ""
+    while (following := ports.blobs.following("parts/", key)) is not None:
+        found.append(key := following)
+    assert found == ["parts/", "parts/a/10", "parts/a/2", "parts/b/1"]
+    assert ports.blobs.following("nothing/", "") is None
+
+
 def test_a_list_goes_on_where_s3_stopped(moto_ports: AwsPorts) -> None:
     contents = [{"Key": "content/a", "ETag": '"1"'}, {"Key": "content/b", "ETag": '"2"'}]
     first = (200, {"Contents": contents, "IsTruncated": True, "NextContinuationToken": "Y29udGVudC9i"})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -14,6 +16,7 @@ from rekindle.domain.events import Who
 from rekindle.domain.facts import Person
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash
+from rekindle.ports import ProfilePage, ShardTask
 from rekindle.service.campaigns import EARLIEST, due
 from rekindle.service.library import POINTER
 from rekindle.service.stops import put_stop
@@ -128,34 +131,70 @@ def test_one_whose_hour_has_gone_by_where_the_shop_is_waits_for_its_next() -> No
     assert begun("2026-03-06T21:00Z") == ["2026-03-07T12:00"]
 
 
-def test_ten_thousand_take_few_calls_and_little_memory() -> None:
-    """What is held does not grow with how many there are: a task holds its pages and nothing else."""
+def campaign_of(people: int) -> Plant:
+    """Return where a campaign has begun, one shard holding so many people of two zones, the others nobody."""
     plant = live(book(OWN))
-    ids = [f"{number:032x}" for number in range(10_000)]
 
-    def page(shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 500) -> object:
-        from rekindle.ports import ProfilePage
-
+    def page(shard: int, of: int, cursor: str | None = None, *, shop: str = "", limit: int = 500) -> ProfilePage:
         del of, shop
         start = int(cursor or 0)
-        found = ids[start : start + limit] if shard == 0 else []
-        left = shard == 0 and start + limit < len(ids)
-        return ProfilePage(tuple(found), str(start + limit) if left else None, ("Asia/Tokyo",) * len(found))
+        numbers = range(start, min(start + limit, people)) if shard == 0 else range(0)
+        zones = tuple("Asia/Tokyo" if number % 2 else "Asia/Kathmandu" for number in numbers)
+        cursor = str(start + limit) if shard == 0 and start + limit < people else None
+        return ProfilePage(tuple(f"{number:032x}" for number in numbers), cursor, zones)
 
-    plant.world.everybody.profile_ids = page  # type: ignore[method-assign, assignment]
+    plant.world.everybody.profile_ids = page  # type: ignore[method-assign]
     plant.until(START)
     assert plant.campaigns.tick() == 1
     plant.world.calls.clear()
+    return plant
+
+
+def tell(plant: Plant, work: Callable[[ShardTask], int]) -> int:
+    """Do all tasks until the day is over; return how many people were woken."""
     woken = 0
-    while plant.world.clock.now() < START + timedelta(hours=8):
+    while plant.world.clock.now() < START + timedelta(hours=12):
         for task in plant.world.fanout_queue.receive(1):
-            woken += plant.fanout.work(task.value)
+            woken += work(task.value)
             plant.world.fanout_queue.delete(task.receipt)
         plant.world.wake_queue.messages.clear()
         plant.world.clock.advance(seconds=60)
-    assert woken == 10_000
-    calls = {
-        name: count for name, count in plant.world.calls.items() if name.startswith(("blobs.", "fanout.", "alarms.w"))
-    }
+    return woken
+
+
+def test_ten_thousand_take_few_calls() -> None:
+    plant = campaign_of(10_000)
+    assert tell(plant, plant.fanout.work) == 10_000
+    calls = {name: count for name, count in plant.world.calls.items() if name.startswith(("blobs.", "alarms.w"))}
     assert calls["alarms.wake"] == 10_000 / 50
-    assert calls["blobs.put"] <= 20
+    assert calls["blobs.put"] <= 30
+    assert calls["blobs.following"] <= 600, "a look a minute while nobody's hour has come, and one a list"
+    assert "blobs.list" not in calls
+
+
+def test_ten_times_as_many_people_take_no_more_memory() -> None:
+    """What is held does not grow with how many there are: a task holds its pages, its message a place to go on from."""
+
+    def most(people: int) -> tuple[int, int]:
+        plant = campaign_of(people)
+        memory = message = 0
+
+        def work(task: ShardTask) -> int:
+            nonlocal memory, message
+            message = max(message, len(msgspec.json.encode(task)))
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            woken = plant.fanout.work(task)
+            memory = max(memory, tracemalloc.get_traced_memory()[1] - before)
+            return woken
+
+        tracemalloc.start()
+        try:
+            assert tell(plant, work) == people
+        finally:
+            tracemalloc.stop()
+        return memory, message
+
+    few, many = most(8_000), most(80_000)
+    assert many[0] < few[0] * 1.25
+    assert many[1] < few[1] + 20

@@ -157,6 +157,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "counters.resume": _UPDATE,
     "blobs.get": _READ,
     "blobs.tagged": _READ,
+    "blobs.following": _READ,
     "blobs.put": _UPDATE,
     "blobs.swap": _UPDATE,
     "raw.get": _READ,

@@ -1271,6 +1271,11 @@ class MemoryBlobs(_Port):
         return self._tags(prefix)
 
     @_call
+    def following(self, prefix: str, after: str) -> str | None:
+        """Return the first key behind `after`."""
+        return min((key for key in self._files if key.startswith(prefix) and key > after), default=None)
+
+    @_call
     def listing(self, prefix: str) -> Listing:
         """Return the tags; when something was written is known of what was put, not of what a test set by hand."""
         tags = self._tags(prefix)

@@ -1126,8 +1126,12 @@ class Blobs(Protocol):
         """Return key → version tag of everything under `prefix`."""
         ...
 
+    def following(self, prefix: str, after: str) -> str | None:
+        """Return the first key under `prefix` that comes behind `after` in the order of their letters, in one call."""
+        ...
+
     def listing(self, prefix: str) -> Listing:
-        """Return the same with sizes, and when the newest was written: to the second, by the store's own clock."""
+        """Return tags with sizes, and when the newest was written: to the second, by the store's own clock."""
         ...
 
     def swap(self, key: str, content: bytes, *, expected: str | None) -> bool:

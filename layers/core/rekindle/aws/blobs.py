@@ -41,6 +41,14 @@ class S3Blobs:
         """Return the version tags under the prefix, a thousand a call."""
         return self.listing(prefix).tags
 
+    def following(self, prefix: str, after: str) -> str | None:
+        """Return the first key behind `after`: S3 lists in the order of the keys' octets."""
+        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix, "MaxKeys": 1}
+        if after:
+            request["StartAfter"] = after
+        found = self._clients.s3.list_objects_v2(**request).get("Contents", ())
+        return next((str(one["Key"]) for one in found), None)
+
     def listing(self, prefix: str) -> Listing:
         """Return the tags and the newest `LastModified`, a thousand a call."""
         tags: dict[str, str] = {}

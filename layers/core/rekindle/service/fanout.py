@@ -209,19 +209,19 @@ class Fanout:
 
     def _tell(self, task: ShardTask) -> int:
         """Wake those whose moment has come next; where it has not come yet, look again later."""
-        left = sorted(key for key in self._blobs.list(_parts(task)) if key > (task.cursor or ""))
-        if not left:
+        part = self._blobs.following(_parts(task), task.cursor or "")
+        if part is None:
             self._go_on(task, 0, None, 0)
             return 0
-        moment = datetime.strptime(left[0].split("/")[-2], _MOMENT).replace(tzinfo=UTC)
+        moment = datetime.strptime(part.split("/")[-2], _MOMENT).replace(tzinfo=UTC)
         wait = math.ceil((moment - self._clock.now()).total_seconds())
         if wait > 0:
             self._queue.ask([task], min(wait, MAX_DELAY))
             return 0
-        people = _people.decode(self._blobs.get(left[0]) or b"[]")
+        people = _people.decode(self._blobs.get(part) or b"[]")
         told = replace(task, campaign=replace(task.campaign, at=moment) if task.campaign is not None else None)
         seconds = self._wake(told, people)
-        self._go_on(task, len(people), left[0], max(seconds, 1))
+        self._go_on(task, len(people), part, max(seconds, 1))
         return len(people)
 
     def _own_hour(self, wall: str, where: str) -> datetime:
