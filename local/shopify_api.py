@@ -1,8 +1,8 @@
 """Shopify's GraphQL Admin API on loopback, as documented: schema, costs, throttling, user errors, bulk operations.
 
 Questions are judged by an excerpt of the documented schema (`shopify.graphql`) with a real GraphQL implementation, so
-that a field that Shopify does not have is an error here too. Discounts live in memory; codes compare in any case. What
-else the shop has is in `shopify_lists`.
+that a field that Shopify does not have is an error here too. Discounts and webhooks live in memory; codes compare in
+any case. What else the shop has is in `shopify_lists`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
@@ -29,6 +30,20 @@ BUCKET, RATE = 2_000.0, 100.0
 #: What a mutation costs, and a question at least.
 _MUTATION, _QUESTION = 10.0, 1.0
 _MOST_TITLE = 255
+#: The beginning of a topic → the right that it asks for (shopify.dev, "Webhooks").
+_RIGHTS = {
+    "CARTS_": "read_orders",
+    "CHECKOUTS_": "read_orders",
+    "ORDERS_": "read_orders",
+    "REFUNDS_": "read_orders",
+    "FULFILLMENT": "read_fulfillments",
+    "CUSTOMER": "read_customers",
+    "PRODUCTS_": "read_products",
+    "VARIANTS_": "read_products",
+    "COLLECTIONS_": "read_products",
+}
+ALL_SCOPES = frozenset((*_RIGHTS.values(), "write_discounts", "read_discounts", "read_locales"))
+_UNKNOWN_TOPIC = "Invalid topic specified. Topics allowed: app/uninstalled, shop/update"
 
 
 @dataclass(frozen=True)
@@ -42,14 +57,28 @@ class Discount:
     input: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Subscription:
+    """A webhook as the app asked for it."""
+
+    id: str
+    topic: str
+    """as GraphQL names it"""
+    uri: str
+
+
 class LocalShopify(ShopServer):
-    """One shop. `discounts` is code, in lower case → discount; `products` are those that it sells (empty: any)."""
+    """One shop. `discounts` is code, in lower case → discount; `products` are those that it sells (empty: any).
+
+    `subscriptions` is id → webhook. `client` are the app's id and secret, by which it may fetch its token.
+    """
 
     def __init__(
         self,
         *,
         token: str = "shpat_local",  # noqa: S107 - it opens nothing
         currency: str = "GBP",
+        client: tuple[str, str] = ("client-local", "shpss_local"),
         bucket: float = BUCKET,
         rate: float = RATE,
         port: int = 0,
@@ -61,6 +90,10 @@ class LocalShopify(ShopServer):
         self.products: frozenset[str] = frozenset()
         self.data = ShopData()
         self._schema = _schema()
+        self.client = client
+        self.granted: frozenset[str] = ALL_SCOPES
+        self.subscriptions: dict[str, Subscription] = {}
+        self._made = 0
         self._bucket, self._rate = bucket, rate
         self._level, self._filled_at = bucket, time.monotonic()
         self.slowest_lookup = 0
@@ -71,9 +104,11 @@ class LocalShopify(ShopServer):
         self._put("DiscountCodeBasic", {"code": code, "title": title, "startsAt": "2026-01-01T00:00:00Z"})
 
     def answer(self, request: Request) -> Reply:
-        """Answer a question, or a request for a file."""
+        """Answer a question, or a request for a file or a token."""
         if request.path.startswith("/bulk/"):
             return self.data.file(request)
+        if request.path == "/admin/oauth/access_token":
+            return self._grant(request)
         if request.path != f"/admin/api/{API_VERSION}/graphql.json":
             return Reply(404, {"errors": "Not Found"}, {})
         if request.method != "POST":
@@ -101,9 +136,7 @@ class LocalShopify(ShopServer):
             )
         told: dict[str, Any] = {"data": done.data} if done.data is not None else {}
         if done.errors:
-            told["errors"] = [
-                {"message": one.message, "extensions": {"code": "INVALID_VARIABLE"}} for one in done.errors
-            ]
+            told["errors"] = [{"message": one.message, "extensions": {"code": _code(one)}} for one in done.errors]
         return self._reply({**told, "extensions": {"cost": self._cost(cost, cost)}})
 
     def throttled(self, request: Request) -> Reply:
@@ -117,6 +150,15 @@ class LocalShopify(ShopServer):
         del request
         said = "[API] Invalid API key or access token (unrecognized login or wrong password)"
         return Reply(401, {"errors": said}, {})
+
+    def _grant(self, request: Request) -> Reply:
+        asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
+        if asked.get("grant_type") != "client_credentials":
+            return Reply(400, {"error": "unsupported_grant_type"}, {})
+        if (asked.get("client_id"), asked.get("client_secret")) != self.client:
+            return Reply(400, {"error": "invalid_client", "error_description": "Client authentication failed"}, {})
+        scope = ",".join(sorted(self.granted))
+        return Reply(200, {"access_token": self.token, "scope": scope, "expires_in": 86_399}, {})
 
     # --- the bucket
 
@@ -139,6 +181,47 @@ class LocalShopify(ShopServer):
 
     def _reply(self, content: Any) -> Reply:
         return Reply(200, content, {"X-Shopify-API-Version": API_VERSION})
+
+    # --- webhooks
+
+    def subscribed(self, topic: str, uri: str) -> Subscription:
+        """Let the app have this webhook already."""
+        self._made += 1
+        made = Subscription(f"gid://shopify/WebhookSubscription/{1_400_000_000_000 + self._made}", topic, uri)
+        self.subscriptions[made.id] = made
+        return made
+
+    def subscribe(self, topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a webhook, or say what is wrong with it."""
+        fault = self._fault_of(topic, given.get("uri"))
+        made = None if fault is not None else self.subscribed(topic, given["uri"])
+        return _hooked(made, fault)
+
+    def resubscribe(self, id: str, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002 - Shopify's name
+        """Change a webhook, or say what is wrong with it."""
+        known = self.subscriptions.get(id)
+        if known is None:
+            return _hooked(None, ("id", "Webhook subscription does not exist"))
+        fault = self._fault_of(known.topic, given.get("uri"), besides=id)
+        if fault is None:
+            known = self.subscriptions[id] = replace(known, uri=given["uri"])
+        return _hooked(known if fault is None else None, fault)
+
+    def unsubscribe(self, id: str) -> dict[str, Any]:  # noqa: A002 - Shopify's name
+        """Delete a webhook."""
+        if self.subscriptions.pop(id, None) is None:
+            error = {"field": ["id"], "message": "Webhook subscription does not exist"}
+            return {"deletedWebhookSubscriptionId": None, "userErrors": [error]}
+        return {"deletedWebhookSubscriptionId": id, "userErrors": []}
+
+    def _fault_of(self, topic: str, uri: str | None, besides: str = "") -> tuple[str, str] | None:
+        right = next((right for begins, right in _RIGHTS.items() if topic.startswith(begins)), None)
+        if right is not None and right not in self.granted:
+            return "topic", _UNKNOWN_TOPIC
+        if not uri or not uri.startswith(("https://", "http://127.0.0.1")):
+            return "callbackUrl", "Address protocol http:// is not supported"
+        taken = ((one.topic, one.uri) for one in self.subscriptions.values() if one.id != besides)
+        return ("callbackUrl", "Address for this topic has already been taken") if (topic, uri) in taken else None
 
     # --- discounts
 
@@ -212,15 +295,7 @@ class LocalShopify(ShopServer):
 
     def page(self, first: int, after: str | None) -> dict[str, Any]:
         """Return a page of all discounts."""
-        every = list(self.discounts.values())
-        start = next((place + 1 for place, one in enumerate(every) if one.id == after), 0)
-        shown = every[start : start + first]
-        info = {
-            "hasNextPage": start + len(shown) < len(every),
-            "hasPreviousPage": start > 0,
-            "startCursor": shown[0].id if shown else None,
-            "endCursor": shown[-1].id if shown else None,
-        }
+        shown, info = _page(list(self.discounts.values()), first, after)
         return {"nodes": [_node(one) for one in shown], "pageInfo": info}
 
 
@@ -248,6 +323,16 @@ class _Root:
             "myshopifyDomain": "local.myshopify.com",
             "currencyCode": self._shop.currency,
             "ianaTimezone": "Europe/London",
+            "contactEmail": "hello@local.example.com",
+            "primaryDomain": {"host": "local.example.com", "url": "https://local.example.com"},
+            "shopAddress": {
+                "company": "Local Ltd",
+                "address1": "7 Harbour Row",
+                "zip": "CT5 1AB",
+                "city": "Whitstable",
+                "country": "United Kingdom",
+                "countryCodeV2": "GB",
+            },
         }
 
     def order(self, _info: Any, id: str) -> dict[str, Any] | None:  # noqa: A002
@@ -286,6 +371,30 @@ class _Root:
     def bulkOperationRunQuery(self, info: Any, query: str, groupObjects: bool) -> dict[str, Any]:  # noqa: N802, N803
         return self._shop.data.run(info.schema, self, query, grouped=groupObjects, url=self._shop.url)
 
+    def currentAppInstallation(self, _info: Any) -> dict[str, Any]:  # noqa: N802
+        return {"accessScopes": [{"handle": name, "description": name} for name in sorted(self._shop.granted)]}
+
+    def shopLocales(self, _info: Any, published: bool | None = None) -> list[dict[str, Any]]:  # noqa: N802
+        del published
+        if "read_locales" not in self._shop.granted:
+            raise PermissionError("Access denied for shopLocales field. Required access: `read_locales` access scope.")
+        return [{"locale": "en-GB", "name": "English", "primary": True, "published": True}]
+
+    def webhookSubscriptions(  # noqa: N802
+        self, _info: Any, first: int = 10, after: str | None = None, **_: Any
+    ) -> dict[str, Any]:
+        shown, info = _page(list(self._shop.subscriptions.values()), first, after)
+        return {"nodes": [_hook(one) for one in shown], "pageInfo": info}
+
+    def webhookSubscriptionCreate(self, _info: Any, **given: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.subscribe(given["topic"], given["webhookSubscription"])
+
+    def webhookSubscriptionUpdate(self, _info: Any, **given: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.resubscribe(given["id"], given["webhookSubscription"])
+
+    def webhookSubscriptionDelete(self, _info: Any, **given: Any) -> dict[str, Any]:  # noqa: N802
+        return self._shop.unsubscribe(given["id"])
+
     def codeDiscountNodeByCode(self, _info: Any, code: str) -> dict[str, Any] | None:  # noqa: N802 - Shopify's name
         return self._shop.find(code)
 
@@ -300,8 +409,33 @@ class _Root:
         return self._shop.create("DiscountCodeFreeShipping", given[name], name)
 
 
+def _page(every: list[Any], first: int, after: str | None) -> tuple[list[Any], dict[str, Any]]:
+    start = next((place + 1 for place, one in enumerate(every) if one.id == after), 0)
+    shown = every[start : start + first]
+    info = {
+        "hasNextPage": start + len(shown) < len(every),
+        "hasPreviousPage": start > 0,
+        "startCursor": shown[0].id if shown else None,
+        "endCursor": shown[-1].id if shown else None,
+    }
+    return shown, info
+
+
+def _hook(one: Subscription) -> dict[str, Any]:
+    return {"id": one.id, "topic": one.topic, "uri": one.uri, "format": "JSON"}
+
+
+def _hooked(one: Subscription | None, fault: tuple[str, str] | None) -> dict[str, Any]:
+    errors = [] if fault is None else [{"field": ["webhookSubscription", fault[0]], "message": fault[1]}]
+    return {"webhookSubscription": None if one is None else _hook(one), "userErrors": errors}
+
+
 def _node(discount: Discount) -> dict[str, Any]:
     return {"id": discount.id, "codeDiscount": {"__typename": discount.kind, **discount.input}}
+
+
+def _code(error: GraphQLError) -> str:
+    return "ACCESS_DENIED" if isinstance(error.original_error, PermissionError) else "INVALID_VARIABLE"
 
 
 def _moment(text: str | None) -> datetime | None:

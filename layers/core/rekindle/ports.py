@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -1187,6 +1187,10 @@ class ShopSecrets(Struct, frozen=True, kw_only=True):
     """where the API is, if not at `domain`"""
     meta_token: str | None = None
     """of a system user who may manage the shop's ads audiences at Meta"""
+    client_id: str | None = None
+    """of Shopify's app, where it fetches access tokens itself, by its client secret"""
+    client_secret: str | None = None
+    """that secret; Shopify signs webhooks with it too"""
 
 
 class Secrets(Protocol):
@@ -1206,6 +1210,132 @@ class Secrets(Protocol):
 
     def link_keys(self) -> Mapping[str, bytes]:
         """Return key id → key for signing links, the current one first. Old ones stay for ever (unsubscribe links)."""
+        ...
+
+
+class Hook(Struct, frozen=True, kw_only=True):
+    """One webhook as a shop has it. `active`: the shop sends it; WooCommerce switches off what failed too often."""
+
+    id: str
+    topic: str
+    url: str
+    active: bool = True
+
+
+class ShopDetails(Struct, frozen=True, kw_only=True):
+    """What a shop says of itself; empty where it does not say, or does not let us ask."""
+
+    name: str = ""
+    url: str = ""
+    currency: str = ""
+    zone: str = ""
+    locale: str = ""
+    email: str = ""
+    address: str = ""
+
+
+class ShopAdmin(Protocol):
+    """A shop's own API, as connecting it needs it.
+
+    Everything raises `ShopRefusedError`, `ShopRejectedError` or `ShopUncertainError`, and never tells a secret.
+    """
+
+    def webhooks(self) -> Sequence[Hook]:
+        """Return all webhooks that this API shows, whoever made them."""
+        ...
+
+    def create(self, topic: str, url: str, secret: str) -> None:
+        """Make a webhook. Asked twice it may be there twice (WooCommerce)."""
+        ...
+
+    def change(self, hook: Hook, url: str, secret: str) -> None:
+        """Let a webhook go to this address, signed with this secret where that can be chosen, and be active."""
+        ...
+
+    def delete(self, hook: Hook) -> None:
+        """Delete a webhook; what is gone already is no error."""
+        ...
+
+    def scopes(self) -> frozenset[str] | None:
+        """Return which rights we have; `None` where the platform does not tell."""
+        ...
+
+    def details(self) -> ShopDetails:
+        """Return what the shop says of itself."""
+        ...
+
+
+class Connections(Protocol):
+    """What is stored to connect shops, one secret each: JSON objects, with whatever operators wrote into them."""
+
+    def names(self) -> Sequence[str]:
+        """Return the ids of all shops that are connected, in order."""
+        ...
+
+    def read(self, shop: str) -> dict[str, Any] | None:
+        """Return what is stored. Raises `ContentError` when it is no JSON object."""
+        ...
+
+    def write(self, shop: str, content: Mapping[str, Any]) -> None:
+        """Store it, in place of what was there."""
+        ...
+
+
+class Door(Protocol):
+    """Our own API from outside, as a shop reaches it."""
+
+    def knock(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> int:
+        """Return the status of a POST, or, without a body, of a GET. Raises as `ShopAdmin` where nobody answers."""
+        ...
+
+
+class SenderDomain(Struct, frozen=True, kw_only=True):
+    """A domain or address that SES knows: whether mails may come from it, and what its DNS has to say.
+
+    `dkim`: SES's own word, such as SUCCESS or PENDING; `tokens`: the names of its three CNAME records. `mail_from` is
+    the domain of the envelope, empty where it is SES's own. `default_set`: its default configuration set.
+    """
+
+    name: str
+    verified: bool
+    dkim: str = ""
+    tokens: tuple[str, ...] = ()
+    mail_from: str = ""
+    mail_from_state: str = ""
+    default_set: str = ""
+
+
+class MailDesk(Protocol):
+    """What SES knows of those who send."""
+
+    region: str
+
+    def domain(self, name: str) -> SenderDomain | None:
+        """Return what SES knows of a domain or an address; `None`: nothing."""
+        ...
+
+    def introduce(self, name: str) -> SenderDomain:
+        """Make the domain known, with DKIM by SES's own keys; what is known already stays as it is."""
+        ...
+
+    def envelope(self, name: str, mail_from: str) -> None:
+        """Let the domain's mails have this domain on their envelope."""
+        ...
+
+    def has_set(self, name: str) -> bool:
+        """Whether there is such a configuration set."""
+        ...
+
+
+class Names(Protocol):
+    """The DNS."""
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Return the TXT records of a name; none where it has none. Raises `ShopUncertainError` for no answer."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether a name leads to any address. Raises `ShopUncertainError` for no answer."""
         ...
 
 

@@ -41,6 +41,8 @@ class _StoredShop(Struct, frozen=True):
     api_secret: str | None = None
     api_url: str | None = None
     meta_token: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
 
 
 class CachedSecrets:

@@ -14,8 +14,8 @@ from typing import Any
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.domain.offers import Offer
 from rekindle.outside.http import Deadline, Http
-from rekindle.outside.shopify import Shopify, refused_by_user_errors
-from rekindle.outside.woocommerce import WooCommerce
+from rekindle.outside.shopify import Shopify, refused_by_user_errors, shopify_of
+from rekindle.outside.woocommerce import WooCommerce, woocommerce_of
 from rekindle.ports import NewCode, Secrets, ShopSecrets
 
 #: Clocks differ: a code must work when the mail with it arrives.
@@ -61,8 +61,8 @@ class OutsideShopCodes:
     def __init__(self, secrets: Secrets, http: Http | None = None) -> None:
         self._secrets = secrets
         self._http = http or Http()
-        self._shopify: dict[tuple[str, str, str], Shopify] = {}
-        self._woocommerce: dict[tuple[str, str, str], WooCommerce] = {}
+        self._shopify: dict[ShopSecrets, Shopify] = {}
+        self._woocommerce: dict[ShopSecrets, WooCommerce] = {}
 
     def make(self, shop: str, wanted: NewCode) -> bool:
         """Create the code; where its name is taken, look whose it is."""
@@ -80,18 +80,12 @@ class OutsideShopCodes:
 
     def _make(self, known: ShopSecrets, wanted: NewCode, deadline: Deadline) -> bool:
         if known.platform == "shopify":
-            if not known.access_token:
-                raise ShopRefusedError("not_allowed", "store an Admin API access token in the shop's secret")
-            key = known.domain, known.access_token, known.api_url or ""
-            if key not in self._shopify:
-                self._shopify[key] = Shopify(self._http, domain=key[0], token=key[1], base=key[2])
-            return _in_shopify(self._shopify[key], wanted, deadline)
-        if not known.api_key or not known.api_secret:
-            raise ShopRefusedError("not_allowed", "store a REST API key and its secret in the shop's secret")
-        key = known.api_url or f"https://{known.domain}", known.api_key, known.api_secret
-        if key not in self._woocommerce:
-            self._woocommerce[key] = WooCommerce(self._http, url=key[0], key=key[1], secret=key[2])
-        return _in_woocommerce(self._woocommerce[key], wanted, deadline)
+            if known not in self._shopify:
+                self._shopify[known] = shopify_of(self._http, known)
+            return _in_shopify(self._shopify[known], wanted, deadline)
+        if known not in self._woocommerce:
+            self._woocommerce[known] = woocommerce_of(self._http, known)
+        return _in_woocommerce(self._woocommerce[known], wanted, deadline)
 
 
 # --- Shopify ---------------------------------------------------------------------------------------------------------

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.outside.http import Answer, Deadline, Http, safe_base
+from rekindle.ports import ShopSecrets
 
 #: Supported until July 2027 (shopify.dev, "API versioning").
 API_VERSION = "2026-07"
@@ -21,6 +23,8 @@ API_VERSION = "2026-07"
 #: How often a question is put again that the bucket could not pay.
 _THROTTLES = 8
 _LEAST_PAUSE = 0.1
+
+_UNKNOWN_TOKEN = 401
 
 _STATUSES: Mapping[int, tuple[str, str]] = {
     401: ("not_allowed", "the access token is wrong or was revoked: store a new one in the shop's secret"),
@@ -36,11 +40,19 @@ _log = logging.getLogger(__name__)
 
 
 class Shopify:
-    """One shop's API. `base` stands in for the shop's own address, for servers on this machine."""
+    """One shop's API. `base` stands in for the shop's own address, for servers on this machine.
 
-    def __init__(self, http: Http, *, domain: str, token: str, base: str = "") -> None:
+    Without a `token` the app's own `client` (id and secret) fetches one, which lasts a day (shopify.dev, "Client
+    credentials grant").
+    """
+
+    def __init__(
+        self, http: Http, *, domain: str, token: str = "", base: str = "", client: tuple[str, str] | None = None
+    ) -> None:
         self._http = http
-        self._url = f"{safe_base(base or f'https://{domain}')}/admin/api/{API_VERSION}/graphql.json"
+        self._base = safe_base(base or f"https://{domain}")
+        self._url = f"{self._base}/admin/api/{API_VERSION}/graphql.json"
+        self._client = None if token else client
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -64,8 +76,7 @@ class Shopify:
         body = msgspec.json.encode({"query": question, "variables": variables or {}})
         wait = 0.0
         for _ in range(_THROTTLES):
-            answer = self._http.call("POST", self._url, self._headers, body, deadline=deadline, repeatable=repeatable)
-            told = self._read(answer)
+            told = self._read(self._post(body, deadline, repeatable=repeatable))
             errors = _listed(told.get("errors"))
             if not errors:
                 data = told.get("data")
@@ -103,6 +114,33 @@ class Shopify:
                 raise ShopUncertainError("the shop's list does not go on")
             after = following
 
+    def _post(self, body: bytes, deadline: Deadline, *, repeatable: bool) -> Answer:
+        had = self._headers["X-Shopify-Access-Token"]
+        if self._client is not None and not had:
+            self._fetch_token(self._client, deadline)
+        answer = self._http.call("POST", self._url, self._headers, body, deadline=deadline, repeatable=repeatable)
+        if answer.status != _UNKNOWN_TOKEN or self._client is None or not had:
+            return answer
+        # Its day is over: nothing was done.
+        self._fetch_token(self._client, deadline)
+        return self._http.call("POST", self._url, self._headers, body, deadline=deadline, repeatable=repeatable)
+
+    def _fetch_token(self, client: tuple[str, str], deadline: Deadline) -> None:
+        asked = {"grant_type": "client_credentials", "client_id": client[0], "client_secret": client[1]}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        url = f"{self._base}/admin/oauth/access_token"
+        answer = self._http.call("POST", url, headers, urlencode(asked).encode(), deadline=deadline, repeatable=True)
+        try:
+            told = msgspec.json.decode(answer.body)
+        except (ValueError, RecursionError):
+            told = None
+        token = told.get("access_token") if isinstance(told, dict) else None
+        if not answer.fine or not isinstance(token, str) or not token:
+            said = str(told.get("error") or "") if isinstance(told, dict) else ""
+            cure = "check the app's client id and secret, and that it is installed in this shop of your organization"
+            raise ShopRefusedError("not_allowed", f"{said[:100]}: {cure}" if said else cure)
+        self._headers = {**self._headers, "X-Shopify-Access-Token": token}
+
     def _read(self, answer: Answer) -> dict[str, Any]:
         if answer.status in _STATUSES:
             raise ShopRefusedError(*_STATUSES[answer.status])
@@ -120,6 +158,14 @@ class Shopify:
         if not isinstance(told, dict):
             raise ShopUncertainError("the shop's answer is not what its API promises")
         return told
+
+
+def shopify_of(http: Http, known: ShopSecrets) -> Shopify:
+    """Return the API of a shop, opened with what its secret holds. Raises `ShopRefusedError` where that is nothing."""
+    client = (known.client_id, known.client_secret) if known.client_id and known.client_secret else None
+    if not known.access_token and client is None:
+        raise ShopRefusedError("not_allowed", "store an Admin API access token in the shop's secret")
+    return Shopify(http, domain=known.domain, token=known.access_token or "", base=known.api_url or "", client=client)
 
 
 def refused_by_user_errors(payload: Mapping[str, Any], cures: Mapping[str, str]) -> ShopRejectedError | None:

@@ -15,6 +15,7 @@ import msgspec
 
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.outside.http import Answer, Deadline, Http, safe_base
+from rekindle.ports import ShopSecrets
 
 #: The most that one page holds (REST API reference, "Pagination").
 PAGE = 100
@@ -31,12 +32,20 @@ class Listed(NamedTuple):
     pages: int | None
 
 
+def woocommerce_of(http: Http, known: ShopSecrets) -> WooCommerce:
+    """Return the API of a shop, opened with what its secret holds. Raises `ShopRefusedError` where that is nothing."""
+    if not known.api_key or not known.api_secret:
+        raise ShopRefusedError("not_allowed", "store a REST API key and its secret in the shop's secret")
+    return WooCommerce(http, url=known.api_url or f"https://{known.domain}", key=known.api_key, secret=known.api_secret)
+
+
 class WooCommerce:
     """One shop's API. `key` and `secret` are those that WooCommerce shows once, under Settings, Advanced, REST API."""
 
     def __init__(self, http: Http, *, url: str, key: str, secret: str) -> None:
         self._http = http
-        self._base = f"{safe_base(url)}/wp-json/wc/v3"
+        self._root = f"{safe_base(url)}/wp-json"
+        self._base = f"{self._root}/wc/v3"
         self._headers = {
             "Accept": "application/json",
             "Authorization": f"Basic {b64encode(f'{key}:{secret}'.encode()).decode()}",
@@ -54,6 +63,16 @@ class WooCommerce:
         Raises as `get` does; a `ShopRejectedError` has WooCommerce's own code.
         """
         return self._read(self._call("POST", path, None, body, deadline, repeatable=repeatable))
+
+    def delete(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
+        """Delete it. Raises as `get` does."""
+        return self._read(self._call("DELETE", path, parameters, None, None, repeatable=True))
+
+    def site(self) -> Any:
+        """Return what WordPress says of itself to everybody. Raises as `get` does."""
+        headers = {"Accept": "application/json"}
+        deadline = self._http.deadline()
+        return self._read(self._http.call("GET", f"{self._root}/", headers, deadline=deadline, repeatable=True))
 
     def pages(self, path: str, parameters: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """Yield the objects of a list, page after page. Each page has its own time."""

@@ -91,3 +91,6 @@ TOPICS: dict[str, Callable[[str, Body, Telling], None]] = {
     "shop/redact": privacy.request,
 }
 """topic → the one function that reads it. Those of `_kept` are listed to say why they tell nothing."""
+
+#: Those that tell something: what a shop is asked to send.
+TELLING = tuple(topic for topic, read in TOPICS.items() if read not in (_kept, _edited))
