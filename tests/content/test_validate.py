@@ -302,3 +302,31 @@ def test_counted_links_are_part_of_the_size() -> None:
     verdict = validate({path: text.encode() for path, text in (MAILS | mail).items()})
     assert len(link.replace("{{ item.url }}", "https://acme.example/tea")) * 1_600 < CLIPPED
     assert ["Gmail shows 102 KB" in one.message for one in verdict.warnings] == [True]
+
+
+ORDER = """\
+trigger: {event: order.placed}
+enabled: true
+replaces: orders
+category: transactional
+steps:
+  - email: note
+"""
+BESIDE = "'confirm' would go out beside the shop's own order mails"
+CURE = "(switch those off in the shop, then write it under own_mails)"
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("", 0),
+        ("own_mails: off\n", 0),
+        ("own_mails: {orders: off, carts: on}\n", 0),
+        ("own_mails: on\nflows: {confirm: off}\n", 0),
+        ("own_mails: {orders: on, carts: off}\n", 9),
+        ("own_mails: on\nflows:\n  confirm: on\n", 11),
+    ],
+)
+def test_what_replaces_the_shops_own_mails_is_off_as_long_as_those_are_on(said: str, line: int) -> None:
+    wanted = [f"shops/acme.yaml:{line}: {BESIDE} {CURE}"] if line else []
+    assert wrong(flows_confirm=ORDER, shops_acme=SHOP + said) == wanted

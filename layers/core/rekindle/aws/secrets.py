@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
 
 #: What a shop's id may look like: it comes from a path that anybody can type, and becomes part of a secret's name.
-_SHOP = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+SHOP = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 #: A secret that is scheduled for deletion answers with the second.
-_ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
+ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 
 _FRESH_SECONDS = 60.0
 _KNOWN_SECONDS = 900.0
@@ -63,7 +63,7 @@ class CachedSecrets:
 
     def shop(self, shop: str, *, fresh: bool = False) -> ShopSecrets | None:
         """Return the shop's secrets."""
-        if not _SHOP.fullmatch(shop):
+        if not SHOP.fullmatch(shop):
             return None
         now = self._monotonic()
         if shop in self._unknown and now - self._unknown[shop] < _FRESH_SECONDS:
@@ -115,7 +115,7 @@ class CachedSecrets:
         try:
             return self._clients.secrets.get_secret_value(SecretId=f"{self._prefix}/{name}")["SecretString"]
         except ClientError as error:
-            if code_of(error) in _ABSENT:
+            if code_of(error) in ABSENT:
                 return None
             raise
 

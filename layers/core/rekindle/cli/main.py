@@ -30,6 +30,7 @@ COMMANDS = {
     "results": "Show what messages have brought, and what comparisons say.",
     "rollout": "Show how far what was published has reached everybody.",
     "schema": "Print the JSON Schema of flows and the rest, for editors.",
+    "shop": "Add, connect and check shops; rotate a secret; list them.",
     "simulate": "Try flows on real events: who gets what, when, and why not.",
     "site": "Print what to paste into the shop for its own site.",
     "start": "Start a flow for one person, by hand.",

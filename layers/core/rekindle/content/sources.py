@@ -237,6 +237,11 @@ class _Site(Model):
     push: _Push | None = Field(None, description="How the site asks for push messages; it does not unless said.")
 
 
+class _OwnMails(Model):
+    orders: Switch = Field(description="Its order mails: confirmation, parcels, cancellation.")
+    carts: Switch = Field(description="Its mails about baskets that were left behind.")
+
+
 class _Tier(Model):
     spent: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
         None, description="So much spent, net of refunds, in the shop's currency.", examples=[250]
@@ -312,6 +317,12 @@ class ShopFile(Model):
         description="How the script on the shop's own site behaves.",
     )
     flows: dict[str, Switch] = Field({}, description="Flow → on or off here, whatever its own file says.")
+    own_mails: _OwnMails | Switch | None = Field(
+        None,
+        description="Whether the shop still sends its own order and cart mails: flows that replace them stay off until "
+        "they are off.",
+        examples=["off", {"orders": "on", "carts": "off"}],
+    )
     offers: dict[str, Switch] = Field({}, description="Offer → given here or not, whatever its own file says.")
     notify: Email | None = Field(None, description="Where notify steps write to.")
     shipping_days: Annotated[int, Field(ge=0, le=60)] = Field(5, description="How many days a parcel takes.")
@@ -440,6 +451,7 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         push_key=found.site.push.key if found.site.push else "",
         push_worker=(found.site.push.worker or "") if found.site.push else "",
         flows=dict(sorted(found.flows.items())),
+        own_mails=_own_mails(found.own_mails),
         offers=dict(sorted(found.offers.items())),
         notify=found.notify,
         shipping_days=found.shipping_days,
@@ -464,6 +476,12 @@ def parse_shop(text: str, *, file: str) -> tuple[Shop | None, tuple[ContentError
         sms_sender=found.sms.sender if found.sms else "",
         sms_numbers=_answered_at(found.sms) if found.sms else (),
     ), ()
+
+
+def _own_mails(said: _OwnMails | bool | None) -> dict[str, bool]:
+    if said is None:
+        return {}
+    return {"orders": said, "carts": said} if isinstance(said, bool) else {"orders": said.orders, "carts": said.carts}
 
 
 def _answered_at(sms: _Sms) -> tuple[str, ...]:

@@ -486,6 +486,17 @@ class _Look:
             self._values_fit(file, uses[file], on)
             self._channels_fit(file, uses[file], on or list(shops.values()))
             self._notify_fits(name, uses[file], on)
+            self._replaces(flow, on)
+
+    def _replaces(self, flow: Flow, on: Iterable[Shop]) -> None:
+        """Keep a flow off where the shop says that its own mails still say the same."""
+        for shop in on:
+            if flow.replaces and shop.own_mails.get(flow.replaces):
+                file = f"shops/{shop.id}.yaml"
+                what = {"orders": "order mails", "carts": "cart mails"}[flow.replaces]
+                said = f"'{flow.name}' would go out beside the shop's own {what}"
+                hint = "switch those off in the shop, then write it under own_mails"
+                self._problem(said, file, self._line_of(file, flow.name) or self._line_of(file, "own_mails"), hint)
 
     def _values_fit(self, file: str, uses: Iterable[Use], shops: Iterable[Shop]) -> None:
         for use in uses:

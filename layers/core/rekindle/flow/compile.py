@@ -171,6 +171,7 @@ class FlowCompiler(Checker):
             goal=goal,
             exit_on=exit_on,
             priority=model.priority,
+            replaces=model.replaces or "",
             topic=model.topic or "",
             manners=manners(model.manners) if model.manners is not None else None,
             utm=model.utm.told() if model.utm is not None else {},

@@ -829,6 +829,9 @@ class FlowModel(Model):
     description: str = Field("", description="What it is for.")
     enabled: bool = Field(default=False, description="Whether it is on where a shop's file does not say.")
     category: Category = Field("marketing", description="What its messages are, unless a step says otherwise.")
+    replaces: Literal["orders", "carts"] | None = Field(
+        None, description="Which of the shop's own mails it says the same as: it stays off until those are."
+    )
     topic: Name | None = Field(
         None, description="What its marketing is about, a name in topics.yaml: people can switch it off."
     )

@@ -354,6 +354,8 @@ class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     topic: str = ""
     """what its marketing is about; people can switch that off"""
+    replaces: str = ""
+    """which of the shop's own mails it says the same as: `orders`, `carts` or none"""
     manners: Manners | None = None
     utm: dict[str, str] = {}
     """UTM parameter → text, where it is another than the shop's; empty: left out"""
@@ -414,6 +416,8 @@ class Shop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link_domain: str | None = None
     logo: str | None = None
     flows: dict[str, bool] = {}
+    own_mails: dict[str, bool] = {}
+    """`orders`, `carts` → whether the shop still sends its own; nothing where nobody has said"""
     offers: dict[str, bool] = {}
     """offer → whether it is given here, whatever its own file says"""
     notify: str | None = None

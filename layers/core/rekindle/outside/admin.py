@@ -223,7 +223,7 @@ class WooAdmin:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
-    value = row.get(name) if isinstance(row, Mapping) else None
+    value = row.get(name)
     return value.strip() if isinstance(value, str) else ""
 
 

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
@@ -75,6 +75,17 @@ def trial(platform: str, domain: str, secret: str | None) -> Trial:
     named = {"Source": source, "Topic": topic, "Resource": resource, "Event": event, "Signature": signed}
     named |= {"ID": "0", "Delivery-ID": "rekindle-check"}
     return Trial(headers | {f"X-WC-Webhook-{name}": value for name, value in named.items()}, _TRIAL_BODY)
+
+
+def lacking(granted: Collection[str] | None, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return which of the wanted rights were not given; who may write may read. `None`: nobody knows, so none."""
+    if granted is None:
+        return {}
+    return {
+        scope: serves
+        for scope, serves in wanted.items()
+        if scope not in granted and scope.replace("read_", "write_") not in granted
+    }
 
 
 def compliance_toml(urls: Mapping[str, str], version: str) -> str:

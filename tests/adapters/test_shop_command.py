@@ -1,0 +1,141 @@
+"""`rekindle shop`: over a deployed stack, found by its name (MiniStack), and shops on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.shopify_api import LocalShopify
+from local.woocommerce_api import LocalWooCommerce
+from rekindle.aws.secrets import CachedSecrets
+from rekindle.cli.main import main
+from rekindle.content.sources import parse_shop
+from tests.adapters.test_replay_command import Deployed, deployed
+from tests.support.connecting import LocalApi
+
+__all__ = ["deployed"]
+
+SECRETS = ("shpat_local", "shpss_local", "ck_local", "cs_local")
+
+
+class Live:
+    """A stack whose API is on loopback, and the two shops that it is connected to."""
+
+    def __init__(self, base: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+        self.ports = base.ports
+        self.stack = f"{base.stack}-shops"
+        self.connect_secrets = CachedSecrets(base.ports.clients, base.ports.installation.secrets_prefix)
+        self.api = LocalApi(self.connect_secrets)
+        self.shopify, self.woocommerce = LocalShopify(), LocalWooCommerce()
+        self._capsys = capsys
+        outputs = {
+            "SecretsPrefix": base.ports.installation.secrets_prefix,
+            "ContentBucketName": base.ports.installation.content_bucket,
+            "ApiUrl": self.api.url,
+        }
+        base.deploy(self.stack, outputs)
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run the command; return what it says, on whichever stream. No secret is ever among it."""
+        assert main(["shop", *arguments, "--stack", self.stack]) == status
+        told = self._capsys.readouterr()
+        assert not any(secret in told.out + told.err for secret in SECRETS)
+        return told.err if status == 2 else told.out
+
+    def tea(self, *more: str, status: int = 0) -> str:
+        at = ("--domain", "local.myshopify.com", "--api", self.shopify.url)
+        return self.run("connect", "shopify", "tea", *at, *more, status=status)
+
+    def bikes(self, *more: str, status: int = 0) -> str:
+        return self.run("connect", "woocommerce", "bikes", "--url", self.woocommerce.url, *more, status=status)
+
+
+@pytest.fixture
+def live(deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    monkeypatch.setenv("REKINDLE_SHOPIFY_TOKEN", "shpat_local")
+    monkeypatch.setenv("REKINDLE_SHOPIFY_APP_SECRET", "shpss_local")
+    monkeypatch.setenv("REKINDLE_WOOCOMMERCE_KEY", "ck_local")
+    monkeypatch.setenv("REKINDLE_WOOCOMMERCE_SECRET", "cs_local")
+    monkeypatch.setattr(
+        "rekindle.service.connecting.topics_of",
+        lambda platform: ("orders/paid", "carts/update") if platform == "shopify" else ("order.created",),
+    )
+    there = Live(deployed, capsys)
+    with there.api.running(), there.shopify.running(), there.woocommerce.running():
+        yield there
+
+
+def test_both_shops_are_connected_added_and_listed(live: Live, tmp_path: Path) -> None:
+    told = live.tea()
+    assert f"Webhooks come to {live.api.url}/webhooks/shopify/tea: 2 registered." in told
+    assert 'compliance_topics = ["customers/data_request"' in told
+    assert "tea is connected (it was already)" in live.tea()
+    told = json.loads(live.bikes("--json"))
+    assert (told["new"], told["webhooks"]["created"], told["scopes"]) == (True, ["order.created"], None)
+    assert live.ports.secrets.shop("bikes") is not None
+
+    assert "is written" in live.run("add", "tea", "--content", str(tmp_path))
+    shop, problems = parse_shop((tmp_path / "shops/tea.yaml").read_text("utf-8"), file="shops/tea.yaml")
+    assert problems == ()
+    assert shop is not None
+    assert (shop.name, shop.currency, shop.zone, shop.url) == (
+        "Local shop",
+        "GBP",
+        "Europe/London",
+        "https://local.example.com",
+    )
+    (tmp_path / "shops/tea.yaml").write_text("mine", "utf-8")
+    assert "is there already" in live.run("add", "tea", "--content", str(tmp_path))
+    assert (tmp_path / "shops/tea.yaml").read_text("utf-8") == "mine"
+
+    sender = ("--sender", "hello@mail.bikes.example", "--title", "Bikes: the shop")
+    assert "goes live" in live.run("add", "bikes", "--in-bucket", *sender)
+    assert "is there already" in live.run("add", "bikes", "--in-bucket", *sender)
+    raw = live.ports.blobs.get("content/shops/bikes.yaml")
+    shop, _ = parse_shop((raw or b"").decode(), file="shops/bikes.yaml")
+    assert shop is not None
+    assert (shop.name, shop.sender_email, shop.locale) == ("Bikes: the shop", "hello@mail.bikes.example", "nl-BE")
+
+    rows = {row["shop"]: row for row in json.loads(live.run("list", "--json"))}
+    assert rows["tea"]["webhooks"] == f"{live.api.url}/webhooks/shopify/tea"
+    assert (rows["bikes"]["connected"], rows["bikes"]["published"]) == (True, False)
+    assert "(not published)" in live.run("list")
+
+
+def test_secrets_come_from_stdin_and_a_wrong_one_is_one_line_and_exit_2(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("shpat_wrong\nshpss_local\n"))
+    told = live.tea("--token", "-", "--app-secret", "-", status=2)
+    assert "the access token is wrong" in told
+    assert len(told.splitlines()) == 1
+    assert "shpat_wrong" not in told
+    monkeypatch.setattr("sys.stdin", io.StringIO("shpat_local\nshpss_local\n"))
+    live.tea("--token", "-", "--app-secret", "-")
+
+
+def test_a_secret_that_nobody_gives_is_asked_for(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REKINDLE_SHOPIFY_APP_SECRET")
+    assert "client secret is missing" in live.tea(status=2)
+
+
+def test_what_an_app_may_not_do_is_told_with_what_it_serves(live: Live) -> None:
+    live.shopify.granted -= {"read_orders", "write_discounts"}
+    told = live.tea(status=1)
+    assert "Not registered: orders/paid" in told
+    assert "The app may not read_orders: nothing comes of carts, checkouts, orders, refunds." in told
+    assert "The app may not write_discounts: fine, but" in told
+
+
+def test_a_file_of_which_not_all_is_known_says_what_to_give(
+    live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del live
+    assert main(["shop", "add", "acme", "--content", str(tmp_path), "--platform", "shopify"]) == 2
+    assert "--postal-address" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
