@@ -69,7 +69,7 @@ class LocalWooCommerce(ShopServer):
         super().__init__(port)
         self.coupons: dict[str, dict[str, Any]] = {}
         self.data = ShopData()
-        self.webhooks: dict[int, dict[str, Any]] = {}
+        self.webhooks = self.data.things["webhooks"]
         self.secrets: dict[int, str] = {}
         """of the webhooks, by their ids"""
         self.pings: list[int] = []
@@ -98,7 +98,7 @@ class LocalWooCommerce(ShopServer):
                 with self.lock:
                     return self._create(request) if request.method == "POST" else self._list(request)
             case "webhooks", "":
-                return self._make_hook(request) if request.method == "POST" else self._list_hooks(request)
+                return self._make_hook(request)
             case "webhooks", _ if which.isdigit():
                 return self._one_hook(request, int(which))
             case "settings", ("general" | "email"):
@@ -202,15 +202,6 @@ class LocalWooCommerce(ShopServer):
                 self.secrets[number] = given.get("secret") or self.secrets[number]
                 hook |= {name: given[name] for name in ("topic", "delivery_url", "status", "name") if given.get(name)}
             return Reply(200, hook, {})
-
-    def _list_hooks(self, request: Request) -> Reply:
-        asked = {name: values[-1] for name, values in parse_qs(request.query).items()}
-        many, page = int(asked.get("per_page", 10)), int(asked.get("page", 1))
-        if not 0 < many <= _MOST:
-            return _error(400, "rest_invalid_param", "Invalid parameter(s): per_page")
-        every = list(self.webhooks.values())
-        shown = every[(page - 1) * many : page * many]
-        return Reply(200, shown, {"X-WP-Total": str(len(every)), "X-WP-TotalPages": str(-(-len(every) // many))})
 
 
 def _object(request: Request) -> dict[str, Any]:

@@ -263,10 +263,10 @@ def planned(
     create: list[str] = []
     remove: list[Hook] = []
     for topic in topics:
-        # The best first: what needs nothing, then what is only off, then what goes elsewhere.
+        # The best first: what needs nothing, then what is only off, then what goes elsewhere; of equals the oldest.
         mine = sorted(
             (hook for hook in hooks if hook.topic == topic and hook.url in ours),
-            key=lambda hook: (hook.url != url, not hook.active),
+            key=lambda hook: (hook.url != url, not hook.active, len(hook.id), hook.id),
         )
         if not mine:
             create.append(topic)
