@@ -662,9 +662,10 @@ class AwsPorts:
 
     def connect(self, shop: ShopSecrets) -> None:
         """Store the secrets."""
-        value = msgspec.json.encode(
-            {"platform": shop.platform, "domain": shop.domain, "webhook_secrets": shop.webhook_secrets}
-        )
+        stored = {
+            name: value for name, value in msgspec.to_builtins(shop).items() if name != "shop" and value is not None
+        }
+        value = msgspec.json.encode(stored)
         name = f"{self.installation.secrets_prefix}/shops/{shop.shop}"
         self.clients.secrets.create_secret(Name=name, SecretString=value.decode())
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "diff": "Show what publishing a folder would change, and for whom.",
     "explain": "Say why somebody got, or did not get, a mail.",
     "export": "Write a shop's stored events to a file, one a line.",
+    "import": "Take over customers, orders and consent from before.",
     "lint": "Check a folder of flows, mails and shops as publishing would.",
     "members": "List who is in a segment now.",
     "normalise": "Print the events that a webhook's body tells.",
@@ -36,6 +37,9 @@ COMMANDS = {
     "start": "Start a flow for one person, by hand.",
 }
 
+#: What Python would not let a module be called.
+_NAMES = {"import": "imports"}
+
 #: Cannot be done as asked; what grep and diff use for it too.
 FAILED = 2
 
@@ -53,7 +57,7 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = _NAMES.get(cmd_name, cmd_name.replace("-", "_"))
         command = getattr(importlib.import_module(f"rekindle.cli.{name}"), name)
         return command if isinstance(command, click.Command) else None
 
