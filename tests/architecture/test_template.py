@@ -10,7 +10,8 @@ import pytest
 
 from rekindle import ports, settings
 from rekindle.content import media
-from rekindle.service import campaigns, fanout, library, passes, tracks
+from rekindle.outside import http
+from rekindle.service import campaigns, fanout, library, passes, reconcile, tracks
 from rekindle.service.sign_up import MARK_HEADER
 from tests.architecture.template import (
     ROOT,
@@ -201,6 +202,15 @@ def test_a_missed_campaign_is_noticed_before_it_is_too_old_to_be_made_good() -> 
 
 def test_a_lease_outlives_the_send_that_took_it_twice_over() -> None:
     assert 2 * FUNCTIONS["send"]["Timeout"] <= settings.LEASE_LIFE_SECONDS
+
+
+def test_reconcile_has_the_time_for_a_last_page_and_is_over_before_the_next_look() -> None:
+    """A page asks the shop once and fetches what is missing, a batch at a time."""
+    properties = FUNCTIONS["reconcile"]
+    assert properties["Timeout"] >= settings.RECONCILE_SECONDS + 2 * http.BUDGET_SECONDS
+    assert timedelta(seconds=properties["Timeout"]) < reconcile.EVERY
+    schedule = properties["Events"]["EveryQuarter"]["Properties"]["ScheduleExpression"]
+    assert schedule == f"rate({reconcile.EVERY.seconds // 60} minutes)"
 
 
 def test_a_sweep_is_over_before_the_next_one() -> None:

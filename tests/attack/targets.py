@@ -1083,6 +1083,7 @@ FUNCTIONS: Mapping[str, str] = {
     "journey": "our table's stream, our queue",
     "send": "our queues",
     "mint": "our queues, the clock",
+    "reconcile": "the clock",
     "privacy": "our queue",
     "campaign": "our queue, the clock",
     "publish": "our queue",

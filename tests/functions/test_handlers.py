@@ -10,6 +10,7 @@ import json
 import struct
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -30,18 +31,22 @@ from rekindle.content.links import (
     sign_unsubscribe,
 )
 from rekindle.content.sites import site_of
+from rekindle.domain.errors import ShopRefusedError
 from rekindle.domain.events import Event
 from rekindle.domain.facts import Campaign, PreferencesTold, Product, ProductChange, SignUp
 from rekindle.domain.labels import Label
 from rekindle.domain.profile import Profile
 from rekindle.domain.results import one
 from rekindle.flow.program import Playbook
-from rekindle.ports import Bought, Commit, Interested, Lease, Look, Message, Reaction, Tally, Wake, read_hit
+from rekindle.memory import World
+from rekindle.ports import Bought, Commit, Interested, Lease, Look, Message, Reaction, Record, Tally, Wake, read_hit
 from rekindle.service.deliver import Done
 from rekindle.service.library import POINTER
 from rekindle.service.people import address_hash
+from rekindle.shops.shopify.graph import order_body
 from tests.content.pagekit import POPUP
 from tests.functions.conftest import Load
+from tests.support import shopify_nodes
 from tests.support.build import CART, CONFIRMATION, ROOT, flow_of, playbook
 from tests.support.things import a_lease, a_message, a_profile
 from tests.support.worlds import START, AwsPorts
@@ -877,3 +882,39 @@ def test_a_price_that_drops_reaches_who_looked(load: Load, ports: AwsPorts) -> N
     (event,) = work.events
     assert isinstance(event.data, ProductChange)
     assert (event.type, event.profile_id, event.data.was) == ("product.price_dropped", a_profile().id, Decimal(50))
+
+
+def test_reconcile_applies_what_no_webhook_brought_and_tells_of_shops_that_refuse(
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = json.loads((ROOT / "events/reconcile/clock.json").read_text("utf-8"))
+    app = load("reconcile")
+    shop, now = World(START), datetime.now(UTC)
+    monkeypatch.setattr(app.reconciler, "_lists", shop.lists)
+    nothing = {"ReconcileMissing": 0, "ReconcileRefused": 0, "ReconcileFailed": 0, "WebhooksOff": 0}
+    assert app.handler(clock, None) == nothing
+    said = capsys.readouterr().out
+    assert '"ReconcileMissing":[0' in said
+    assert "ReconcileRefused" not in said, "what does not happen costs nothing"
+    changed = now - timedelta(minutes=5)
+    node = shopify_nodes.order(7, updatedAt=changed.isoformat())
+    record = Record(topic="orders/updated", body=json.dumps(order_body(node)).encode())
+    shop.shop_things["tea", "orders"] = {"7": (changed, record)}
+    monkeypatch.setattr(app.reconciler, "_clock", SimpleNamespace(now=lambda: now + timedelta(minutes=15)))
+    assert app.handler(clock, None) == nothing | {"ReconcileMissing": 1}
+    (pending,) = ports.pending_ids()
+    delivery = ports.vault.delivery(pending)
+    assert delivery is not None
+    assert (delivery.source, delivery.topic) == ("shopify", "orders/updated")
+
+    def revoked(*_: Any) -> Any:
+        raise ShopRefusedError("not_allowed", "store a new token")
+
+    monkeypatch.setattr(shop.lists, "changed", revoked)
+    assert app.handler(clock, None) == nothing | {"ReconcileRefused": 1}
+    said = capsys.readouterr().out
+    assert '"ReconcileMissing":[1.0]' in said
+    assert '"ReconcileRefused":[1.0]' in said
+    assert "orders 7" in said
+    assert "store a new token" in said
+    assert "ann@example.com" not in said

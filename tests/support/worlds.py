@@ -23,6 +23,7 @@ from rekindle.aws.desk import DynamoDesk
 from rekindle.aws.everybody import DynamoEverybody
 from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.interests import DynamoInterests
+from rekindle.aws.known import DynamoKnown
 from rekindle.aws.limits import DynamoLimits
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.packing import unpack
@@ -58,6 +59,7 @@ from rekindle.ports import (
     FanoutQueue,
     Intake,
     Interests,
+    Known,
     Limits,
     Look,
     Outbox,
@@ -167,6 +169,11 @@ class Ports(Protocol):
     @property
     def desk(self) -> Desk:
         """`ports.Desk`."""
+        ...
+
+    @property
+    def known(self) -> Known:
+        """`ports.Known`."""
         ...
 
     @property
@@ -293,6 +300,7 @@ class MemoryPorts:
         self.reactions: Reactions = world.reactions
         self.vault: Vault = world.vault
         self.desk: Desk = world.desk
+        self.known: Known = world.known
         self.everybody: Everybody = world.everybody
         self.fanout: FanoutQueue = world.fanout
         self.shelves: Shelves = world.shelves
@@ -533,6 +541,11 @@ class AwsPorts:
     def desk(self) -> Desk:
         """The adapter."""
         return DynamoDesk(self.clients, self.installation.tables)
+
+    @cached_property
+    def known(self) -> Known:
+        """The adapter."""
+        return DynamoKnown(self.clients, self.installation.tables)
 
     @cached_property
     def vault(self) -> Vault:

@@ -56,6 +56,8 @@ from rekindle.ports import (
     Attempted,
     AudienceChange,
     CatalogueTask,
+    Changed,
+    ChangedPage,
     Commit,
     Counted,
     DeadLetter,
@@ -79,6 +81,8 @@ from rekindle.ports import (
     Purged,
     PushMessage,
     Reaction,
+    Record,
+    Resource,
     ShardTask,
     Shelved,
     ShopSecrets,
@@ -333,6 +337,10 @@ class World:
         """shop, product and profile → when that looked at it"""
         self.shelved: dict[tuple[str, str], bytes] = {}
         """shop, and `near/`, `shelf/` or `order/` with a name → what stands there"""
+        self.shop_things: dict[tuple[str, Resource], dict[str, tuple[datetime, Record]]] = {}
+        """shop and kind of thing → id → when it was changed last, and what its API shows"""
+        self.silent_topics: dict[str, tuple[str, ...]] = {}
+        """shop → the topics of webhooks that it has switched off"""
         self.files: dict[str, bytes] = {}
         """the content bucket"""
         self.raw_files: dict[str, bytes] = {}
@@ -435,6 +443,8 @@ class World:
         self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
         self.codes = MemoryShopCodes(self)
+        self.lists = MemoryShopLists(self)
+        self.known = MemoryKnown(self)
         self.coupons = MemoryCoupons(self)
         self.counters = MemoryCounters(self)
         self.results = MemoryResults(self)
@@ -1445,6 +1455,62 @@ class MemoryShopCodes(_Port):
         """Create the code, unless one of its name is there."""
         known = self.world.shop_codes.setdefault((shop, plain_code(wanted.code)), wanted)
         return known.mark == wanted.mark
+
+
+class MemoryShopLists(_Port):
+    """`ports.ShopLists`: shops that have what `World.shop_things` says. Pages hold `page` things."""
+
+    name = "lists"
+    page = 2
+
+    @_call
+    def changed(
+        self, shop: str, resource: Resource, since: datetime, until: datetime, cursor: str | None = None
+    ) -> ChangedPage:
+        """Return a page, oldest first."""
+        things = self.world.shop_things.get((shop, resource), {})
+        found = sorted((at, name) for name, (at, _) in things.items() if since <= at < until)
+        start = int(cursor or 0)
+        shown = found[start : start + self.page]
+        more = start + self.page < len(found)
+        return ChangedPage(tuple(Changed(name, at) for at, name in shown), str(start + self.page) if more else None)
+
+    @_call
+    def read(self, shop: str, resource: Resource, ids: Sequence[str]) -> Sequence[Record]:
+        """Return these."""
+        things = self.world.shop_things.get((shop, resource), {})
+        return [things[name][1] for name in ids if name in things]
+
+    @_call
+    def silent(self, shop: str) -> Sequence[str]:
+        """Return the topics that are switched off."""
+        return self.world.silent_topics.get(shop, ())
+
+
+class MemoryKnown(_Port):
+    """`ports.Known`."""
+
+    name = "known"
+
+    @_call
+    def people(self, keys: Sequence[str]) -> dict[str, Profile | Tombstone]:
+        """Return whom the aliases lead to, behind signposts."""
+        found: dict[str, Profile | Tombstone] = {}
+        for key in keys:
+            whose = self.world.profile(self.world.owners.get(key, ""))
+            while isinstance(whose, Signpost):
+                whose = self.world.profile(whose.to)
+            if whose is not None:
+                found[key] = whose
+        return found
+
+    @_call
+    def products(self, shop: str, ids: Sequence[str]) -> dict[str, datetime]:
+        """Return how new the catalogue's knowledge is."""
+        world = self.world
+        stored = {name: product.updated_at for name, product in world.products(shop, ids).items()}
+        gone = {name: world.deletions[shop, name] for name in ids if (shop, name) in world.deletions}
+        return {name: max(filter(None, (stored.get(name), gone.get(name)))) for name in {*stored, *gone}}
 
 
 class MemoryPrivacyQueue(_Port):

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 #: How long a lease may be open: twice `send`'s time-out of 60 s (template.yaml; tests/architecture compares them).
 LEASE_LIFE_SECONDS = 120
+#: So long reconcile looks at shops; its time-out also holds what one page takes at most (the same).
+RECONCILE_SECONDS = 200
 
 
 class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
@@ -115,6 +117,20 @@ class Mint(Settings, frozen=True, kw_only=True, rename="upper"):
     transactional_queue_url: str
     marketing_mint_queue_url: str
     transactional_mint_queue_url: str
+    secrets_prefix: str
+
+
+class Reconcile(Settings, frozen=True, kw_only=True, rename="upper"):
+    """functions/reconcile."""
+
+    deliveries_table: str
+    pending_table: str
+    profiles_table: str
+    aliases_table: str
+    suppressions_table: str
+    products_table: str
+    raw_bucket: str
+    content_bucket: str
     secrets_prefix: str
 
 

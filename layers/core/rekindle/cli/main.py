@@ -25,6 +25,7 @@ COMMANDS = {
     "privacy": "Hand out or erase what is stored about somebody; show receipts.",
     "publish": "Upload content and say what became of it; go back; list.",
     "push-key": "Print the key by which a shop's site asks for push messages.",
+    "reconcile": "Find and apply what no webhook of a shop brought.",
     "redrive": "Put back what functions gave up on: dead letters, stuck events.",
     "replay": "Read a shop's stored webhooks again, with today's code.",
     "reputation": "Show bounce and complaint rates, and resume a paused shop.",

@@ -1,0 +1,354 @@
+"""Reconciling: what a shop's API has and no webhook brought is fetched, and accepted like a webhook of the same.
+
+WooCommerce sends a webhook once, and Shopify gives up after four hours: what was lost on the way is found here. Each
+look asks what was changed since the last one, ids and moments only, and compares it with what is known: of an order or
+an account with the profile that its alias leads to, of a product with the catalogue. So what a webhook brought costs a
+part of two reads and no write, and what is fetched is what is missing. It is level-triggered: a mark for each shop and
+kind of thing says up to when all is known, and moves only when what is missing has been accepted (decision 0034).
+
+What was changed in the last minutes is left to its webhooks, which are on their way or wait to be applied; and each
+look begins a little before its mark, for what a shop's own index showed late. Deletions leave no trace in a list and
+are not found.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rekindle.domain import ids
+from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
+from rekindle.domain.events import Delivery
+from rekindle.domain.profile import Profile, Tombstone
+from rekindle.ports import (
+    RESOURCES,
+    Blobs,
+    BulkIntake,
+    Changed,
+    Clock,
+    Known,
+    Record,
+    Resource,
+    Secrets,
+    ShopLists,
+    ShopSecrets,
+)
+from rekindle.service.accept import accepting
+from rekindle.service.people import alias_key
+from rekindle.shops import intake as readers
+from rekindle.shops.reading import CONSENT_KEYS, Arrival
+
+#: How often all shops are looked at (template.yaml).
+EVERY = timedelta(minutes=15)
+#: What was changed last so lately is left to its webhook.
+SETTLE = timedelta(minutes=10)
+#: So far before its mark a look begins.
+OVERLAP = timedelta(minutes=30)
+#: A shop is begun to be looked at while at least so many seconds are left: as many as one request may take.
+LEAST = 15.0
+#: How many things are fetched, and accepted, at once.
+BATCH = 25
+#: How many things are looked up at once.
+_AT_ONCE = 100
+#: The first look at a shop only sees whether its API lets us in.
+_FIRST = timedelta(minutes=1)
+
+FOLDER = "reconcile"
+
+How = Literal["looked", "behind", "skipped", "refused", "failed"]
+
+_log = logging.getLogger(__name__)
+
+
+class Mark(Struct, frozen=True, omit_defaults=True):
+    """Up to when all changes of one kind of thing are known; with `until`, a look from there to then is under way."""
+
+    since: datetime
+    until: datetime | None = None
+    cursor: str | None = None
+
+
+class Marks(Struct, frozen=True):
+    """How a shop stands: a mark for each kind of thing, and when it was looked at last."""
+
+    marks: Mapping[str, Mark]
+    looked_at: datetime
+
+
+class Missing(Struct, frozen=True):
+    """Something that no webhook had brought: what it is, its id in the shop, and when it was changed."""
+
+    resource: Resource
+    id: str
+    at: datetime
+
+
+class Looked(Struct, frozen=True, kw_only=True):
+    """What a look at one shop found. `behind`: it goes on the next time. `skipped`: its API cannot be asked.
+
+    `refused`: its API does not let us in any more; `failed`: it gave no answer. `why` says it to people.
+    """
+
+    shop: str
+    how: How
+    why: str = ""
+    seen: int = 0
+    """how many changes the shop told of"""
+    missing: tuple[Missing, ...] = ()
+    silent: tuple[str, ...] = ()
+    """the topics of our webhooks that the shop has switched off"""
+
+
+class _Look:
+    """One look at one shop, and what it has found so far."""
+
+    def __init__(self, known: ShopSecrets, now: datetime) -> None:
+        self.known = known
+        self.now = now
+        self.seen = 0
+        self.missing: list[Missing] = []
+        self.silent: tuple[str, ...] = ()
+
+
+class Reconciler:
+    """Looks at shops. Two looks at once do no harm: what both fetch has one delivery id."""
+
+    def __init__(
+        self,
+        *,
+        lists: ShopLists,
+        known: Known,
+        intake: BulkIntake,
+        secrets: Secrets,
+        blobs: Blobs,
+        clock: Clock,
+    ) -> None:
+        self._lists = lists
+        self._known = known
+        self._intake = intake
+        self._secrets = secrets
+        self._blobs = blobs
+        self._clock = clock
+
+    def all(self, shops: Sequence[str], left: Callable[[], float]) -> list[Looked]:
+        """Look at each of these shops, the one that was looked at longest ago first, in `left()` seconds in all.
+
+        Each has an equal share of the time that the ones before it have left; one shop's failure touches no other.
+        """
+        stands = {shop: self._marks(shop) for shop in sorted(shops)}
+        queue = sorted(stands, key=lambda shop: marks.looked_at.isoformat() if (marks := stands[shop]) else "")
+        found: list[Looked] = []
+        for place, shop in enumerate(queue):
+            there = left()
+            if there < LEAST:
+                found += [Looked(shop=rest, how="behind", why="there was no time") for rest in queue[place:]]
+                break
+            found.append(self._judged(shop, stands[shop], _until(left, there - there / (len(queue) - place))))
+        return found
+
+    def one(self, shop: str, since: datetime | None = None) -> Looked:
+        """Look at one shop now, however long that takes: at all that was changed since its marks, or since then.
+
+        Also at what was changed a moment ago, whose webhook may still come. The marks stay as they are. Raises what the
+        shop's API raises.
+        """
+        known = self._secrets.shop(shop)
+        now = self._clock.now()
+        if known is None:
+            return Looked(shop=shop, how="skipped", why="the shop is not connected")
+        look = _Look(known, now)
+        stands = self._marks(shop)
+        for resource in RESOURCES:
+            mark = Mark(since or _start(stands, resource, now).since, now)
+            while (mark := self._page(look, resource, mark)).cursor is not None:
+                pass
+        look.silent = self._silent(shop)
+        return _told(look, "looked")
+
+    # --- one shop
+
+    def _judged(self, shop: str, stands: Marks | None, left: Callable[[], float]) -> Looked:
+        known = self._secrets.shop(shop)
+        if known is None:
+            return Looked(shop=shop, how="skipped", why="the shop is not connected")
+        look = _Look(known, self._clock.now())
+        try:
+            done = self._all_of(look, stands, left)
+            look.silent = self._silent(shop)
+        except ShopRefusedError as refused:
+            if refused.reason == "no_access":
+                return _told(look, "skipped", str(refused))
+            return _told(look, "refused" if refused.reason == "not_allowed" else "failed", str(refused))
+        except (ShopRejectedError, ShopUncertainError) as error:
+            return _told(look, "failed", str(error))
+        except Exception as error:  # noqa: BLE001 - told, and counted
+            # Whatever it was, it is this shop's: the next one is looked at, and this one again the next time.
+            _log.exception("not reconciled", extra={"shop": shop})
+            return _told(look, "failed", type(error).__name__)
+        return _told(look, "looked" if done else "behind")
+
+    def _silent(self, shop: str) -> tuple[str, ...]:
+        try:
+            return tuple(self._lists.silent(shop))
+        except ShopRefusedError:
+            # A key that may read orders need not be allowed to see webhooks.
+            return ()
+
+    def _all_of(self, look: _Look, stands: Marks | None, left: Callable[[], float]) -> bool:
+        """Look at everything of a shop; return whether there was the time for all of it."""
+        shop, now = look.known.shop, look.now
+        marks: dict[Resource, Mark] = {resource: _start(stands, resource, now) for resource in RESOURCES}
+        try:
+            for resource in RESOURCES:
+                mark = marks[resource]
+                if mark.until is None:
+                    mark = Mark(mark.since - OVERLAP, now - SETTLE)
+                while mark.until is not None:
+                    if left() <= 0:
+                        self._keep(shop, marks, now)
+                        return False
+                    mark = _after(self._page(look, resource, mark))
+                    marks[resource] = mark
+                    if mark.until is not None:
+                        self._keep(shop, marks, now)
+        except (ShopRejectedError, ShopUncertainError):
+            # How far the others came is worth keeping.
+            self._keep(shop, marks, now)
+            raise
+        except ShopRefusedError as refused:
+            if refused.reason != "no_access" or stands is not None:
+                self._keep(shop, marks, now)
+            raise
+        self._keep(shop, marks, now)
+        return True
+
+    def _page(self, look: _Look, resource: Resource, mark: Mark) -> Mark:
+        """Read one page of changes, accept what is missing of it, and return where to go on."""
+        page = self._lists.changed(look.known.shop, resource, mark.since, mark.until or look.now, mark.cursor)
+        look.seen += len(page.changed)
+        missing = self._missing(look.known.shop, resource, page.changed)
+        for start in range(0, len(missing), BATCH):
+            look.missing += self._fetch(look, resource, missing[start : start + BATCH])
+        return replace(mark, cursor=page.cursor)
+
+    # --- what is missing
+
+    def _missing(self, shop: str, resource: Resource, changed: Sequence[Changed]) -> list[Changed]:
+        """Return what is not known as it is now, each once."""
+        newest: dict[str, Changed] = {}
+        for one in changed:
+            if one.id not in newest or newest[one.id].at < one.at:
+                newest[one.id] = one
+        every = list(newest.values())
+        groups = [every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE)]
+        return [one for group in groups for one in self._unknown(shop, resource, group)]
+
+    def _unknown(self, shop: str, resource: Resource, changed: Sequence[Changed]) -> list[Changed]:
+        if resource == "products":
+            stored = self._known.products(shop, [one.id for one in changed])
+            return [one for one in changed if one.id not in stored or stored[one.id] < one.at]
+        kind = "order" if resource == "orders" else "shop_customer_id"
+        key = self._secrets.address_key()
+        keys = {one.id: alias_key(key, shop, kind, one.id) for one in changed}
+        people = self._known.people(list(keys.values()))
+        return [one for one in changed if not _knows(people.get(keys[one.id]), resource, one)]
+
+    def _fetch(self, look: _Look, resource: Resource, missing: Sequence[Changed]) -> list[Missing]:
+        """Fetch these, accept them, and return those that were new."""
+        key = self._secrets.address_key()
+        records = self._lists.read(look.known.shop, resource, [one.id for one in missing])
+        deliveries = [self._delivery(look, record) for record in records]
+        new = self._intake.accept_all([accepting(delivery, key) for delivery in deliveries])
+        moments = {one.id: one.at for one in missing}
+        return [
+            Missing(resource, name, moments[name])
+            for delivery, fresh in zip(deliveries, new, strict=True)
+            if fresh and (name := _id_of(delivery)) in moments
+        ]
+
+    def _delivery(self, look: _Look, record: Record) -> Delivery:
+        """Return the delivery that the webhook of this would have been, under a name of its own.
+
+        The webhook, should it come yet, is another delivery of the same facts, which are compared by `updated_at`.
+        """
+        known = look.known
+        name = ids.digest("reconciled", known.shop, record.topic, record.body)
+        arrival = Arrival(
+            shop=known.shop,
+            delivery_id=name,
+            received_at=look.now,
+            domain=known.domain,
+            region=known.region,
+            currency=known.currency,
+            consent_keys=known.consent_keys or CONSENT_KEYS,
+        )
+        return Delivery(
+            id=name,
+            shop=known.shop,
+            source=known.platform,
+            topic=record.topic,
+            received_at=look.now,
+            events=readers.read_again(known.platform, record.topic, record.body, arrival),
+            body=record.body,
+        )
+
+    # --- marks
+
+    def _marks(self, shop: str) -> Marks | None:
+        raw = self._blobs.get(place_of(shop))
+        return None if raw is None else _marks.decode(raw)
+
+    def _keep(self, shop: str, marks: Mapping[Resource, Mark], now: datetime) -> None:
+        content = msgspec.json.encode(Marks({str(name): mark for name, mark in marks.items()}, now))
+        self._blobs.put(place_of(shop), content, "application/json")
+
+
+_marks = msgspec.json.Decoder(Marks)
+
+
+def place_of(shop: str) -> str:
+    """Return where a shop's marks stand in the content bucket."""
+    return f"{FOLDER}/{shop}.json"
+
+
+def _start(stands: Marks | None, resource: Resource, now: datetime) -> Mark:
+    """Return where to begin. What was before a shop was first looked at is for an import."""
+    found = stands.marks.get(resource) if stands is not None else None
+    return found or Mark(now - SETTLE - _FIRST, now - SETTLE)
+
+
+def _after(mark: Mark) -> Mark:
+    """Return the mark after a page: after the last one, all up to the look's end is known."""
+    return mark if mark.cursor is not None or mark.until is None else Mark(mark.until)
+
+
+def _until(left: Callable[[], float], rest: float) -> Callable[[], float]:
+    return lambda: left() - rest
+
+
+def _told(look: _Look, how: How, why: str = "") -> Looked:
+    return Looked(
+        shop=look.known.shop, how=how, why=why, seen=look.seen, missing=tuple(look.missing), silent=look.silent
+    )
+
+
+def _knows(whose: Profile | Tombstone | None, resource: Resource, changed: Changed) -> bool:
+    if whose is None:
+        return False
+    if isinstance(whose, Tombstone):
+        # What was said up to then is not wanted back.
+        return changed.at <= whose.erased_at
+    if resource == "customers":
+        return whose.customer_at is not None and whose.customer_at >= changed.at
+    mark = whose.orders.get(changed.id)
+    return mark is not None and mark.updated_at >= changed.at
+
+
+def _id_of(delivery: Delivery) -> str:
+    return str(getattr(delivery.events[0].data, "id", "")) if delivery.events else ""
