@@ -19,16 +19,22 @@ from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.state import DynamoState
 from rekindle.aws.tables import Tables
 from rekindle.ports import Wake
-from rekindle.service.journey import Journey
+from rekindle.service.journey import Applied, Journey
 from rekindle.service.library import Library
 from rekindle.settings import Journey as Settings
 
 settings = Settings.read(os.environ)
-logger = Logger()
-metrics = Metrics()
-clients = Clients()
+logger, metrics, clients = Logger(), Metrics(), Clients()
 clock = clock_for(settings.clock_offset_file)
 wakes = msgspec.json.Decoder(Wake)
+
+
+def noted(applied: Applied) -> None:
+    """Write down what was applied, by ids: so a mail can be followed back to the webhook that led to it."""
+    told = msgspec.to_builtins(applied)
+    logger.info(told.pop("what"), extra=told)
+
+
 journey = Journey(
     state=DynamoState(clients, Tables.of(settings), raw_bucket=settings.raw_bucket),
     alarms=SchedulerAlarms(
@@ -47,6 +53,7 @@ journey = Journey(
     library=Library(S3Blobs(clients, settings.content_bucket), clock),
     clock=clock,
     address_key=CachedSecrets(clients, settings.secrets_prefix).address_key(),
+    note=noted,
 )
 
 
@@ -60,10 +67,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             if not journey.from_stream(parse_pending(record["dynamodb"]["NewImage"])):
                 metrics.add_metric("ApplyFailed", MetricUnit.Count, 1)
             continue
+        told = {"sqs_message": record["messageId"]}
         try:
-            journey.wake(wakes.decode(record["body"]))
+            wake = wakes.decode(record["body"])
+            told |= {"profile_id": wake.profile_id, "pending_id": wake.pending_id}
+            journey.wake(wake)
         except Exception:
-            logger.exception("not done, the queue brings it again", extra={"sqs_message": record["messageId"]})
+            logger.exception("not done, the queue brings it again", extra=told)
             metrics.add_metric("WakeFailed", MetricUnit.Count, 1)
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}

@@ -66,7 +66,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         if not isinstance(minted, Minted):
             failed.append({"itemIdentifier": record["messageId"]})
             continue
-        told = {"message_id": parcel.message_id, "shop": minted.shop, "offer": minted.offer, "reason": minted.why}
+        told = {"message_id": parcel.message_id, "profile_id": parcel.profile_id, "reason": minted.why}
+        told |= {"shop": minted.shop, "offer": minted.offer}
         logger.info(minted.how, extra=told)
         names = {"made": "CouponMade", "passed": "CouponPassed", "waiting": "CouponWaiting"}
         metrics.add_metric(names[minted.how], MetricUnit.Count, 1)

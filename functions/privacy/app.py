@@ -61,7 +61,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         done = receipt.done_at is not None
         logger.info(
             "done" if done else "goes on",
-            extra={"wish": receipt.wish, "shop": receipt.shop, "receipt": receipt.key, "erased": receipt.counts()},
+            extra={
+                "wish": receipt.wish,
+                "shop": receipt.shop,
+                "delivery_id": receipt.delivery_id,
+                "receipt": receipt.key,
+                "erased": receipt.counts(),
+            },
         )
         metrics.add_metric("PrivacyDone" if done else "PrivacyGoesOn", MetricUnit.Count, 1)
     return {"batchItemFailures": failed}

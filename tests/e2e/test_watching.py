@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import boto3.session
 import pytest
 
+from local.emulator import CREDENTIALS, REGION
+from local.shops import CUP, TEA, Person, shopify, shopify_order
+from local.stack import STACK_NAME
 from local.world import World
+from rekindle.cli.main import main
+from rekindle.service.notices import MESSAGE_TAG
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
+WANDA = Person(402, "Wanda", "Watched", "wanda.watched@example.com", "Hove", "BN3 2FP")
+
+
+def client(live: World, service: str) -> Any:
+    return boto3.session.Session().client(service, **live.emulator.client_settings())  # type: ignore[call-overload]
+
 
 def test_the_dashboard_names_what_was_deployed(live: World) -> None:
-    session = boto3.session.Session()
-    cloudwatch = session.client("cloudwatch", **live.emulator.client_settings())  # type: ignore[call-overload]
+    cloudwatch = client(live, "cloudwatch")
     (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
     body = cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"]
     widgets = json.loads(body)["widgets"]
@@ -23,3 +36,55 @@ def test_the_dashboard_names_what_was_deployed(live: World) -> None:
     assert set(widgets[0]["properties"]["alarms"]) == alarms
     drawn = {row[3] for widget in widgets for row in widget["properties"].get("metrics", ()) if len(row) >= 4}
     assert set(live.stack.tables.values()) <= drawn
+
+
+def lines(live: World) -> Iterator[dict[str, Any]]:
+    """Yield all that the functions have written down as JSON, wherever the emulator keeps it."""
+    logs = client(live, "logs")
+    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
+    said = live.emulator.log.read_text("utf-8", "replace").splitlines()
+    for group in groups:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+        said += [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+    for line in said:
+        start = line.find('{"level"')
+        if start >= 0:
+            yield json.loads(line[start:])
+
+
+def test_a_mail_can_be_followed_back_to_its_webhook_by_ids_in_tables_and_logs(
+    live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"AWS_ENDPOINT_URL": live.emulator.url, "AWS_DEFAULT_REGION": REGION, **CREDENTIALS}.items():
+        monkeypatch.setenv(name, value)
+    now = live.clock.now()
+    assert live.post(TEA, shopify("orders/create", shopify_order(WANDA, [(CUP, 1)], now), now)) == 200
+    live.runner.wait_until_idle()
+    (mail,) = [each for each in live.ses.mails if each.address == WANDA.email]
+    message = mail.tags[MESSAGE_TAG]
+    assert main(["trace", message, "--stack", STACK_NAME, "--json"]) == 0
+    printed = capsys.readouterr().out
+    chain = json.loads(printed)
+    assert WANDA.email not in printed
+    (delivery,) = [each["id"] for each in chain["deliveries"] if each["topic"] == "orders/create"]
+    (profile,) = chain["profiles"]
+
+    def chained() -> bool:
+        """Whether each function has said its part, under the ids of the ones before."""
+        told = list(lines(live))
+
+        def said(function: str, **ids: str) -> list[dict[str, Any]]:
+            mine = (line for line in told if line.get("service", "").endswith(f"-{function}"))
+            return [line for line in mine if ids.items() <= line.items()]
+
+        planned = [
+            each for line in said("journey", delivery_id=delivery, profile_id=profile) for each in line["decided"]
+        ]
+        return bool(
+            said("webhook", delivery_id=delivery)
+            and any(each.get("message_id") == message for each in planned)
+            and said("send", message_id=message, profile_id=profile, message="sent")
+            and said("feedback", message_id=message, kind="delivered")
+        )
+
+    eventually(chained, seconds=60)

@@ -26,7 +26,7 @@ from rekindle.service.fanout import Fanout
 from rekindle.service.gone import Gone
 from rekindle.service.guard import Guard, Herald, announce
 from rekindle.service.heralds import ProductHerald
-from rekindle.service.journey import Journey
+from rekindle.service.journey import Applied, Journey
 from rekindle.service.library import POINTER, Library
 from rekindle.service.listing import Listing, Unlisting
 from rekindle.service.mint import Mint, Minted
@@ -54,6 +54,7 @@ class Plant:
     def __init__(self, book: Playbook, start: datetime = T0) -> None:
         self.world = World(start)
         self.swept: list[Swept] = []
+        self.noted: list[Applied] = []
         self.minted: list[Minted | Exception] = []
         self.connected: frozenset[Channel] = frozenset({"sms", "push", "audience"})
         """what this installation can send beside mails, from the next restart on"""
@@ -84,6 +85,7 @@ class Plant:
             library=Library(world.blobs, world.clock),
             clock=world.clock,
             address_key=world.secret_address_key,
+            note=self.noted.append,
         )
         self.privacy = Privacy(
             vault=world.vault,

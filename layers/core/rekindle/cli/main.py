@@ -36,6 +36,7 @@ COMMANDS = {
     "simulate": "Try flows on real events: who gets what, when, and why not.",
     "site": "Print what to paste into the shop for its own site.",
     "start": "Start a flow for one person, by hand.",
+    "trace": "Show what led to a message, or what came of a webhook.",
 }
 
 #: What Python would not let a module be called.

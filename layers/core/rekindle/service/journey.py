@@ -7,8 +7,9 @@ the commit never comes, it is ignored, because the profile is the truth.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -83,6 +84,34 @@ class Advanced(Struct, frozen=True):
     counts: tuple[Count, ...] = ()
 
 
+class Traced(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One decision about a run or a message, by its ids."""
+
+    what: str
+    flow: str | None = None
+    run: str | None = None
+    step: str | None = None
+    message_id: str | None = None
+
+
+class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of one pending item, or of one alarm: ids only, for whoever follows a message to what led to it."""
+
+    what: str
+    """`applied`, `split`, `nobody` where it is about nobody or not to be kept; of what no delivery brought its type"""
+    delivery_id: str | None = None
+    profile_id: str | None = None
+    profiles: tuple[str, ...] = ()
+    """of what was split: the people whom it is about"""
+    about: tuple[str, ...] = ()
+    """the messages that it tells of, such as one that was opened"""
+    decided: tuple[Traced, ...] = ()
+
+
+#: So many decisions are traced of one item: a busy person has fewer.
+_TRACED = 20
+
+
 class Journey:
     """Applies pending events and alarms to profiles."""
 
@@ -97,7 +126,10 @@ class Journey:
         library: Library,
         clock: Clock,
         address_key: bytes,
+        note: Callable[[Applied], None] = lambda _: None,
     ) -> None:
+        """Take the ports; `note` is told of each thing that was applied, after its commit."""
+        self._note = note
         self._state = state
         self._privacy = privacy
         self._catalogue = catalogue
@@ -174,6 +206,7 @@ class Journey:
             self._commit(pending, referred(shares[0], work.owners, load, self._key), products)
         else:
             self._state.commit(Commit(shop=pending.shop, pending_id=pending.id, products=products))
+            self._note(Applied(what="nobody", delivery_id=pending.delivery_id))
 
     def _without_private(self, pending: Pending, work: Work, load: Load) -> tuple[Event, ...]:
         """Return the events that are for this item, after handing to privacy what no profile may ever take.
@@ -209,6 +242,8 @@ class Journey:
         if products:
             self._state.commit(Commit(shop=pending.shop, products=products))
         self._state.split(pending, parts)
+        people = tuple(share.profile.id for share in shares)
+        self._note(Applied(what="split", delivery_id=pending.delivery_id, profiles=people))
 
     def _commit(self, pending: Pending, share: Share, products: tuple[Product, ...]) -> None:
         now = self._clock.now()
@@ -238,6 +273,16 @@ class Journey:
                 suppressions=self._forbidden(profile, advanced.effects),
                 counts=(*advanced.counts, *changes((share.profile, *share.absorbed), profile)),
                 expires_at=_expiry(profile, now),
+            )
+        )
+        about = tuple(event.message_id for event in share.events if event.message_id is not None)
+        self._note(
+            Applied(
+                what="applied",
+                delivery_id=pending.delivery_id,
+                profile_id=profile.id,
+                about=about,
+                decided=_traced(advanced.decisions),
             )
         )
 
@@ -279,7 +324,8 @@ class Journey:
             if stored is None:
                 return
             now = self._clock.now()
-            advanced = self._advance(stored, (event_for(stored, now),))
+            event = event_for(stored, now)
+            advanced = self._advance(stored, (event,))
             worth_telling = [decision for decision in advanced.decisions if not _goes_without_saying(decision)]
             # Under another shape the same segments and moments are no news: the next change brings the shape along.
             if replace(advanced.profile, shape=stored.shape) == stored and not worth_telling:
@@ -304,6 +350,8 @@ class Journey:
                 if race == RACES - 1:
                     raise
             else:
+                decided = _traced(advanced.decisions)
+                self._note(Applied(what=event.type, profile_id=profile.id, decided=decided))
                 return
 
     # --- what both share
@@ -416,6 +464,15 @@ def _each_once(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
             told.add(decision.flow)
         kept.append(decision)
     return tuple(kept)
+
+
+def _traced(decisions: Iterable[Decision]) -> tuple[Traced, ...]:
+    found = (
+        Traced(what=each.what, flow=each.flow, run=each.run, step=each.step, message_id=each.message_id)
+        for each in decisions
+        if each.run is not None or each.message_id is not None
+    )
+    return tuple(islice(found, _TRACED))
 
 
 def _expiry(profile: Profile, now: datetime) -> datetime | None:
