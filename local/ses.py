@@ -26,12 +26,13 @@ Kind = Literal["Send", "Delivery", "Bounce", "Complaint", "Open", "Click", "Unsu
 _ACCOUNT = "000000000000"
 _JSON = {"Content-Type": "application/json"}
 
-#: What SES answers (CONTRACTS, SES v2; API reference of SendEmail): status, error, message.
+#: What SES answers (API reference of SendEmail; Developer Guide, Errors related to the sending quotas): status, error,
+#: message. Of a quota that is used up only the message tells.
 _REFUSALS: dict[str, tuple[int, str, str]] = {
     "throttle": (429, "TooManyRequestsException", "Maximum sending rate exceeded."),
-    "quota": (400, "LimitExceededException", "Daily message quota exceeded."),
+    "quota": (429, "TooManyRequestsException", "Daily message quota exceeded."),
     "paused": (400, "SendingPausedException", "Sending paused for this account."),
-    "reject": (400, "MessageRejected", "Email address is not verified."),
+    "reject": (400, "MessageRejected", "The message can't be sent because it contains invalid content."),
     "fail": (500, "InternalServiceErrorException", "Internal failure."),
 }
 #: What SES gives notice of. Who opens and clicks it is not asked to count (template.yaml): that goes through our links.

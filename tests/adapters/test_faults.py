@@ -241,6 +241,25 @@ def test_recording_again_after_a_lost_answer_is_true(ports: AwsPorts, loss: Loss
     assert ports.outbox.message(MAIL) == SENT
 
 
+def test_a_record_that_meets_a_transaction_on_its_message_is_written_all_the_same(ports: AwsPorts) -> None:
+    """The parcel came twice: another worker asks for the lease while the first one records that the mail went out."""
+    leased(ports)
+    with throttling_first(ports.clients.dynamodb, "UpdateItem", ALL, "TransactionConflictException") as met:
+        assert ports.outbox.record(SENT, token="t1") is True
+    assert met.count == ALL
+    assert ports.outbox.message(MAIL) == SENT
+
+
+def test_a_write_that_meets_one_transaction_after_another_gives_up(ports: AwsPorts) -> None:
+    leased(ports)
+    with (
+        throttling_first(ports.clients.dynamodb, "UpdateItem", 100, "TransactionConflictException") as met,
+        pytest.raises(AnswerLostError),
+    ):
+        ports.outbox.record(SENT, token="t1")
+    assert met.count == 5
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_skip_survives_a_loss(ports: AwsPorts, loss: Loss) -> None:
     skipped = a_message("skipped", why="no consent", at=START)

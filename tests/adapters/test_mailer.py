@@ -133,6 +133,8 @@ def test_an_accepted_mail_has_the_vendors_id_and_was_sent_whole(ses: Ses) -> Non
         ("AccountSuspendedException", 400, "paused"),
         ("AccessDeniedException", 403, "not_allowed"),
         ("ExpiredTokenException", 401, "not_allowed"),
+        ("MailFromDomainNotVerifiedException", 400, "not_allowed"),
+        ("NotFoundException", 404, "not_allowed"),
     ],
 )
 def test_what_ses_may_take_later_is_refused(ses: Ses, code: str, status: int, reason: str) -> None:
@@ -146,13 +148,58 @@ def test_what_ses_may_take_later_is_refused(ses: Ses, code: str, status: int, re
     [
         ("MessageRejected", 400),
         ("BadRequestException", 400),
-        ("MailFromDomainNotVerifiedException", 400),
-        ("NotFoundException", 404),
     ],
 )
 def test_what_ses_will_never_take_is_rejected(ses: Ses, code: str, status: int) -> None:
     with ses.answers(status, {"Error": {"Code": code}}), pytest.raises(MailRejectedError, match=code):
         ses.mailer.send(MAIL)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message", "reason"),
+    [
+        ("TooManyRequestsException", 429, "Maximum sending rate exceeded.", "throttled"),
+        ("TooManyRequestsException", 429, "Daily message quota exceeded.", "quota"),
+        ("ThrottlingException", 400, "Daily message quota exceeded", "quota"),
+        (
+            "MessageRejected",
+            400,
+            "Email address is not verified. The following identities failed the check in region EU-WEST-1: tea.example",
+            "not_allowed",
+        ),
+    ],
+)
+def test_what_ses_says_in_words_alone_is_read(ses: Ses, code: str, status: int, message: str, reason: str) -> None:
+    """As the Developer Guide words them: one error stands for rate and quota, one for mail and sender."""
+    said = {"Error": {"Code": code, "Message": message}}
+    with ses.answers(status, said), pytest.raises(MailRefusedError) as caught:
+        ses.mailer.send(MAIL)
+    assert caught.value.reason == reason
+
+
+def test_every_error_that_the_model_names_is_read_on_purpose(ses: Ses) -> None:
+    """A new botocore may bring an error for which nobody has decided yet whether the mail may go later."""
+    operation = ses.clients.ses.meta.service_model.operation_model("SendEmail")
+    meanings: dict[str, str] = {}
+    for shape in operation.error_shapes:
+        status = shape.metadata["error"]["httpStatusCode"]
+        with ses.answers(status, {"Error": {"Code": shape.name}}):
+            try:
+                ses.mailer.send(MAIL)
+            except MailRefusedError as refused:
+                meanings[shape.name] = refused.reason
+            except MailRejectedError:
+                meanings[shape.name] = "rejected"
+    assert meanings == {
+        "TooManyRequestsException": "throttled",
+        "LimitExceededException": "quota",
+        "AccountSuspendedException": "paused",
+        "SendingPausedException": "paused",
+        "MailFromDomainNotVerifiedException": "not_allowed",
+        "NotFoundException": "not_allowed",
+        "MessageRejected": "rejected",
+        "BadRequestException": "rejected",
+    }
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -188,7 +235,7 @@ def test_anything_unclear_is_uncertain_and_tried_once(ses: Ses, error: Exception
         replace(MAIL, headers={"X-A\r\nBcc": "everybody@example.com"}),
         replace(MAIL, headers={"X-A": "ä"}),
         replace(MAIL, headers={"X-A": ""}),
-        replace(MAIL, headers={"X-A": "x" * 996}),
+        replace(MAIL, headers={"X-A": "x" * 994}),
         replace(MAIL, headers={f"X-{number}": "x" for number in range(16)}),
         replace(MAIL, subject="Tea\r\nBcc: everybody@example.com"),
         replace(MAIL, to="anna@example.com\nbert@example.com"),
@@ -203,7 +250,7 @@ def test_what_could_smuggle_a_header_in_is_rejected_before_ses_sees_it(ses: Ses,
 
 
 def test_the_limits_themselves_are_within(ses: Ses) -> None:
-    headers = {f"X-{number}": "x" * 995 for number in range(15)}
+    headers = {f"X-{number:02}": "x" * 992 for number in range(15)}
     with ses.requests():
         assert ses.mailer.send(replace(MAIL, headers=headers)) == "v1"
 

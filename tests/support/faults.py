@@ -80,15 +80,18 @@ def throttling(client: Any, operation: str, *, after: int) -> Iterator[Count]:
 
 
 @contextmanager
-def throttling_first(client: Any, operation: str, attempts: int) -> Iterator[Count]:
-    """Throttle the first `attempts` at an operation, retries included, and let the others pass."""
+def throttling_first(client: Any, operation: str, attempts: int, code: str = "ThrottlingException") -> Iterator[Count]:
+    """Throttle the first `attempts` at an operation, retries included, and let the others pass.
+
+    Or answer them with another error of DynamoDB's.
+    """
     count = Count()
 
     def throttle(request: Any, **_: Any) -> AWSResponse | None:
         if count.count == attempts:
             return None
         count.count += 1
-        return _throttled(request)
+        return _throttled(request, code)
 
     event = f"before-send.*.{operation}"
     client.meta.events.register_last(event, throttle)
@@ -98,9 +101,9 @@ def throttling_first(client: Any, operation: str, attempts: int) -> Iterator[Cou
         client.meta.events.unregister(event, throttle)
 
 
-def _throttled(request: Any) -> AWSResponse:
+def _throttled(request: Any, code: str = "ThrottlingException") -> AWSResponse:
     """Return what AWS's JSON services answer above their rate."""
-    body = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "as told"}'
+    body = b'{"__type": "com.amazonaws.dynamodb.v20120810#%s", "message": "as told"}' % code.encode()
     headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.0"})
     return AWSResponse(request.url, 400, headers, _Raw(body))
 

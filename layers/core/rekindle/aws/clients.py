@@ -7,7 +7,7 @@ come from where botocore always looks. Retrying is botocore's business, except f
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.session import Session
@@ -28,6 +28,10 @@ _ATTEMPTS = 3
 #: S3 carries bodies; SES and the phone networks may take their time, and to hang up on them makes a message `unknown`.
 _LONG_READ_SECONDS = 10.0
 
+#: How often a write is tried while a transaction holds its item, and how long the first pause is; it doubles.
+_CONFLICTS = 5
+_CONFLICT_SECONDS = 0.025
+
 
 class Clients:
     """The clients of one process.
@@ -41,8 +45,11 @@ class Clients:
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        """DynamoDB."""
-        return cast("DynamoDBClient", self._client("dynamodb"))
+        """DynamoDB. A write of one item that meets a transaction on it is tried again (`_after_conflict`)."""
+        client = cast("DynamoDBClient", self._client("dynamodb"))
+        # The stubs know no handler that answers.
+        client.meta.events.register("needs-retry.dynamodb", cast("Any", _after_conflict))
+        return client
 
     @cached_property
     def sqs(self) -> SQSClient:
@@ -82,3 +89,15 @@ class Clients:
             retries={"total_max_attempts": attempts, "mode": "standard"},
         )
         return self.session.create_client(service, endpoint_url=self.endpoint_url, config=config)
+
+
+def _after_conflict(*, response: Any, attempts: int, **_: Any) -> float | None:
+    """Return after how many seconds a write is tried again that met a transaction on its item; `None`: it is not.
+
+    DynamoDB refuses it and has written nothing (API reference, UpdateItem, TransactionConflictException), the
+    transaction is over within milliseconds, and botocore does not count this among what may be tried again. Without
+    it the record of a mail that was sent would be lost because its parcel came twice.
+    """
+    answer: Any = {} if response is None else response[1]
+    met = answer.get("Error", {}).get("Code") == "TransactionConflictException"
+    return _CONFLICT_SECONDS * 2 ** (attempts - 1) if met and attempts < _CONFLICTS else None

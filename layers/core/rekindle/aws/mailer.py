@@ -22,9 +22,10 @@ from rekindle.ports import Allowance, Mail
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
 
-#: SES's limits on headers: how many, and how long a value (API reference, MessageHeader).
+#: SES's limits on headers: how many, how long a value, and name and value together (API reference, MessageHeader).
 _MAX_HEADERS = 15
 _MAX_HEADER = 995
+_MAX_HEADER_LINE = 996
 
 #: A connection that lay idle for longer is not used again: the other side may have dropped it without a word, and a
 #: mail that meets a reset cannot be told from one that was sent.
@@ -37,7 +38,15 @@ _REFUSALS = {
     "LimitExceededException": "quota",
     "SendingPausedException": "paused",
     "AccountSuspendedException": "paused",
+    # About us, not about the mail: a sending domain, or the configuration set, that is not there (decision 0009).
+    "MailFromDomainNotVerifiedException": "not_allowed",
+    "NotFoundException": "not_allowed",
 }
+#: What SES says in words alone. One error stands for the rate and for the day's quota (Developer Guide, Errors related
+#: to the sending quotas), and one for a mail and for an identity that SES refuses: the sender's, and in the sandbox
+#: anybody's (Developer Guide, Amazon SES email sending errors).
+_QUOTA = "daily message quota exceeded"
+_UNVERIFIED = "address is not verified"
 
 
 class SesMailer:
@@ -128,7 +137,8 @@ def _headers(headers: Mapping[str, str]) -> list[dict[str, str]]:
     if len(headers) > _MAX_HEADERS:
         raise MailRejectedError(f"{len(headers)} headers; SES takes {_MAX_HEADERS}")
     for name, value in headers.items():
-        printable = value.isascii() and value.isprintable() and 0 < len(value) <= _MAX_HEADER
+        fits = 0 < len(value) <= min(_MAX_HEADER, _MAX_HEADER_LINE - len(name))
+        printable = value.isascii() and value.isprintable() and fits
         if not (printable and name.isascii() and name.replace("-", "").isalnum()):
             raise MailRejectedError(f"header {name!r} is not printable ASCII of at most {_MAX_HEADER} characters")
     return [{"Name": name, "Value": value} for name, value in headers.items()]
@@ -143,10 +153,12 @@ def _meaning(error: ClientError) -> MailRefusedError | MailRejectedError | MailU
     """Return what an answer of SES means for the mail."""
     code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _REFUSALS:
-        return MailRefusedError(_REFUSALS[code])
-    if status == 429:  # noqa: PLR2004
-        return MailRefusedError("throttled")
+    words = str(error.response.get("Error", {}).get("Message", "")).lower()
+    reason = _REFUSALS.get(code) or ("throttled" if status == 429 else None)  # noqa: PLR2004
+    if reason is not None:
+        return MailRefusedError("quota" if reason == "throttled" and _QUOTA in words else reason)
+    if code == "MessageRejected" and _UNVERIFIED in words:
+        return MailRefusedError("not_allowed")
     if status in (401, 403):
         # About us, not about the mail: a mistake in a policy must not cost a day's mails (decision 0009).
         return MailRefusedError("not_allowed")

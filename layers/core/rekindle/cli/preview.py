@@ -47,6 +47,7 @@ _LONG_SUBJECT = 60
 #: So many signs are named that make a text dear.
 _ODD = 10
 _TEST_HEADER = "X-Rekindle-Test"
+_NOT_ALLOWED = " (is the sender verified in SES, and the recipient while SES is in its sandbox? May you send?)"
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -439,7 +440,8 @@ def _send(mail: Preview, to: str, stack: str) -> None:
         try:
             SesMailer(clients, configuration_set=None).send(test)
         except MailRefusedError as refused:
-            raise click.ClickException(f"SES does not take it now: {refused.reason}") from refused
+            hint = _NOT_ALLOWED if refused.reason == "not_allowed" else ""
+            raise click.ClickException(f"SES does not take it now: {refused.reason}{hint}") from refused
         except MailRejectedError as rejected:
             raise click.ClickException(f"SES refuses it: {rejected}") from rejected
         except MailUncertainError as uncertain:
