@@ -43,6 +43,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         logger.warning("refused", extra={"shop": ascii(shop[:64])[1:-1], "platform": platform, "why": str(refused)})
         metrics.add_metric("WebhookRefused", MetricUnit.Count, 1)
         return {"statusCode": refused.status, "body": str(refused)}
-    logger.info(answer.what, extra={"shop": shop, "topic": answer.topic, "delivery_id": answer.delivery_id})
+    told = {"shop": shop, "topic": answer.topic, "delivery_id": answer.delivery_id}
+    # rekindle shop rotate-secret looks for this before it drops the old one (rekindle.aws.watch).
+    logger.info(answer.what, extra={**told, "old_secret": True} if answer.old_secret else told)
     metrics.add_metric("WebhookAccepted" if answer.what == "accepted" else "WebhookRepeated", MetricUnit.Count, 1)
     return {"statusCode": 200, "body": ""}

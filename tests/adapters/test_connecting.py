@@ -3,76 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from local.shop_server import Fault
-from local.shopify_api import LocalShopify
 from local.shops import BELL, BIKES, CUP, TEA, Person, shopify, shopify_checkout, woocommerce, woocommerce_order
-from local.woocommerce_api import LocalWooCommerce
 from rekindle.domain.errors import RekindleError, ShopRefusedError, ShopUncertainError
-from rekindle.outside.admin import admin_of, enum_of
-from rekindle.outside.door import OutsideDoor
-from rekindle.outside.http import Http
-from rekindle.service.connecting import Connected, ConnectError, Connecting, Wanted
+from rekindle.outside.admin import enum_of
+from rekindle.service.connecting import ConnectError, Connecting
 from rekindle.shops.registering import topics_of, trial
-from tests.support.connecting import LocalApi, RamConnections, WarmSecrets, local_api
+from tests.support.connecting import APP_SECRET, Bench, bench, few, local_api
 from tests.support.worlds import START
 
 ADA = Person(1, "Ada", "Able", "ada@example.com", "Hove", "BN3 2FP")
-APP_SECRET = "shpss_local"
 SECRETS = ("shpat_local", APP_SECRET, "cs_local", "ck_local", "made-1")
 
-
-class Bench:
-    """One installation in RAM, its API, and the two shops."""
-
-    def __init__(self, api: LocalApi, warm: WarmSecrets, sleep: Any, connections: RamConnections) -> None:
-        self.api, self.warm, self.connections = api, warm, connections
-        self.shopify = LocalShopify()
-        self.woocommerce = LocalWooCommerce()
-        self.made = 0
-        http = Http(read=0.3, budget=3.0, sleep=lambda _: None)
-        self.connecting = Connecting(
-            connections=connections,
-            admin=lambda known: admin_of(http, known),
-            door=OutsideDoor(http),
-            api_url=api.url,
-            make_secret=self.make,
-            clock=api.world.clock,
-            sleep=sleep,
-        )
-
-    def make(self) -> str:
-        self.made += 1
-        return f"made-{self.made}"
-
-    def tea(self, shop: str = "tea", **changes: Any) -> Connected:
-        access = changes.pop("access", {"access_token": "shpat_local"}) | {"api_url": self.shopify.url}
-        wanted = {"platform": "shopify", "domain": "local.myshopify.com", "secret": APP_SECRET} | changes
-        return self.connecting.connect(shop, Wanted(access=access, **wanted))
-
-    def bikes(self, shop: str = "bikes", **changes: Any) -> Connected:
-        access = {"api_key": "ck_local", "api_secret": "cs_local", "api_url": self.woocommerce.url}
-        wanted = {"platform": "woocommerce", "domain": self.woocommerce.url, "access": access} | changes
-        return self.connecting.connect(shop, Wanted(**wanted))
-
-
-def few(platform: str) -> tuple[str, ...]:
-    """Return some of the topics: to register all takes a while, and two tests do."""
-    return topics_of(platform)[-4:]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr("rekindle.service.connecting.topics_of", few)
-    connections = RamConnections()
-    with local_api(connections) as (api, warm, sleep):
-        there = Bench(api, warm, sleep, connections)
-        with there.shopify.running(), there.woocommerce.running():
-            yield there
+__all__ = ["bench"]
 
 
 # --- Shopify ---------------------------------------------------------------------------------------------------------

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import copy
+import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+
 from local.server import LocalServer, Reply, Request
+from local.shopify_api import LocalShopify
+from local.woocommerce_api import LocalWooCommerce
 from rekindle.domain.errors import RequestError
 from rekindle.memory import World
+from rekindle.outside.admin import admin_of
+from rekindle.outside.door import OutsideDoor
+from rekindle.outside.http import Http
 from rekindle.ports import Secrets, ShopSecrets
-from rekindle.service.connecting import as_secrets
+from rekindle.service.connecting import Connected, Connecting, Wanted, as_secrets
 from rekindle.service.webhook import Webhooks
+from rekindle.shops.registering import topics_of
 from tests.support.worlds import START
+
+#: What signs the local Shopify's webhooks.
+APP_SECRET = "shpss_local"
 
 
 class RamConnections:
@@ -68,6 +85,8 @@ class LocalApi(LocalServer[str]):
         self.world = World(START)
         self.answers: list[tuple[str, int]] = []
         """path and status of all that came"""
+        self.by_old: list[bool] = []
+        """of all that was accepted, whether the older of two secrets signed it"""
         self._webhooks = Webhooks(intake=self.world.intake, secrets=secrets, clock=self.world.clock)
 
     def respond(self, request: Request) -> Reply | None:
@@ -77,7 +96,7 @@ class LocalApi(LocalServer[str]):
         if request.method == "GET":
             return Reply(404)
         try:
-            self._webhooks.receive(platform, shop, request.headers, request.body)
+            self.by_old.append(self._webhooks.receive(platform, shop, request.headers, request.body).old_secret)
             status = 200
         except RequestError as refused:
             status = refused.status
@@ -91,8 +110,93 @@ def local_api(connections: RamConnections) -> Iterator[tuple[LocalApi, WarmSecre
     """Serve our API; also return what it knows, and how it sleeps: time passes for what it knows."""
     warm = WarmSecrets(connections)
 
-    def sleep(seconds: float) -> None:
-        warm.seconds += seconds
-
     with LocalApi(warm).running() as api:
+
+        def sleep(seconds: float) -> None:
+            warm.seconds += seconds
+            api.world.clock.advance(seconds=seconds)
+
         yield api, warm, sleep
+
+
+class Bench:
+    """One installation in RAM, its API, and the two shops."""
+
+    def __init__(self, api: LocalApi, warm: WarmSecrets, sleep: Any, connections: RamConnections) -> None:
+        self.api, self.warm, self.connections = api, warm, connections
+        self.shopify = LocalShopify()
+        self.woocommerce = LocalWooCommerce()
+        self.made = 0
+        http = Http(read=0.3, budget=3.0, sleep=lambda _: None)
+        self.connecting = Connecting(
+            connections=connections,
+            admin=lambda known: admin_of(http, known),
+            door=OutsideDoor(http),
+            api_url=api.url,
+            make_secret=self.make,
+            clock=api.world.clock,
+            sleep=sleep,
+        )
+
+    def make(self) -> str:
+        self.made += 1
+        return f"made-{self.made}"
+
+    def tea(self, shop: str = "tea", **changes: Any) -> Connected:
+        access = changes.pop("access", {"access_token": "shpat_local"}) | {"api_url": self.shopify.url}
+        wanted = {"platform": "shopify", "domain": "local.myshopify.com", "secret": APP_SECRET} | changes
+        return self.connecting.connect(shop, Wanted(access=access, **wanted))
+
+    def bikes(self, shop: str = "bikes", **changes: Any) -> Connected:
+        access = {"api_key": "ck_local", "api_secret": "cs_local", "api_url": self.woocommerce.url}
+        wanted = {"platform": "woocommerce", "domain": self.woocommerce.url, "access": access} | changes
+        return self.connecting.connect(shop, Wanted(**wanted))
+
+
+def few(platform: str) -> tuple[str, ...]:
+    """Return some of the topics: to register all takes a while, and two tests do."""
+    return topics_of(platform)[-4:]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    for module in ("connecting", "shop_check"):
+        monkeypatch.setattr(f"rekindle.service.{module}.topics_of", few)
+    connections = RamConnections()
+    with local_api(connections) as (api, warm, sleep):
+        there = Bench(api, warm, sleep, connections)
+        with there.shopify.running(), there.woocommerce.running():
+            yield there
+
+
+@contextmanager
+def name_server(records: dict[tuple[str, str], str]) -> Iterator[str]:
+    """Serve these records (name, kind → value) on loopback; yield where. What is not there is NXDOMAIN."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            raw, who = server.recvfrom(4096)
+            if raw == b"stop":
+                return
+            asked = dns.message.from_wire(raw)
+            (question,) = asked.question
+            answer = dns.message.make_response(asked)
+            kind = dns.rdatatype.to_text(question.rdtype)
+            value = records.get((question.name.to_text(omit_final_dot=True), kind))
+            if value is None:
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            else:
+                answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, value))
+            server.sendto(answer.to_wire(), who)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    place = server.getsockname()
+    try:
+        yield f"{place[0]}:{place[1]}"
+    finally:
+        server.sendto(b"stop", place)
+        thread.join()
+        server.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from rekindle.aws.items import code_of
+from rekindle.aws.stack import explained
 from rekindle.ports import SenderDomain
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ _ABSENT = frozenset({"NotFoundException"})
 
 
 class SesDesk:
-    """`ports.MailDesk`, in the clients' region."""
+    """`ports.MailDesk`, in the clients' region. Whatever AWS refuses is a `StackError`."""
 
     def __init__(self, clients: Clients) -> None:
         self._ses = clients.ses
         self.region: str = self._ses.meta.region_name
 
+    @explained()
     def domain(self, name: str) -> SenderDomain | None:
         """Return what GetEmailIdentity says."""
         try:
@@ -41,6 +43,7 @@ class SesDesk:
             default_set=found.get("ConfigurationSetName") or "",
         )
 
+    @explained()
     def introduce(self, name: str) -> SenderDomain:
         """Create the identity, unless it is there."""
         known = self.domain(name)
@@ -53,12 +56,14 @@ class SesDesk:
                 raise
         return self.domain(name) or SenderDomain(name=name, verified=False)
 
+    @explained()
     def envelope(self, name: str, mail_from: str) -> None:
         """Set the MAIL FROM domain; where its records fail SES's own is used."""
         self._ses.put_email_identity_mail_from_attributes(
             EmailIdentity=name, MailFromDomain=mail_from, BehaviorOnMxFailure="USE_DEFAULT_VALUE"
         )
 
+    @explained()
     def has_set(self, name: str) -> bool:
         """Ask for the configuration set."""
         try:

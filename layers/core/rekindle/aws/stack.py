@@ -52,9 +52,10 @@ class StackError(RekindleError):
 
 
 class Stack(Struct, frozen=True):
-    """What a stack's outputs name."""
+    """What a stack's outputs name, and what it was deployed with."""
 
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = {}
 
     @property
     def tables(self) -> Tables:
@@ -80,7 +81,9 @@ def read_stack(clients: Clients, name: str) -> Stack:
                 where = clients.session.get_config_variable("region") or "this region"
                 raise StackError(f"there is no stack {name} in {where} of this account: {_WHICH}") from error
             raise
-    return Stack({output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())})
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
+    parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in described.get("Parameters", ())}
+    return Stack(outputs, parameters)
 
 
 @contextmanager

@@ -110,11 +110,11 @@ class Connecting:
         self.clock = clock
         self.sleep = sleep
         self.progress = progress
-        self._api_url = api_url.rstrip("/")
+        self.api_url = api_url.rstrip("/")
 
     def url_of(self, platform: str, shop: str) -> str:
         """Return where a shop's webhooks arrive."""
-        return self._api_url + path_of(platform, shop)
+        return self.api_url + path_of(platform, shop)
 
     def connect(self, shop: str, wanted: Wanted) -> Connected:
         """Connect a shop, or bring one that is up to date.

@@ -20,6 +20,8 @@ class Answer(Struct, frozen=True):
     what: str
     topic: str = ""
     delivery_id: str = ""
+    old_secret: bool = False
+    """the shop has two live secrets, and the older one signed this"""
 
 
 class Webhooks:
@@ -44,9 +46,13 @@ class Webhooks:
             fresh = self._secrets.shop(shop, fresh=True)
             if fresh is None or fresh.webhook_secrets == known.webhook_secrets:
                 raise
-            delivery = self._parse(fresh, headers, body)
+            known = fresh
+            delivery = self._parse(known, headers, body)
         new = accept(delivery, self._intake, self._secrets.address_key())
-        return Answer("accepted" if new else "repeated", delivery.topic, delivery.id)
+        old = len(known.webhook_secrets) > 1 and not shops.signed_first(
+            known.platform, headers, body, domain=known.domain, secrets=known.webhook_secrets
+        )
+        return Answer("accepted" if new else "repeated", delivery.topic, delivery.id, old)
 
     def _parse(self, known: ShopSecrets, headers: Mapping[str, str], body: bytes) -> Delivery:
         return shops.parse(

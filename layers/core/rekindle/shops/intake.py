@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
-from rekindle.domain.errors import BodyTooLargeError, MalformedBodyError
+from rekindle.domain.errors import BadSignatureError, BodyTooLargeError, MalformedBodyError
 from rekindle.domain.events import Delivery, Event
 from rekindle.shops import shopify, signature, woocommerce
 from rekindle.shops.reading import CONSENT_KEYS, Arrival, Body, Telling
@@ -163,6 +163,17 @@ def parse(
         body=body,
         also=ids[1:],
     )
+
+
+def signed_first(
+    platform: Platform, headers: Mapping[str, str], body: bytes, *, domain: str, secrets: tuple[str, ...]
+) -> bool:
+    """Whether the first of the live secrets signed a request that one of them has signed."""
+    try:
+        _READERS[platform].verify(signature.lower(headers), body, domain=domain, secrets=secrets[:1])
+    except BadSignatureError:
+        return False
+    return True
 
 
 def read_again(platform: Platform, topic: str, body: bytes, arrival: Arrival) -> tuple[Event, ...]:

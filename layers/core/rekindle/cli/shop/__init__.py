@@ -10,8 +10,10 @@ import click
 #: command → what it is for; each is a module here with a click command of the same name, but for these
 COMMANDS = {
     "add": "Write a shop's file for the content.",
+    "check": "Look at every link between a shop and its customers.",
     "connect": "Store a shop's secret and register its webhooks.",
     "list": "List the shops that are connected or published.",
+    "rotate-secret": "Change the secret that signs a shop's webhooks, and lose none.",
 }
 _MODULES = {"list": "listing"}
 
