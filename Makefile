@@ -8,6 +8,7 @@ RUNTIME ?= python3.14
 ARCH ?= arm64
 BUILD ?= .aws-sam/build
 TESTS ?= tests
+RELEASE ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unnamed)
 SECONDS ?= 600
 SEEDS ?= 0
 STORM ?= 20000
@@ -19,7 +20,7 @@ SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 INSTALL := install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long check fmt audit bench build deploy lock clean
+.PHONY: help run demo test test-long check fmt audit bench build deploy smoke rollback releases lock clean
 
 help: ## list what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -79,11 +80,30 @@ build: .venv-sam/ready ## build the functions and the layer (RUNTIME=python3.13 
 		PIP="$(or $(PIP),$(CURDIR)/.venv-sam/bin/python -m pip)" \
 		$(SAM) build --build-dir $(BUILD) --parameter-overrides $(TARGET)
 
-deploy: build ## build and deploy to the account that you are logged in to (STAGE=dev, staging or prod, see samconfig.toml)
-	$(SAM) deploy --template-file $(BUILD)/template.yaml --config-file "$(CURDIR)/samconfig.toml" --config-env $(STAGE) \
-		--parameter-overrides $(TARGET) \
-		$$(.venv-sam/bin/python -c 'import sys, tomllib; \
-		print(*tomllib.load(open("samconfig.toml", "rb"))[sys.argv[1]]["deploy"]["parameters"]["parameter_overrides"])' $(STAGE))
+deploy: build .venv/ready ## build and deploy to the account that you are logged in to (STAGE=dev, staging or prod, see samconfig.toml)
+	$(BIN)/python -m local.releases keep --stage $(STAGE)
+	$(if $(AWS_ENDPOINT_URL),$(BIN)/python -m local.at_once $(BUILD)/template.yaml $(BUILT))
+	$(SAM) deploy --template-file $(BUILT) --config-file "$(CURDIR)/samconfig.toml" --config-env $(STAGE) \
+		--parameter-overrides $(TARGET) Release=$(RELEASE) $(PARAMETERS) $(ASK)
+
+# The emulator has no CodeDeploy (local/at_once.py).
+BUILT = $(BUILD)/$(if $(AWS_ENDPOINT_URL),at-once.json,template.yaml)
+# What samconfig.toml says of the stage; and in a pipeline, where somebody has said yes already, CONFIRM=no.
+PARAMETERS = $$(.venv-sam/bin/python -c 'import sys, tomllib; \
+	print(*tomllib.load(open("samconfig.toml", "rb"))[sys.argv[1]]["deploy"]["parameters"]["parameter_overrides"])' $(STAGE))
+ASK = $(if $(filter no,$(CONFIRM)),--no-confirm-changeset,) $(if $(CLOUDFORMATION_ROLE),--role-arn $(CLOUDFORMATION_ROLE),)
+
+smoke: .venv/ready ## knock at every door of STAGE: does it answer, and as it should?
+	@$(BIN)/python -m local.smoke --stage $(STAGE)
+
+rollback: .venv/ready .venv-sam/ready ## deploy the version again that ran before (STAGE=…, TO=… for another, YES=1 if data may stay behind)
+	$(BIN)/python -m local.releases back --stage $(STAGE) $(if $(TO),--to $(TO),) $(if $(YES),--yes,)
+	$(BIN)/python -m local.releases keep --stage $(STAGE)
+	$(SAM) deploy --template-file .aws-sam/back/template.yaml --config-file "$(CURDIR)/samconfig.toml" --config-env $(STAGE) \
+		--parameter-overrides "$$(cat .aws-sam/back/parameters)" $(ASK)
+
+releases: .venv/ready ## list the versions that STAGE can go back to
+	@$(BIN)/python -m local.releases list --stage $(STAGE)
 
 # --- housekeeping ----------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
+from local.at_once import at_once
 from local.emulator import REGION, Emulator
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def deploy(
 
     progress("packaging the functions and the layer")
     template = _load(root)
-    _at_once(template)
+    at_once(template)
     s3.create_bucket(Bucket=_ARTIFACTS)
     _package(template, root, s3)
 
@@ -326,18 +327,6 @@ def _api_url(endpoint: str, api: str) -> str:
 def _load(root: Path) -> dict[str, Any]:
     template: dict[str, Any] = yaml_parse((root / "template.yaml").read_text("utf-8"))
     return template
-
-
-def _at_once(template: dict[str, Any]) -> None:
-    """Let every function be reached directly: the emulator has no CodeDeploy, and a stack of one version no aliases."""
-    for resource in template["Resources"].values():
-        properties = resource.get("Properties", {})
-        for name in ("AutoPublishAlias", "AutoPublishAliasAllProperties", "DeploymentPreference"):
-            properties.pop(name, None)
-        if resource["Type"] == "AWS::Serverless::Function":
-            resource.pop("DependsOn", None)
-    # What watches a new version names it.
-    del template["Resources"]["NewVersionAlarm"]
 
 
 def _package(template: dict[str, Any], root: Path, s3: S3Client) -> None:

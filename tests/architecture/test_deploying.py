@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 import tomllib
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
+from local.at_once import at_once
 from tests.architecture.template import ROOT, functions, metrics_of, named, resources, template
 
 FUNCTIONS = functions()
@@ -20,16 +23,18 @@ SHIFTED = (WAITED_FOR - {"assets"}) | {"journey", "send"}
 """assets reads files that never change, and a picture that fails is asked for again"""
 
 
-def deployed(layer: str) -> dict[str, Any]:
+def deployed(layer: str, *, plain: bool = False) -> dict[str, Any]:
     """Return the resources that AWS makes of the template with this layer, by the translator that AWS uses."""
     given = copy.deepcopy(template())
+    if plain:
+        at_once(given)
     for name, resource in given["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": "artifacts", "Key": name}
     given["Resources"]["CoreLayer"]["Properties"]["ContentUri"] = f"s3://artifacts/{layer}"
     session = boto3.session.Session(region_name="eu-west-1")
-    plain: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(given, {"Stage": "prod"})
-    return dict(plain["Resources"])
+    made: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(given, {"Stage": "prod"})
+    return dict(made["Resources"])
 
 
 def of_kind(made: dict[str, Any], kind: str) -> set[str]:
@@ -64,6 +69,15 @@ def test_everything_that_calls_a_function_with_versions_calls_its_alias() -> Non
         for operation in operations.values():
             uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
             assert not any(f"${{{name}.Arn}}" in uri for name in aliases), path
+
+
+def test_where_there_is_no_codedeploy_nothing_asks_for_it() -> None:
+    made = deployed("one", plain=True)
+    assert not [one["Type"] for one in made.values() if "CodeDeploy" in one["Type"]]
+    assert not of_kind(made, "AWS::Lambda::Alias")
+    named_by = json.dumps(made)
+    assert not re.findall(r"Aliaslive|NewVersionAlarm|RolloutAlarm|\.Version", named_by)
+    assert made.keys() > template()["Resources"].keys() - {"NewVersionAlarm", "RolloutAlarm", "CoreLayer"}
 
 
 def test_the_alarm_on_the_new_version_watches_the_new_version_of_each() -> None:

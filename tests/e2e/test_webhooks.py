@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from local import smoke
 from local.shops import (
     BELL,
     BIKES,
@@ -103,3 +104,12 @@ def test_a_captured_body_under_another_event_id_stores_nothing(live: World) -> N
     again = _with(webhook, X_Shopify_Event_Id="another-event", X_Shopify_Webhook_Id="another-webhook")
     assert live.post(TEA, again) == 200
     assert live.stack.count("Deliveries") == stored
+
+
+def test_every_door_answers_a_look_from_outside_and_stores_nothing(live: World) -> None:
+    """What `make smoke` does after a deploy."""
+    before = live.stack.count("Deliveries")
+    told = list(smoke.knock(live.stack.api_url))
+    assert [each for each in told if not each[2]] == []
+    assert {function for function, _, _ in told} == {door for door, *_ in smoke.DOORS}
+    assert live.stack.count("Deliveries") == before

@@ -1,0 +1,42 @@
+"""The template for where there is no CodeDeploy: functions are reached directly, and a new version takes over at once.
+
+The emulator knows no CodeDeploy. `make deploy` uses this where `AWS_ENDPOINT_URL` says that it is no AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+_SHIFTING = ("AutoPublishAlias", "AutoPublishAliasAllProperties", "DeploymentPreference")
+
+
+def at_once(template: dict[str, Any]) -> None:
+    """Take aliases, shifting and what waits for either out of a SAM template."""
+    resources = template["Resources"]
+    for resource in resources.values():
+        for name in _SHIFTING:
+            resource.get("Properties", {}).pop(name, None)
+        waits = resource.get("DependsOn", ())
+        if any(name not in resources for name in waits):
+            del resource["DependsOn"]
+    # Both watch nothing but a shift, and one of them names the new version of each function.
+    del resources["NewVersionAlarm"], resources["RolloutAlarm"]
+    body, values = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    del values["Rollout"]
+    resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"] = [body.replace("${Rollout}", ""), values]
+
+
+def main(built: Path, made: Path) -> None:
+    """Write the plain form of a built template beside it, so that its paths still hold."""
+    template: dict[str, Any] = yaml_parse(built.read_text("utf-8"))
+    at_once(template)
+    made.write_text(json.dumps(template, indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
