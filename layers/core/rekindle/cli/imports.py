@@ -85,6 +85,14 @@ def _of_a_shop(command: Callable[..., None]) -> Callable[..., None]:
                 help="Which things, in which order.",
             ),
             click.option("--since", type=Moment(), help="Only what was changed at this moment (UTC) or later."),
+            click.option(
+                "--gather",
+                type=click.IntRange(min=1),
+                default=10_000,
+                show_default=True,
+                help="Read so many things before they are taken over, to apply what is about one person together. So"
+                " many are read again where it is stopped in between.",
+            ),
         )
     ):
         command = option(command)
@@ -252,6 +260,7 @@ def _import(
     trigger: bool,
     rejects: Path | None,
     machine: bool,
+    gather: int = 1,
     about: Mapping[str, Any] | None = None,
 ) -> None:
     job = Job(shop=shop, key=key, label=label, imported="telling" if trigger else "silent")
@@ -269,6 +278,7 @@ def _import(
             secrets=secrets,
             clock=clock_for(os.environ.get("CLOCK_OFFSET_FILE")),
             sleep=time.sleep,
+            gather=gather,
         )
         source = made(known)
         before = importer.progress(job) if resume and not dry_run else None

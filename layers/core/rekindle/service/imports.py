@@ -1,6 +1,6 @@
 """Importing: what a shop knows already, taken in through the same door and by the same normaliser as its webhooks.
 
-A source gives pages of records in the shape of webhooks (`ports.Source`). Each page is read, put together by person,
+A source gives pages of records in the shape of webhooks (`ports.Source`). They are read, put together by person,
 accepted like anything from outside, and then written down as done: an import that was killed goes on there, and what it
 does twice is recognised by its delivery id, which follows from the content. `journey` applies it, as the only writer of
 profiles; so the import waits while more is accepted than applied.
@@ -43,6 +43,10 @@ from rekindle.shops.reading import CONSENT_KEYS, Arrival
 BACKLOG = 2_000
 #: Seconds between two looks whether fewer wait.
 LOOK = 1.0
+#: So many deliveries are accepted between two looks at what waits.
+BATCH = 500
+#: So many bytes of records are held at most, to be put together by person.
+MAX_GATHERED = 200_000_000
 #: A delivery holds so much of one person at most: journey applies it in one commit, whose item has 400 KB.
 MAX_RECORDS, MAX_BODY = 40, 150_000
 
@@ -78,7 +82,7 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """A page that is done, or a moment of waiting for what was accepted to be applied (`waiting`: how much)."""
+    """A page that was read, a batch that was accepted, or a wait until fewer than `waiting` are to be applied."""
 
     progress: Progress
     unusable: tuple[Unusable, ...] = ()
@@ -121,13 +125,20 @@ class Importer:
         clock: Clock,
         sleep: Callable[[float], None],
         backlog: int = BACKLOG,
+        gather: int = 1,
     ) -> None:
+        """`gather`: so many records are read, in whole pages, before they are accepted.
+
+        The more, the more often somebody's account and orders are applied in one commit; and so many are read again
+        where the import was killed in between.
+        """
         self._intake = intake
         self._blobs = blobs
         self._secrets = secrets
         self._clock = clock
         self._sleep = sleep
         self._backlog = backlog
+        self._gather = gather
 
     def progress(self, job: Job) -> Progress | None:
         """Return how far this job has come, if it was ever begun."""
@@ -135,9 +146,9 @@ class Importer:
         return msgspec.json.decode(raw, type=Progress) if raw is not None else None
 
     def run(self, source: Source, job: Job, *, resume: bool = True, dry_run: bool = False) -> Iterator[Step]:
-        """Import page after page, and yield what became of each. Stopping in between leaves nothing half done.
+        """Import, and yield what became of each page and of each batch. Stopping in between leaves nothing half done.
 
-        With `resume`, a job that was stopped goes on with the page that it was at; one that is done begins anew.
+        With `resume`, a job that was stopped goes on where it was last written down; one that is done begins anew.
         `dry_run` reads and counts, and writes nothing. Raises `UnknownShopError`, and what the source raises.
         """
         known = self._secrets.shop(job.shop)
@@ -145,16 +156,28 @@ class Importer:
             raise UnknownShopError(f"no shop {job.shop} is connected")
         progress = self._begin(source, job, resume=resume and not dry_run)
         while not progress.done:
-            page = source.page(progress.cursor)
-            read = self._read(known, page, job.imported)
-            new = () if dry_run else self._accept(read, job.shop)
-            progress = self._counted(progress, page, read, new)
-            yield Step(progress=progress, unusable=(*page.unusable, *read.unusable))
-            if not dry_run:
-                # Only what was told to whoever asked is done: else a killed import could forget what it could not use.
-                self._blobs.put(job.place, msgspec.json.encode(progress), "application/json")
-                if not progress.done:
-                    yield from self._wait(progress)
+            gathered: list[_Named] = []
+            while True:
+                page = source.page(progress.cursor)
+                read = self._read(known, page, job.imported)
+                progress = _with_page(progress, page, read)
+                yield Step(progress=progress, unusable=(*page.unusable, *read.unusable))
+                if not dry_run:
+                    gathered += read.told
+                if page.cursor is None or self._is_much(gathered):
+                    break
+            if dry_run:
+                continue
+            for batch in _batches(together(gathered)):
+                new = self._accept(known, batch, job.imported)
+                progress = replace(
+                    progress,
+                    accepted=progress.accepted + sum(len(group) for group, fresh in new if fresh),
+                    repeated=progress.repeated + sum(len(group) for group, fresh in new if not fresh),
+                )
+                yield Step(progress=progress)
+                yield from self._wait(progress)
+            self._blobs.put(job.place, msgspec.json.encode(progress), "application/json")
 
     def _begin(self, source: Source, job: Job, *, resume: bool) -> Progress:
         before = self.progress(job) if resume else None
@@ -167,21 +190,16 @@ class Importer:
             yield Step(progress=progress, waiting=waiting)
             self._sleep(LOOK)
 
+    def _is_much(self, gathered: Sequence[_Named]) -> bool:
+        # Only what was read decides, and no clock: so the same records are put together in every run.
+        return len(gathered) >= self._gather or sum(len(each.record.body) for each in gathered) >= MAX_GATHERED
+
     # --- reading
 
     def _read(self, known: ShopSecrets, page: Page, imported: Imported | None) -> _Read:
-        now = self._clock.now()
-        arrival = Arrival(
-            shop=known.shop,
-            delivery_id="",
-            received_at=now,
-            domain=known.domain,
-            region=known.region,
-            currency=known.currency,
-            consent_keys=known.consent_keys or CONSENT_KEYS,
-        )
-        told: list[tuple[Record, tuple[Event, ...]]] = []
+        told: list[_Named] = []
         unusable: list[Unusable] = []
+        arrival = self._arrival(known)
         for record in page.records:
             try:
                 events = bodies.read(known.platform, record.topic, record.body, arrival, imported)
@@ -191,70 +209,96 @@ class Importer:
             if any(isinstance(event.data, PrivacyRequest) or event.type == "delivery.unknown" for event in events):
                 unusable.append(Unusable(where=record.where, why=f"{record.topic}: nothing that an import may tell"))
                 continue
-            told.append((record, events))
+            told.append(_Named(record, _names(events)))
             unusable += [
                 Unusable(where=record.where, why=f"taken without this: {problem}")
                 for event in events
                 for problem in event.problems
             ]
-        return _Read(told, unusable, now)
+        return _Read(told, unusable, arrival.received_at)
+
+    def _arrival(self, known: ShopSecrets) -> Arrival:
+        return Arrival(
+            shop=known.shop,
+            delivery_id="",
+            received_at=self._clock.now(),
+            domain=known.domain,
+            region=known.region,
+            currency=known.currency,
+            consent_keys=known.consent_keys or CONSENT_KEYS,
+        )
 
     # --- accepting
 
-    def _accept(self, read: _Read, shop: str) -> Sequence[tuple[int, bool]]:
-        """Accept what was read; return of each delivery how many records it holds, and whether it was new."""
-        key = self._secrets.address_key()
-        groups = together(read.told)
-        batch = [accepting(_delivery(shop, group, read.at), key) for group in groups]
-        return [(len(group), new) for group, new in zip(groups, self._intake.accept_all(batch), strict=True)]
+    def _accept(
+        self, known: ShopSecrets, groups: Sequence[Group], imported: Imported | None
+    ) -> list[tuple[Group, bool]]:
+        """Accept these, a delivery each; return which were new."""
+        key, arrival = self._secrets.address_key(), self._arrival(known)
+        ready = [accepting(_delivery(known, group, arrival, imported), key) for group in groups]
+        return list(zip(groups, self._intake.accept_all(ready), strict=True))
 
-    def _counted(self, progress: Progress, page: Page, read: _Read, new: Sequence[tuple[int, bool]]) -> Progress:
-        counts = dict(progress.read)
-        for record in page.records:
-            counts[record.topic] = counts.get(record.topic, 0) + 1
-        whole = len(page.records) - len(read.told) + len(page.unusable)
-        return replace(
-            progress,
-            cursor=page.cursor,
-            done=page.cursor is None,
-            pages=progress.pages + 1,
-            read=counts,
-            accepted=progress.accepted + sum(many for many, fresh in new if fresh),
-            repeated=progress.repeated + sum(many for many, fresh in new if not fresh),
-            unusable=progress.unusable + whole,
-            stopped_at=read.at,
-        )
+
+class _Named(Struct, frozen=True):
+    """A record, and by what its person is known, the strongest first."""
+
+    record: Record
+    names: tuple[tuple[str, str], ...]
 
 
 class _Read(Struct, frozen=True):
-    told: list[tuple[Record, tuple[Event, ...]]]
+    told: list[_Named]
     unusable: list[Unusable]
     at: datetime
 
 
-Group = list[tuple[Record, tuple[Event, ...]]]
+Group = list[Record]
 
 
-def together(told: Sequence[tuple[Record, tuple[Event, ...]]]) -> list[Group]:
-    """Return the records put together by whom they are about, as far as their order allows; others stay by themselves.
+def _with_page(progress: Progress, page: Page, read: _Read) -> Progress:
+    counts = dict(progress.read)
+    for record in page.records:
+        counts[record.topic] = counts.get(record.topic, 0) + 1
+    lost = (
+        len(page.records)
+        - len(read.told)
+        + len({each.where for each in page.unusable} - {r.where for r in page.records})
+    )
+    return replace(
+        progress,
+        cursor=page.cursor,
+        done=page.cursor is None,
+        pages=progress.pages + 1,
+        read=counts,
+        unusable=progress.unusable + lost,
+        stopped_at=read.at,
+    )
+
+
+def together(told: Sequence[_Named]) -> list[Group]:
+    """Return the records put together by whom they are about, each person's in their order.
 
     What is applied together costs one commit. Who is who `journey` decides: two people in one group are told apart.
     """
     groups: list[Group] = []
     of: dict[tuple[str, str], int] = {}
     sizes: list[int] = []
-    for record, events in told:
-        names = _names(events)
-        place = of.get(names[0]) if names else None
-        size = len(record.body)
+    for each in told:
+        place = of.get(each.names[0]) if each.names else None
+        size = len(each.record.body)
         if place is None or len(groups[place]) >= MAX_RECORDS or sizes[place] + size > MAX_BODY:
             place = len(groups)
             groups.append([])
             sizes.append(0)
-        groups[place].append((record, events))
+        groups[place].append(each.record)
         sizes[place] += size
-        of.update(dict.fromkeys(names, place))
+        of.update(dict.fromkeys(each.names, place))
     return groups
+
+
+def _batches(groups: Sequence[Group]) -> Iterator[Sequence[Group]]:
+    for start in range(0, len(groups), BATCH):
+        yield groups[start : start + BATCH]
 
 
 def _names(events: Sequence[Event]) -> tuple[tuple[str, str], ...]:
@@ -266,14 +310,14 @@ def _names(events: Sequence[Event]) -> tuple[tuple[str, str], ...]:
     return tuple((kind, value) for kind, value in pairs if value)
 
 
-def _delivery(shop: str, group: Group, now: datetime) -> Delivery:
-    body = bodies.pack([(record.topic, record.body) for record, _ in group])
+def _delivery(known: ShopSecrets, group: Group, arrival: Arrival, imported: Imported | None) -> Delivery:
+    body = bodies.pack([(record.topic, record.body) for record in group])
     return Delivery(
-        id=ids.digest("import", shop, body),
-        shop=shop,
+        id=ids.digest("import", known.shop, body),
+        shop=known.shop,
         source=bodies.SOURCE,
         topic=bodies.TOPIC,
-        received_at=now,
-        events=tuple(event for _, events in group for event in events),
+        received_at=arrival.received_at,
+        events=bodies.read_again(known.platform, body, arrival, imported),
         body=body,
     )
