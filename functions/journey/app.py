@@ -32,7 +32,7 @@ wakes = msgspec.json.Decoder(Wake)
 def noted(applied: Applied) -> None:
     """Write down what was applied, by ids: so a mail can be followed back to the webhook that led to it."""
     told = msgspec.to_builtins(applied)
-    logger.info(told.pop("what"), extra=told)
+    (logger.debug if applied.is_quiet else logger.info)(told.pop("what"), extra=told)
 
 
 journey = Journey(

@@ -112,6 +112,22 @@ def test_nobody_is_erased_before_somebody_is_sure(
     assert isinstance(live.ports.state.profile("a" * 32), Profile)
 
 
+def test_a_shop_is_erased_by_whoever_can_say_its_name_twice(
+    live: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("another\n"))
+    assert run(live, "erase-shop") == 2
+    assert live.ports.pending_ids() == set()
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{SHOP}\n"))
+    assert run(live, "erase-shop", "--reference", "left") == command.UNDER_WAY
+    for _ in range(8):  # all but the second round, which comes a quarter of an hour later
+        work(live)
+    assert live.ports.state.profile("a" * 32) is None
+    capsys.readouterr()
+    assert run(live, "receipts", "left", "--json") == command.UNDER_WAY
+    assert json.loads(capsys.readouterr().out)["stores"]["profiles"]["erased"] == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

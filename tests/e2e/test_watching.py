@@ -38,6 +38,29 @@ def test_the_dashboard_names_what_was_deployed(live: World) -> None:
     assert set(live.stack.tables.values()) <= drawn
 
 
+def test_an_alarm_watches_what_its_function_counts(live: World) -> None:
+    """Under the very name and dimension: CloudWatch would wait for ever for another one, and say nothing."""
+    watched = {
+        (alarm["MetricName"], *(each["Value"] for each in alarm["Dimensions"]))
+        for alarm in client(live, "cloudwatch").describe_alarms()["MetricAlarms"]
+        if alarm["Namespace"] == "Rekindle"
+    }
+    for function in ("sweep", "mint"):
+        live.stack.invoke(function, {})
+
+    def counted() -> set[tuple[str, str]]:
+        found = set()
+        for line in lines(live):
+            for told in line.get("_aws", {}).get("CloudWatchMetrics", ()):
+                assert (told["Namespace"], told["Dimensions"]) == ("Rekindle", [["service"]])
+                found |= {(metric["Name"], line["service"]) for metric in told["Metrics"]}
+        return found
+
+    at_rest = {each for each in watched if each[1].endswith(("-sweep", "-mint")) and each[0] != "CouponWaiting"}
+    assert len(at_rest) >= 4
+    eventually(lambda: at_rest <= counted(), seconds=60)
+
+
 def lines(live: World) -> Iterator[dict[str, Any]]:
     """Yield all that the functions have written down as JSON, wherever the emulator keeps it."""
     logs = client(live, "logs")
@@ -47,7 +70,7 @@ def lines(live: World) -> Iterator[dict[str, Any]]:
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
         said += [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
     for line in said:
-        start = line.find('{"level"')
+        start = next((at for at in (line.find('{"level"'), line.find('{"_aws"')) if at >= 0), -1)
         if start >= 0:
             yield json.loads(line[start:])
 

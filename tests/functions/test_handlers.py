@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from rekindle.aws.packing import unpack
 from rekindle.content.links import (
     Confirm,
     FormLink,
@@ -170,7 +171,9 @@ def test_collect_stores_before_it_answers_and_lets_the_page_see_it(
     item = ports.item("deliveries", pending)
     assert item is not None
     assert "body" not in item
-    assert "203.0.113.7" not in json.dumps(item) + capsys.readouterr().out
+    stored = unpack(item.pop("events"))
+    assert b"product.viewed" in stored
+    assert "203.0.113.7" not in repr((item, stored)) + capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,16 @@ def test_a_reference_that_was_somebody_elses_gets_a_receipt_of_its_own(plant: Pl
     assert [receipt.delivery_id for receipt in found if receipt] == [one.delivery_id, other.delivery_id]
 
 
+def test_a_shop_that_has_left_is_erased_by_hand(plant: Plant) -> None:
+    asked = asks(plant, "erase_shop", Who(), reason="the contract ended")
+    plant.until(plant.world.clock.now() + timedelta(hours=2))
+    receipt = receipt_of(asked, plant.world.raw)
+    assert receipt is not None
+    assert receipt.done_at is not None
+    assert (plant.world.profiles, plant.world.messages) == ({}, {})
+    assert "tea" not in plant.world.shops
+
+
 @pytest.mark.parametrize("who", [Who(phone="+31612345678"), Who(shop_customer_id="7")])
 def test_a_number_or_a_customer_id_is_enough(plant: Plant, who: Who) -> None:
     asked = asks(plant, who=who)

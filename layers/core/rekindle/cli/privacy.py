@@ -23,7 +23,7 @@ from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.events import as_json
 from rekindle.domain.events import Who
-from rekindle.service.asking import Asked, ask, known, receipt_of, receipts
+from rekindle.service.asking import NOBODY, Asked, ask, known, receipt_of, receipts
 from rekindle.service.library import Library
 from rekindle.service.receipts import Receipt, encode_receipt
 from rekindle.shops import contact
@@ -33,7 +33,7 @@ _WAITED = 900
 #: The exit status where the work is not done yet; it goes on by itself.
 UNDER_WAY = 1
 
-Wish = Literal["export", "erase"]
+Wish = Literal["export", "erase", "erase_shop"]
 
 
 def _shared(command: Callable[..., int]) -> Callable[..., int]:
@@ -111,6 +111,32 @@ def erase(*, yes: bool, **given: Any) -> int:
     return _ended(asked, receipt, machine=given["machine"])
 
 
+@privacy.command(name="erase-shop")
+@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@click.option("--shop", required=True, help="The id of the shop that has left.")
+@click.option("--reference", help="What the request is called: asked once, ever.")
+@click.option("--reason", default="", help="One line for the receipt, which stays for good: name nobody.")
+@click.option("--yes", is_flag=True, help="Do not ask for the shop's id once more.")
+@click.option("--json", "machine", is_flag=True, help="Print the receipt, as it stands, as JSON.")
+def erase_shop(*, stack: str, yes: bool, machine: bool, **given: Any) -> int:
+    """Erase everything of a shop that has left: its customers, their mails, its secrets. It cannot be undone.
+
+    As Shopify's `shop/redact` does, which WooCommerce does not have. Nothing more is accepted from the shop from this
+    moment on. It takes a quarter of an hour and more, and is not waited for: `receipts` shows how far it is. Take its
+    file out of the content as well.
+    """
+    with explained():
+        there = _Installation(stack)
+        there.require(given["shop"])
+        if (
+            not yes
+            and click.prompt("Everything of the shop goes, for good. Its id once more", err=True) != given["shop"]
+        ):
+            raise click.ClickException("that is another shop: nothing was done")
+        asked, receipt = there.request("erase_shop", {**given, "wait": False}, NOBODY)
+    return _ended(asked, receipt, machine=machine)
+
+
 @privacy.command(name="receipts")
 @click.argument("name", required=False)
 @click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
@@ -151,11 +177,7 @@ class _Installation:
 
     def who(self, given: dict[str, Any]) -> Who:
         """Return whom the options name. Refuses what is no address, and a shop that is none of this installation's."""
-        shop = given["shop"]
-        known_shop = self._secrets.shop(shop)
-        if known_shop is None and shop not in self._library.newest().shops:
-            raise click.ClickException(f"no shop {shop} is connected or published here")
-        region = known_shop.region if known_shop is not None else None
+        region = self.require(given["shop"])
         email, no_email = contact.email(given["email"])
         phone, no_phone = contact.phone(given["phone"], region)
         for name, problem in (("--email", no_email), ("--phone", no_phone)):
@@ -164,16 +186,23 @@ class _Installation:
         customer = (given["customer"] or "").strip() or None
         return Who(email=email, phone=phone, shop_customer_id=customer)
 
+    def require(self, shop: str) -> str | None:
+        """Return in which region (ISO 3166) numbers without a country code are; refuse a shop that is none of ours."""
+        connected = self._secrets.shop(shop)
+        if connected is None and shop not in self._library.newest().shops:
+            raise click.ClickException(f"no shop {shop} is connected or published here")
+        return connected.region if connected is not None else None
+
     def known(self, shop: str, who: Who) -> tuple[str, ...]:
         """Return whom that leads to."""
         return known(shop, who, vault=self._vault, state=self._state, key=self._secrets.address_key())
 
-    def request(self, wish: Wish, given: dict[str, Any]) -> tuple[Asked, Receipt | None]:
+    def request(self, wish: Wish, given: dict[str, Any], who: Who | None = None) -> tuple[Asked, Receipt | None]:
         """Ask, and wait for the receipt if that is wanted; `None` where it is not there yet."""
         asked = ask(
             wish,
             given["shop"],
-            self.who(given),
+            who or self.who(given),
             intake=self._intake,
             clock=self._clock,
             key=self._secrets.address_key(),

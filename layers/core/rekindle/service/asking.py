@@ -22,6 +22,7 @@ from rekindle.service.accept import accept
 from rekindle.service.people import alias_key, follow
 from rekindle.service.receipts import Receipt, decode_receipt, is_name, names_of
 
+NOBODY = Who()
 SOURCE = "hand"
 TOPIC = "privacy.requested"
 _MAX_REASON = 200
@@ -45,9 +46,9 @@ class Asked(Struct, frozen=True):
 
 
 def ask(
-    wish: Literal["export", "erase"],
+    wish: Literal["export", "erase", "erase_shop"],
     shop: str,
-    who: Who,
+    who: Who = NOBODY,
     *,
     intake: Intake,
     clock: Clock,
@@ -57,10 +58,11 @@ def ask(
 ) -> Asked:
     """Accept the wish about whoever has these (canonical) contact points: an e-mail, a phone or a customer id.
 
-    A second one under the same `reference` is the first one once more. Raises `BadRequestError`.
+    `erase_shop` is about nobody: everything of the shop goes, and its secrets first. A second one under the same
+    `reference` is the first one once more. Raises `BadRequestError`.
     """
     points = tuple(who.points())
-    if not points:
+    if not points and wish != "erase_shop":
         raise BadRequestError("say whom it is about: an e-mail address, a phone number or a customer id")
     _check(reference, reason, points)
     now = clock.now()

@@ -107,6 +107,11 @@ class Applied(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """the messages that it tells of, such as one that was opened"""
     decided: tuple[Traced, ...] = ()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it has nothing to do with a message: then the ledger's line of it is enough."""
+        return not (self.decided or self.about or self.profiles)
+
 
 #: So many decisions are traced of one item: a busy person has fewer.
 _TRACED = 20
