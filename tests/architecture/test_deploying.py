@@ -71,6 +71,45 @@ def test_everything_that_calls_a_function_with_versions_calls_its_alias() -> Non
             assert not any(f"${{{name}.Arn}}" in uri for name in aliases), path
 
 
+def test_the_stack_stays_within_what_aws_takes() -> None:
+    """No emulator counts (CloudFormation, IAM, Lambda and CloudWatch: quotas); here there is room to grow."""
+    made = deployed("one")
+    assert len(made) <= 450, "of 500 resources"
+    assert len(template()["Outputs"]) <= 180, "of 200 outputs"
+    assert len(json.dumps(made)) <= 800_000, "of a megabyte of template"
+    for name, resource in made.items():
+        properties = _resolved(resource.get("Properties", {}))
+        match resource["Type"]:
+            case "AWS::IAM::Role":
+                policies = [each["PolicyDocument"] for each in properties.get("Policies", [])]
+                size = sum(len(json.dumps(policy, separators=(",", ":"))) for policy in policies)
+                assert size <= 9_000, f"{name}: of 10,240 characters of inline policies"
+            case "AWS::Lambda::Function":
+                variables = properties["Environment"]["Variables"].items()
+                size = sum(len(key) + len(str(value)) for key, value in variables)
+                assert size <= 3_500, f"{name}: of 4 KB of environment"
+            case "AWS::CloudWatch::Alarm":
+                assert len(properties.get("Metrics", ())) <= 10, f"{name}: of 10 metrics in an alarm"
+            case _:
+                pass
+
+
+def _resolved(value: Any) -> Any:
+    """Return a value with names and ARNs about as long as they get, in the place of what AWS fills in."""
+    if isinstance(value, list):
+        return [_resolved(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    match list(value.items()):
+        case [("Fn::If", [_, on, _])]:
+            return _resolved(on)
+        case [("Fn::Sub", [str(text), _] | str(text))]:
+            return re.sub(r"\$\{([^}]+)\}", lambda one: "x" * (100 if one[1].endswith("Arn") else 40), text)
+        case [("Ref" | "Fn::GetAtt", _)]:
+            return "x" * 100
+    return {key: _resolved(each) for key, each in value.items()}
+
+
 def test_where_there_is_no_codedeploy_nothing_asks_for_it() -> None:
     made = deployed("one", plain=True)
     assert not [one["Type"] for one in made.values() if "CodeDeploy" in one["Type"]]

@@ -357,6 +357,24 @@ def test_every_bucket_is_private_encrypted_and_kept(bucket: str) -> None:
     assert any(is_tls_only(statement) for statement in policy["PolicyDocument"]["Statement"])
 
 
+@pytest.mark.parametrize("bucket", sorted(BUCKETS))
+def test_what_a_bucket_lets_go_of_is_written_there(bucket: str) -> None:
+    """A rule about a folder of the other bucket does nothing, and nobody notices."""
+    written = {
+        granted.removeprefix(f"${{{bucket}.Arn}}/").rstrip("*")
+        for role in ROLES
+        for statement in statements(role)
+        if "s3:PutObject" in statement["Action"]
+        for resource in statement["Resource"]
+        if (granted := resource.get("Fn::Sub", "")).startswith(f"${{{bucket}.Arn}}/")
+    }
+    for rule in BUCKETS[bucket]["LifecycleConfiguration"]["Rules"]:
+        if "Prefix" in rule:
+            assert any(rule["Prefix"].startswith(folder) for folder in written), rule["Id"]
+        if "NoncurrentVersionExpiration" in rule:
+            assert BUCKETS[bucket]["VersioningConfiguration"]["Status"] == "Enabled", rule["Id"]
+
+
 def test_the_content_bucket_remembers_every_version() -> None:
     assert BUCKETS["ContentBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
 

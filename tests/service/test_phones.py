@@ -102,6 +102,24 @@ def test_mails_are_told_of_by_the_same_topic() -> None:
 
 
 @pytest.mark.parametrize(
+    "greeting",
+    [
+        "Successfully validated SNS topic for Amazon SES event publishing.",
+        json.dumps(
+            {
+                "notificationType": "AmazonSnsSubscriptionSucceeded",
+                "message": "You have successfully subscribed your Amazon SNS topic 'arn:aws:sns:eu-west-1:1:t' "
+                "to receive 'Bounce' notifications from Amazon SES for identity 'tea.example'.",
+            }
+        ),
+    ],
+)
+def test_what_ses_says_when_it_is_shown_the_topic_is_no_dead_letter(greeting: str) -> None:
+    event = {"Records": [{"Sns": {"Message": greeting, "Timestamp": "2026-03-02T10:00:00.000Z"}}]}
+    assert list(heard(event)) == []
+
+
+@pytest.mark.parametrize(
     "event",
     [
         {"Records": [{}]},

@@ -41,6 +41,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The longest text that anybody can send us, in characters, and the longest number or id.
 _MAX_TEXT, _MAX_WORD = 1_600, 64
 _NUMBER = re.compile(r"\+?[1-9]\d{2,14}")
+#: What SES puts on a topic that an event destination, or an identity, is given: whether it may, and no news of a mail.
+_GREETING = re.compile(
+    r'Successfully validated SNS topic\b|\s*\{\s*"notificationType"\s*:\s*"AmazonSnsSubscriptionSucceeded"'
+)
 
 
 class Incoming(Struct, frozen=True, kw_only=True):
@@ -117,7 +121,10 @@ def _milliseconds(value: object) -> datetime:
 
 
 def heard(event: Mapping[str, Any]) -> Iterator[Notice | Incoming]:
-    """Yield everything that an event of Lambda's tells, by EventBridge or SNS. Raises `MalformedBodyError`."""
+    """Yield everything that an event of Lambda's tells, by EventBridge or SNS. Raises `MalformedBodyError`.
+
+    With what SES says when it is shown the topic nothing is told: of that there is nothing.
+    """
     records = event.get("Records")
     if not isinstance(records, list):
         yield _read(event, None)
@@ -126,7 +133,10 @@ def heard(event: Mapping[str, Any]) -> Iterator[Notice | Incoming]:
         sns = record.get("Sns") if isinstance(record, dict) else None
         if not isinstance(sns, dict):
             raise MalformedBodyError("a record holds no notification")
-        yield _read(sns.get("Message"), sns.get("Timestamp"))
+        message = sns.get("Message")
+        if isinstance(message, str) and _GREETING.match(message):
+            continue
+        yield _read(message, sns.get("Timestamp"))
 
 
 def _read(body: object, told_at: object) -> Notice | Incoming:
