@@ -35,9 +35,8 @@ _REFUSALS: dict[str, tuple[int, str, str]] = {
     "reject": (400, "MessageRejected", "The message can't be sent because it contains invalid content."),
     "fail": (500, "InternalServiceErrorException", "Internal failure."),
 }
-#: What SES gives notice of. Who opens and clicks it is not asked to count (template.yaml): that goes through our links.
+#: What SES gives notice of (template.yaml). Who opens and clicks it is not asked to count: that goes through our links.
 _DETAIL_TYPES: dict[str, str] = {
-    "Send": "Email Sent",
     "Delivery": "Email Delivered",
     "Bounce": "Email Bounced",
     "Complaint": "Email Complaint Received",

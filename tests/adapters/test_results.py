@@ -83,7 +83,9 @@ def test_a_message_that_moves_on_is_counted_by_what_is_new_of_it(moto_ports: Aws
     assert gone is not None
     change = message_change({"OldImage": leased, "NewImage": gone})
     assert change is not None
-    assert of_message(*change) == Counted(mark=f"{MESSAGE.id}#>sent", shop="tea", counts=(sent(MARCH),))
+    assert of_message(*change) == Counted(
+        mark=f"{MESSAGE.id}#>sent", shop="tea", counts=(sent(MARCH),), near="messages#2035-03-05T09:00:00"
+    )
     assert of_message(None, change[0] or MESSAGE) is None
     assert message_change({"OldImage": gone}) is None
 
@@ -129,6 +131,30 @@ def test_where_others_write_the_same_sum_another_part_of_it_is_taken(
     with pytest.raises(ConflictError):
         moto_ports.results.add([source("b", sent(MARCH))])
     assert moto_ports.results.figures("tea", MARCH.day, MARCH.day) == {MARCH: {"sent": 1}}
+
+
+def test_marks_of_the_same_moment_share_an_item_and_each_source_counts_once(ports: Ports) -> None:
+    found = [replace(source(f"m{number}", sent(MARCH)), near="now") for number in range(230)]
+    assert ports.results.add(found[:120]) == 120
+    assert ports.results.add([found[7], *found[100:]]) == 110
+    assert ports.results.add(found) == 0
+    assert ports.results.figures("tea", MARCH.day, MARCH.day) == {MARCH: {"sent": 230}}
+
+
+def test_who_adds_to_a_sheet_that_grew_meanwhile_looks_again(
+    moto_ports: AwsPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = (replace(source(mark, sent(MARCH)), near="now") for mark in "ab")
+    real = moto_ports.clients.dynamodb.transact_write_items
+
+    def overtaken(**request: object) -> object:
+        monkeypatch.undo()
+        assert moto_ports.results.add([theirs]) == 1
+        return real(**request)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(moto_ports.clients.dynamodb, "transact_write_items", overtaken)
+    assert moto_ports.results.add([ours, theirs]) == 1
+    assert moto_ports.results.figures("tea", MARCH.day, MARCH.day) == {MARCH: {"sent": 2}}
 
 
 def conflict(clients: Clients, writes: int) -> Exception:

@@ -135,14 +135,27 @@ def test_state_only_moves_forward(plant: Plant) -> None:
     assert record(plant).state == "bounced"
 
 
-def test_a_notice_settles_what_was_unknown(plant: Plant) -> None:
+DELAYED = ses("delivered")
+DELAYED["detail"] |= {"eventType": "DeliveryDelay", "deliveryDelay": DELAYED["detail"].pop("delivery")}
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (ses("delivered"), "delivered"),
+        (DELAYED, "sent"),
+        (ses("bounced"), "bounced"),
+        (ses("bounced", bounceType="Transient"), "sent"),
+    ],
+)
+def test_a_notice_settles_what_was_unknown(said: dict[str, Any], state: str) -> None:
     plant = Plant(playbook(CART))
     plant.post(checkout(T0), consent(T0))
     plant.world.fates.append("answer_lost")
     plant.until(at(hours=1))
     assert record(plant).state == "unknown"
-    tell(plant, ses("delivered"))
-    assert record(plant).state == "delivered"
+    tell(plant, said)
+    assert record(plant).state == state
 
 
 def test_a_notice_about_a_mail_that_is_not_ours_does_nothing(plant: Plant) -> None:

@@ -927,11 +927,16 @@ class Audiences(Protocol):
 
 
 class Counted(Struct, frozen=True, kw_only=True):
-    """What one source (a line of the ledger, a change of a message) adds to the figures; `mark` is its name."""
+    """What one source (a line of the ledger, a change of a message) adds to the figures; `mark` is its name.
+
+    `near` is the same for sources of about the same moment, and for one source whenever it comes: their marks are kept
+    together, which costs less. Empty: its mark is kept by itself.
+    """
 
     mark: str
     shop: str
     counts: tuple[Count, ...]
+    near: str = ""
 
 
 class Results(Protocol):

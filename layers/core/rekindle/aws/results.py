@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import base64
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rekindle.aws.items import CONFLICT, FAILED, Item, epoch, names, text, transact, tries
+from rekindle.aws.items import (
+    CONFLICT,
+    FAILED,
+    Item,
+    Wanted,
+    batch_get,
+    epoch,
+    moment,
+    names,
+    number,
+    text,
+    transact,
+    tries,
+)
 from rekindle.aws.messages import parse_message
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.labels import Label
-from rekindle.domain.results import Count
+from rekindle.domain.results import Count, together
 from rekindle.ports import Clock, Counted, Message
 
 if TYPE_CHECKING:
@@ -22,8 +37,8 @@ if TYPE_CHECKING:
 
 #: A stream brings nothing again after a day.
 _SEEN_FOR = timedelta(days=8)
-#: A transaction holds 100 writes.
-_MOST = 100
+#: A transaction holds 100 writes, and marks are added to a sheet so many at a time.
+_MOST, _MOST_MARKS = 100, 500
 _TRIES = 5
 _BETWEEN = "\x1f"
 _KEYS = frozenset({"key", "at"})
@@ -32,8 +47,9 @@ _counts = msgspec.json.Decoder(tuple[Count, ...])
 
 
 class DynamoResults:
-    """`ports.Results`. A transaction writes the marks of some sources, each on condition that it is new, and the sums.
+    """`ports.Results`. A transaction writes the marks of some sources, on condition that they are new, and the sums.
 
+    Marks of about the same moment stand on one item, a *sheet*: a campaign's mails share it, and so what it costs.
     Where another worker writes the same sum in that moment, the next try adds to another part of it: a reader adds up
     the parts.
     """
@@ -74,28 +90,46 @@ class DynamoResults:
     def _add(self, parcel: Sequence[Counted]) -> int:
         left = list(parcel)
         for part, _ in enumerate(tries(_TRIES)):
+            known = self._sheets({_sheet(one) for one in left})
+            left = [one for one in left if _short(one.mark) not in known.get(_sheet(one), ())]
             if not left:
-                break
-            reasons = transact(self._clients.dynamodb, [*map(self._mark, left), *self._sums(left, part)])
+                return 0
+            reasons = transact(self._clients.dynamodb, [*self._marks(left, known), *self._sums(left, part)])
             if reasons is None:
                 return len(left)
             if not any(reason.code in {FAILED, CONFLICT} for reason in reasons):
                 break
-            left = [one for one, reason in zip(left, reasons, strict=False) if reason.code != FAILED]
-        if not left:
-            return 0
         raise ConflictError(f"{len(left)} sources: others kept writing the same figures")
 
-    def _mark(self, found: Counted) -> dict[str, Any]:
-        item = {"key": text(f"seen#{found.mark}"), "at": text("-"), "expires": epoch(self._clock.now() + _SEEN_FOR)}
-        return {
-            "Put": {
-                "TableName": self._table,
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(#key)",
-                "ExpressionAttributeNames": names("key"),
+    def _sheets(self, keys: Collection[str]) -> dict[str, frozenset[str]]:
+        """Return which marks stand on which of these sheets, as of now."""
+        wanted = Wanted(self._table, [{"key": text(key), "at": text("-")} for key in sorted(keys)])
+        items = batch_get(self._clients.dynamodb, [wanted])[self._table]
+        return {item["key"]["S"]: frozenset(item["marks"]["SS"]) for item in items}
+
+    def _marks(self, found: Sequence[Counted], known: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]:
+        """Add the marks to their sheets, on condition that those are as they were read: a sheet only grows."""
+        sheets: dict[str, set[str]] = {}
+        for one in found:
+            sheets.setdefault(_sheet(one), set()).add(_short(one.mark))
+        for key, marks in sheets.items():
+            there = len(known.get(key, ()))
+            values: dict[str, Any] = {
+                ":marks": {"SS": sorted(marks)},
+                ":expires": epoch(self._clock.now() + _SEEN_FOR),
             }
-        }
+            if there:
+                values[":there"] = number(there)
+            yield {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": {"key": text(key), "at": text("-")},
+                    "UpdateExpression": "ADD #marks :marks SET #expires = :expires",
+                    "ConditionExpression": "size(#marks) = :there" if there else "attribute_not_exists(#marks)",
+                    "ExpressionAttributeNames": names("marks", "expires"),
+                    "ExpressionAttributeValues": values,
+                }
+            }
 
     def _sums(self, found: Sequence[Counted], part: int) -> Iterator[dict[str, Any]]:
         for (shop, label), figures in _added_up(found).items():
@@ -121,7 +155,8 @@ def line_counts(image: Item) -> Counted | None:
     if "counts" not in image:
         return None
     mark = f"{image['profile_id']['S']}#{image['at']['S']}"
-    return Counted(mark=mark, shop=image["shop"]["S"], counts=_counts.decode(image["counts"]["S"]))
+    near = together("ledger", moment(image["at"]["S"].partition("#")[0]))
+    return Counted(mark=mark, shop=image["shop"]["S"], counts=_counts.decode(image["counts"]["S"]), near=near)
 
 
 def message_change(record: Mapping[str, Any]) -> tuple[Message | None, Message] | None:
@@ -130,6 +165,15 @@ def message_change(record: Mapping[str, Any]) -> tuple[Message | None, Message] 
         return None
     before = record.get("OldImage")
     return parse_message(before) if before else None, parse_message(record["NewImage"])
+
+
+def _sheet(found: Counted) -> str:
+    return f"seen#{found.near or found.mark}"
+
+
+def _short(mark: str) -> str:
+    """Return 72 bits that stand for a mark on its sheet."""
+    return base64.urlsafe_b64encode(hashlib.sha256(mark.encode()).digest()[:9]).decode()
 
 
 def _sums_of(shop: str) -> str:
@@ -148,13 +192,13 @@ def _added_up(found: Sequence[Counted]) -> dict[tuple[str, Label], dict[str, Dec
 def _parcels(found: Sequence[Counted] | Any) -> Iterator[list[Counted]]:
     """Yield the sources in parts that fit into a transaction each."""
     parcel: list[Counted] = []
-    labels: set[tuple[str, Label]] = set()
+    items: set[object] = set()
     for one in found:
-        more = {(one.shop, count.label) for count in one.counts}
-        if parcel and len(parcel) + 1 + len(labels | more) > _MOST:
+        more = {_sheet(one), *((one.shop, count.label) for count in one.counts)}
+        if parcel and (len(items | more) > _MOST or len(parcel) == _MOST_MARKS):
             yield parcel
-            parcel, labels = [], set()
+            parcel, items = [], set()
         parcel.append(one)
-        labels |= more
+        items |= more
     if parcel:
         yield parcel

@@ -8,7 +8,7 @@ the figures as exact as the profiles are (docs/results.md).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -29,6 +29,8 @@ MESSAGES = (
 PROOFS = ("coupon", "click", "open")
 
 _NOTHING = Decimal(0)
+#: Seconds that count as one moment.
+_TOGETHER = 5
 
 
 class Count(Struct, frozen=True, array_like=True):
@@ -127,3 +129,13 @@ def _of_trial(profile: Profile, trial: Trial) -> Iterable[Count]:
     for currency, amount in spent.items():
         yield Count(trial.label, f"spent:{currency}", amount)
         yield Count(trial.label, f"squares:{currency}", amount * amount)
+
+
+def together(source: str, at: datetime) -> str:
+    """Return what sources of the same few seconds have in common (`Counted.near`).
+
+    Few, because a write costs by all that stands on its sheet; more than one, because a mail that goes out alone is
+    sent and delivered in them.
+    """
+    seconds = int(at.timestamp()) // _TOGETHER * _TOGETHER
+    return f"{source}#{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

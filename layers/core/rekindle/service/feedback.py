@@ -29,6 +29,8 @@ from rekindle.service.phones import Incoming
 
 _STATES: dict[str, MessageState] = {
     "sent": "sent",
+    # SES took it and tries again: of what was taken we are not told by itself (template.yaml)
+    "delayed": "sent",
     "delivered": "delivered",
     "opened": "delivered",
     "clicked": "delivered",
@@ -102,7 +104,8 @@ def act(
 ) -> str:
     """Do what a notice of this message asks for, as `take` does. `message` is as it was just read."""
     if notice.kind in ("bounced", "complained") and not notice.permanent:
-        # A full mailbox, or somebody who took a complaint back: nothing follows from it.
+        # A full mailbox, or somebody who took a complaint back: all that follows is that SES had taken the mail.
+        _move(message, notice, "sent", outbox)
         return "ignored"
     state = _STATES.get(notice.kind)
     if state is None:

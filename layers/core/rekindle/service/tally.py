@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from rekindle.domain.results import Count
+from rekindle.domain.results import Count, together
 from rekindle.ports import Counted, Message, Results, label_of
 
 _SENT = frozenset({"sent", "delivered", "bounced", "complained"})
@@ -47,7 +47,10 @@ def of_message(before: Message | None, after: Message) -> Counted | None:
         return None
     counts = [Count(label, figure, Decimal(1 if figure in now else -1)) for figure in sorted(was ^ now)]
     mark = f"{after.id}#{'+'.join(sorted(was))}>{'+'.join(sorted(now))}"
-    return Counted(mark=mark, shop=after.shop, counts=tuple(counts))
+    # Only what moved a message has a moment of its own.
+    moved = after.at if after.at is not None and (before is None or before.state != after.state) else None
+    near = together("messages", moved) if moved is not None else ""
+    return Counted(mark=mark, shop=after.shop, counts=tuple(counts), near=near)
 
 
 class Tally:
