@@ -29,7 +29,7 @@ OVERHEAD = 100
 
 
 class Meter:
-    """What the calls of a session's clients used: (line of `prices.json`, whose) → amount, and how long AWS took.
+    """What the calls of a session's clients used: (line of `prices.json`, whose) → amount, and how long moto took.
 
     `shadow` is a client that is not metered. Single-threaded, as moto is.
     """
@@ -67,14 +67,14 @@ class Meter:
 
     def _asked(self, **event: Any) -> None:
         params, model = event["params"], event["model"]
-        began = time.perf_counter()
+        began = time.process_time()
         self._params = params
         if model.service_model.service_name == "dynamodb":
             self._before = self._look(model.name, params)
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.process_time() - began
 
     def _sent(self, **_: Any) -> None:
-        self._began = time.perf_counter()
+        self._began = time.process_time()
 
     def _answered(self, **event: Any) -> None:
         model = event["model"]
@@ -91,7 +91,7 @@ class Meter:
             self.use("s3_read" if operation == "GetObject" else "s3_write", operation, 1)
         elif service == "secretsmanager":
             self.use("secrets_read", operation, 1)
-        self.seconds += time.perf_counter() - self._began
+        self.seconds += time.process_time() - self._began
 
     # --- DynamoDB
 

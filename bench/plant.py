@@ -81,6 +81,8 @@ class Plant:
         self._apps: dict[str, ModuleType] = {}
         self._properties = _functions()
         self.sent_mails = 0
+        self.metrics: set[tuple[str, str]] = set()
+        """function and name of each metric that it told of"""
 
     def session(self) -> Session:
         """Return a session whose calls are counted."""
@@ -116,12 +118,12 @@ class Plant:
     def call(self, function: str, event: Any) -> Any:
         """Invoke a function, and count what that is billed as."""
         app, told = self.app(function), io.StringIO()
-        before, calls, aws = time.perf_counter(), Counter(self.meter.calls), self.meter.seconds
+        before, calls, aws = time.process_time(), Counter(self.meter.calls), self.meter.seconds
         with redirect_stdout(told):
             for handler in app.logger._logger.handlers:  # noqa: SLF001 - it holds the stream of its import
                 handler.stream = told
             answer = app.handler(event, None)
-        own = time.perf_counter() - before - (self.meter.seconds - aws)
+        own = time.process_time() - before - (self.meter.seconds - aws)
         self.own_seconds[function].append(own)
         self._bill(function, own, Counter(self.meter.calls) - calls, told.getvalue())
         return answer
@@ -138,6 +140,10 @@ class Plant:
         lines = [line for line in told.splitlines() if line]
         bytes_ = sum(len(line.encode()) + LOG_LINE for line in lines) + SYSTEM_LINES[level]
         self.meter.use("logs", function, Decimal(bytes_) / GIGABYTE)
+        for told_line in lines:
+            said = json.loads(told_line)
+            for group in said["_aws"]["CloudWatchMetrics"] if "_aws" in said else ():
+                self.metrics |= {(function, metric["Name"]) for metric in group["Metrics"]}
 
     # --- what AWS carries
 
@@ -320,13 +326,18 @@ def planted(flows: Sequence[str], extra: Mapping[str, str] | None = None) -> Ite
                 del sys.modules[name]
 
 
+def template() -> dict[str, Any]:
+    """Return the template."""
+    read: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
+    return read
+
+
 def _functions() -> dict[str, dict[str, Any]]:
     """Return function (`webhook` …) → its properties in the template."""
-    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
-    shared = template["Globals"]["Function"]
+    shared = template()["Globals"]["Function"]
     return {
         resource["Properties"]["CodeUri"].split("/")[1]: {**shared, **resource["Properties"]}
-        for resource in template["Resources"].values()
+        for resource in template()["Resources"].values()
         if resource["Type"] == "AWS::Serverless::Function"
     }
 

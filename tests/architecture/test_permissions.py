@@ -56,6 +56,7 @@ RIGHTS: dict[str, set[str]] = {
         "sqs:SendMessage FanoutQueue",
     },
     "TallyRole": {
+        "dynamodb:BatchGetItem ResultsTable",
         "dynamodb:DescribeStream LedgerTable.StreamArn",
         "dynamodb:DescribeStream MessagesTable.StreamArn",
         "dynamodb:GetRecords LedgerTable.StreamArn",
@@ -63,7 +64,6 @@ RIGHTS: dict[str, set[str]] = {
         "dynamodb:GetShardIterator LedgerTable.StreamArn",
         "dynamodb:GetShardIterator MessagesTable.StreamArn",
         "dynamodb:ListStreams *",
-        "dynamodb:PutItem ResultsTable",
         "dynamodb:UpdateItem ResultsTable",
         "logs:CreateLogStream TallyLog",
         "logs:PutLogEvents TallyLog",

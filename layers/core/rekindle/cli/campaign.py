@@ -23,9 +23,10 @@ from rekindle.cli.events import as_json
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
 from rekindle.ports import Clock
-from rekindle.service.campaigns import Campaigned, due, standing
+from rekindle.service.campaigns import Campaigned, Occurrence, due, standing
+from rekindle.service.costs import beside_mails, bill, forecast, total
 from rekindle.service.library import Library
-from rekindle.service.planning import next_occurrence, plan
+from rekindle.service.planning import Plan, next_occurrence, plan
 from rekindle.service.prices import prices
 from rekindle.service.stops import Stopping, put_stop
 
@@ -129,17 +130,9 @@ def planned(*, flow: str, stack: str, shop: str | None, occurrence: str | None, 
     The engine of production decides for each person, at the campaign's hour, on what is known now; the flow may be off.
     Other flows stand still meanwhile. The table is read page by page; of millions, --sample 100 is quick and near.
     """
+    chosen, found = next_planned(stack, flow, shop, occurrence, sample)
     with explained():
-        there = _Installation.read(stack)
-        now = there.clock.now()
-        whole = timedelta(days=_AHEAD)
-        on = {name: replace(one, flows={**one.flows, flow: True}) for name, one in there.book.shops.items()}
-        coming = due(replace(there.book, shops=on), now, now + whole)
-        wanted = (one for one in coming if occurrence in (None, one.name))
-        chosen = next_occurrence(wanted, flow, shop)
-        everybody = DynamoEverybody(there.clients, there.tables)
-        found = plan(_people(everybody, chosen.shop, sample), there.book, chosen)
-        allowance = SesAccount(there.clients).allowance()
+        allowance = SesAccount(Clients()).allowance()
     mails = found.channels.get("email", 0) * sample
     data = {
         "flow": chosen.flow,
@@ -151,6 +144,7 @@ def planned(*, flow: str, stack: str, shop: str | None, occurrence: str | None, 
         **{name: _times(getattr(found, name), sample) for name in ("channels", "languages", "hours", "left_out")},
         "prices_of": prices().of,
         "cost": {price.plan: price.of(mails) for price in prices().mail},
+        "beside_ses": total(beside_mails(bill(forecast({"campaign": mails}), prices()))),
         "mails_a_second": allowance.rate,
         "seconds": round(mails / allowance.rate) if allowance.rate else None,
     }
@@ -158,6 +152,22 @@ def planned(*, flow: str, stack: str, shop: str | None, occurrence: str | None, 
         click.echo(as_json(data).encode())
     else:
         click.echo("\n".join(_plan_lines(data)))
+
+
+def next_planned(
+    stack: str, flow: str, shop: str | None, occurrence: str | None, sample: int
+) -> tuple[Occurrence, Plan]:
+    """Return the next campaign of this flow (or this one), and what it would come to. Raises `RekindleError`."""
+    with explained():
+        there = _Installation.read(stack)
+        now = there.clock.now()
+        whole = timedelta(days=_AHEAD)
+        on = {name: replace(one, flows={**one.flows, flow: True}) for name, one in there.book.shops.items()}
+        coming = due(replace(there.book, shops=on), now, now + whole)
+        wanted = (one for one in coming if occurrence in (None, one.name))
+        chosen = next_occurrence(wanted, flow, shop)
+        everybody = DynamoEverybody(there.clients, there.tables)
+        return chosen, plan(_people(everybody, chosen.shop, sample), there.book, chosen)
 
 
 def _people(everybody: DynamoEverybody, shop: str, sample: int) -> Iterator[Profile]:
@@ -186,6 +196,7 @@ def _plan_lines(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"  not {count:,}: {rule}"
     costs = " or ".join(f"${cost:,.2f} ({plan})" for plan, cost in data["cost"].items())
     yield f"mails cost {costs}, by Amazon SES's prices of {data['prices_of']} in {prices().region}"
+    yield f"all else that AWS does for them costs about ${data['beside_ses']:,.2f} (rekindle cost says of what)"
     if data["seconds"]:
         took = timedelta(seconds=data["seconds"])
         yield f"at the account's {data['mails_a_second']:g} mails a second that takes {took}, if nothing else is sent"

@@ -14,6 +14,7 @@ from rekindle.domain.errors import RekindleError
 COMMANDS = {
     "audit": "Check a live installation, and mend what is safe to mend.",
     "campaign": "List campaigns; try one; pause, resume or cancel one.",
+    "cost": "Show what the last days cost, and what is to come will.",
     "diff": "Show what publishing a folder would change, and for whom.",
     "explain": "Say why somebody got, or did not get, a mail.",
     "export": "Write a shop's stored events to a file, one a line.",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from rekindle.service.prices import Prices
@@ -64,3 +68,53 @@ def _line(line: str, what: str, amount: Decimal, prices: Prices) -> Line:
     return Line(
         line=line, what=what, amount=amount, unit=price.unit, cost=price.each * amount, confirmed=price.confirmed
     )
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """What one mail, or one event, of a kind uses beside SES: line → amount, as `bench/cost.py` measured it."""
+
+    name: str
+    title: str
+    used: dict[str, Decimal]
+
+    def times(self, count: Decimal | int) -> list[Used]:
+        """Return what so many of it use."""
+        return [Used(line, self.title, amount * count) for line, amount in self.used.items()]
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """What the benchmark measured, and when: what forecasts reckon with."""
+
+    of: date
+    kinds: tuple[Kind, ...]
+    standing: dict[str, Decimal]
+    """what an installation of one shop uses in a month in which nothing happens"""
+
+    def kind(self, name: str) -> Kind:
+        """Return the kind of this name."""
+        return next(kind for kind in self.kinds if kind.name == name)
+
+
+@cache
+def measured() -> Measured:
+    """Return what was measured last (`measured.json` beside this file)."""
+    return msgspec.json.decode(Path(__file__).with_name("measured.json").read_bytes(), type=Measured)
+
+
+def forecast(mails: Mapping[str, int | Decimal], events: int | Decimal = 0, *, months: int = 0) -> list[Used]:
+    """Return what these mails (kind → how many) and so many further events will use, SES included.
+
+    With `months`, also what an installation uses in so many, whatever happens.
+    """
+    reckoned = measured()
+    used = [Used(MAILS, reckoned.kind(name).title, Decimal(count)) for name, count in mails.items()]
+    for name, count in mails.items():
+        used += reckoned.kind(name).times(count)
+    used += reckoned.kind("event").times(events)
+    used += [Used(line, "whatever happens", amount * months) for line, amount in reckoned.standing.items()]
+    return used
+
+
+def grown(used: Iterable[Used], standing: Iterable[Used], factor: Decimal) -> list[Used]:
+    """Return what is used where so many times as much happens: what stands by itself stays, all else grows."""
+    return [*(Used(one.line, one.what, one.amount * factor) for one in used), *standing]
