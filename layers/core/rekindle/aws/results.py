@@ -105,7 +105,7 @@ class DynamoResults:
         """Return which marks stand on which of these sheets, as of now."""
         wanted = Wanted(self._table, [{"key": text(key), "at": text("-")} for key in sorted(keys)])
         items = batch_get(self._clients.dynamodb, [wanted])[self._table]
-        return {item["key"]["S"]: frozenset(item["marks"]["SS"]) for item in items}
+        return {item["key"]["S"]: _marks_of(item) for item in items}
 
     def _marks(self, found: Sequence[Counted], known: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]:
         """Add the marks to their sheets, on condition that those are as they were read: a sheet only grows."""
@@ -169,6 +169,13 @@ def message_change(record: Mapping[str, Any]) -> tuple[Message | None, Message] 
 
 def _sheet(found: Counted) -> str:
     return f"seen#{found.near or found.mark}"
+
+
+def _marks_of(item: Item) -> frozenset[str]:
+    """Return the marks on a sheet; an item of before there were sheets stands for the mark that it is named by."""
+    if "marks" in item:
+        return frozenset(item["marks"]["SS"])
+    return frozenset({_short(item["key"]["S"].removeprefix("seen#"))})
 
 
 def _short(mark: str) -> str:
