@@ -42,7 +42,7 @@ _RIGHTS = {
     "VARIANTS_": "read_products",
     "COLLECTIONS_": "read_products",
 }
-ALL_SCOPES = frozenset((*_RIGHTS.values(), "write_discounts", "read_discounts", "read_locales"))
+ALL_SCOPES = frozenset((*_RIGHTS.values(), "write_discounts", "read_all_orders", "read_locales"))
 _UNKNOWN_TOPIC = "Invalid topic specified. Topics allowed: app/uninstalled, shop/update"
 
 

@@ -134,21 +134,20 @@ def woocommerce(*, what: tuple[Resource, ...], since: datetime | None, **how: An
 def shopify(*, what: tuple[Resource, ...], since: datetime | None, **how: Any) -> None:
     """Import from a Shopify shop, by bulk operations of its Admin API.
 
-    The shop's secret needs an access token with the scopes read_customers, read_products and read_orders, and
+    The shop's secret needs access to an app with the scopes read_customers, read_products and read_orders, and
     read_all_orders for what is older than 60 days. Shopify works for a while before the first thing comes.
     """
     from rekindle.outside.http import Http
-    from rekindle.outside.shopify import Shopify
+    from rekindle.outside.shopify import shopify_of
     from rekindle.outside.shopify_bulk import ShopifyBulk
 
     def made(known: ShopSecrets) -> Source:
         if known.platform != "shopify":
             raise RekindleError(f"{known.shop} is no Shopify shop: rekindle import {known.platform}")
-        if not known.access_token:
+        if not known.access_token and not known.client_id:
             raise ShopRefusedError("no_access", "store an Admin API access token in the shop's secret")
         http = Http(budget=_BUDGET, read=_READ)
-        api = Shopify(http, domain=known.domain, token=known.access_token, base=known.api_url or "")
-        return ShopifyBulk(api, http, resources=what, since=since)
+        return ShopifyBulk(shopify_of(http, known), http, resources=what, since=since)
 
     _import(made, _named("shopify", what, since), "shopify " + ", ".join(what), **how)
 

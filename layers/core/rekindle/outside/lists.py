@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from rekindle.domain.errors import ShopRefusedError
 from rekindle.outside.http import Http
-from rekindle.outside.shopify import Shopify
+from rekindle.outside.shopify import Shopify, shopify_of
 from rekindle.outside.shopify_lists import ShopifyLists
 from rekindle.outside.woocommerce import WooCommerce
 from rekindle.outside.woocommerce_changes import WooCommerceChanges
@@ -24,6 +24,7 @@ class OutsideShopLists:
     def __init__(self, secrets: Secrets, http: Http | None = None) -> None:
         self._secrets = secrets
         self._http = http or Http()
+        self._shopify: dict[ShopSecrets, Shopify] = {}
 
     def changed(
         self, shop: str, resource: Resource, since: datetime, until: datetime, cursor: str | None = None
@@ -60,10 +61,12 @@ class OutsideShopLists:
 
     def _api(self, known: ShopSecrets) -> Api:
         if known.platform == "shopify":
-            if not known.access_token:
+            if not known.access_token and not known.client_id:
                 raise ShopRefusedError("no_access", "the shop's secret has no Admin API access token")
-            base = known.api_url or ""
-            return ShopifyLists(Shopify(self._http, domain=known.domain, token=known.access_token, base=base))
+            # One for each secret: an app that fetches its tokens itself keeps them for a day.
+            if known not in self._shopify:
+                self._shopify[known] = shopify_of(self._http, known)
+            return ShopifyLists(self._shopify[known])
         if not known.api_key or not known.api_secret:
             raise ShopRefusedError("no_access", "the shop's secret has no REST API key and secret")
         url = known.api_url or f"https://{known.domain}"

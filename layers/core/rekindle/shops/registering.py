@@ -31,6 +31,7 @@ SCOPES: Mapping[str, str] = {
 #: What else an app of ours may be given → what would be missing without it.
 FURTHER_SCOPES: Mapping[str, str] = {
     "write_discounts": "offers whose codes are made in the shop (docs/offers.md)",
+    "read_all_orders": "orders that are older than 60 days, which rekindle import takes over",
 }
 
 #: The topic of a request that only tries the door: nobody reads it, so it is kept like any unknown one, and changes
