@@ -6,6 +6,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.header import decode_header, make_header
+from email.utils import formataddr, parseaddr
 from typing import Any, NamedTuple
 
 import pytest
@@ -260,6 +262,27 @@ def test_a_senders_name_that_is_not_ascii_is_encoded(ses: Ses) -> None:
         ses.mailer.send(replace(MAIL, sender="Čaj & Tee <hello@tea.example>", reply_to=None))
     assert requests[0]["FromEmailAddress"] == "=?utf-8?q?=C4=8Caj_=26_Tee?= <hello@tea.example>"
     assert "ReplyToAddresses" not in requests[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "متجر الشاي والقهوة العربية الفاخرة في دبي",
+        "北京市第一茶叶专卖店有限责任公司官方旗舰店",
+        "Čaj & Tee, Ltd",
+        "Tea, & Co.",
+        "=?",
+    ],
+)
+def test_a_senders_name_is_written_in_words_as_long_as_a_header_may_have(ses: Ses, name: str) -> None:
+    with ses.requests() as requests:
+        ses.mailer.send(replace(MAIL, sender=formataddr((name, "hello@tea.example"))))
+    sent = requests[0]["FromEmailAddress"]
+    assert sent.isascii()
+    assert sent.isprintable()
+    shown, address = parseaddr(sent)
+    assert (str(make_header(decode_header(shown))), address) == (name, "hello@tea.example")
+    assert all(len(word) <= 75 for word in sent.split() if word.startswith("=?"))
 
 
 # --- with a real socket

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from email.utils import formataddr, parseaddr
+from email.header import Header, decode_header, make_header
+from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _MAX_HEADERS = 15
 _MAX_HEADER = 995
 _MAX_HEADER_LINE = 996
+#: How long an encoded word of a header may be (RFC 2047, 2).
+_MAX_WORD = 75
 
 #: A connection that lay idle for longer is not used again: the other side may have dropped it without a word, and a
 #: mail that meets a reset cannot be told from one that was sent.
@@ -145,8 +148,14 @@ def _headers(headers: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _mailbox(address: str) -> str:
-    """Return `Name <address>` with a name that is not ASCII encoded as RFC 2047 wants it: SES takes no other."""
-    return address if address.isascii() else formataddr(parseaddr(address), "utf-8")
+    """Return `Name <address>` with a name that is not ASCII as RFC 2047 wants it: SES takes no other.
+
+    That is in words of at most 75 characters (section 2); `formataddr`, which builders use, makes one of any length.
+    """
+    if address.isascii() and "=?" not in address:
+        return address
+    name, bare = parseaddr(address)
+    return f"{Header(str(make_header(decode_header(name))), 'utf-8', maxlinelen=_MAX_WORD).encode(linesep='')} <{bare}>"
 
 
 def _meaning(error: ClientError) -> MailRefusedError | MailRejectedError | MailUncertainError:
