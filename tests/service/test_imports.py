@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Sequence
@@ -17,10 +18,11 @@ from rekindle.domain.profile import Profile, encode_profile
 from rekindle.memory import Crash
 from rekindle.ports import Page, Record, ShopSecrets, Unusable
 from rekindle.service.imports import FOLDER, Importer, Job, Step
-from rekindle.service.people import alias_key
+from rekindle.service.lists import ListFile, Reading
+from rekindle.service.people import address_hash, alias_key
 from rekindle.service.replay import Replay
 from rekindle.shops import intake
-from tests.shops.payloads import DOMAIN, SECRET, woo_customer, woo_order, woo_product, woo_request
+from tests.shops.payloads import DOMAIN, SECRET, shopify_customer, woo_customer, woo_order, woo_product, woo_request
 from tests.support.build import CART, CONFIRMATION, at, event, flow_of, playbook
 from tests.support.plant import Plant
 
@@ -172,6 +174,15 @@ def test_it_goes_on_with_the_page_where_it_was_stopped(plant: Plant) -> None:
     last = run(plant, source)[-1].progress
     assert source.asked == ["1", "2"]
     assert (last.pages, last.done, last.begun_at) == (3, True, begun.begun_at)
+
+
+def test_a_page_that_only_says_where_to_go_on_is_written_down(plant: Plant) -> None:
+    """Shopify works for hours at what its first cursor names."""
+    source = Pages([], [], [customer(1)])
+    next(step for step in importer(plant, gather=100).run(source, JOB) if step.progress.pages == 2)
+    begun = importer(plant).progress(JOB)
+    assert begun is not None
+    assert begun.cursor == "1"
 
 
 def test_without_resuming_it_begins_anew(plant: Plant) -> None:
@@ -344,3 +355,94 @@ def test_progress_names_nobody(plant: Plant) -> None:
     run(plant, shop())
     (content,) = [content for key, content in plant.world.files.items() if key.startswith(f"{FOLDER}/tea/")]
     assert b"example.com" not in content
+
+
+# --- lists, and Shopify
+
+
+def listed(plant: Plant, text: str, **how: Any) -> Step:
+    """Import a CSV list; return the last step."""
+    file = ListFile(io.BytesIO(text.encode()), Reading(as_of=at(hours=1), **how))
+    steps = list(importer(plant).run(file, replace(JOB, key=file.digest)))
+    plant.settle()
+    return steps[-1]
+
+
+def forbidden(plant: Plant, email: str) -> set[str]:
+    """Return why nothing may be sent to this address."""
+    hashed = address_hash(plant.world.secret_address_key, "email", email)
+    found = [record.latest for (_, _, address, _), record in plant.world.suppressions.items() if address == hashed]
+    return {refusal.reason for refusal in found if refusal is not None}
+
+
+def test_a_list_brings_people_with_what_they_said_and_starts_no_welcome(plant: Plant) -> None:
+    welcome = flow_of("trigger: {event: consent.changed}\nsteps: [{email: welcome}]", "welcome")
+    plant.publish(playbook(welcome, hash_="h2"))
+    plant.restart()
+    text = "email,first name,country,birthday,email marketing consent,email marketing consent timestamp\n"
+    step = listed(
+        plant,
+        text + "Ann@Example.com,Ann,Sweden,04/05,subscribed,2026-03-02 09:59:59\n"
+        "bo@example.com,Bo,SE,,unsubscribed,2020-01-01\n",
+    )
+    assert step.progress.accepted == 2
+    ann = plant.profile("ann@example.com")
+    assert (ann.person.first_name, ann.person.country, ann.traits["birthday"].value) == ("Ann", "SE", "--04-05")
+    assert (ann.consent["email:ann@example.com"].state, ann.consent["email:ann@example.com"].source) == (
+        "subscribed",
+        "import",
+    )
+    assert plant.profile("bo@example.com").consent["email:bo@example.com"].state == "unsubscribed"
+    assert (forbidden(plant, "ann@example.com"), forbidden(plant, "bo@example.com")) == (set(), {"unsubscribed"})
+    assert plant.mails() == []
+
+
+def test_a_list_lifts_no_suppression(plant: Plant) -> None:
+    listed(plant, "email\nann@example.com\n", consent="unsubscribed", consent_at=at(days=-9))
+    listed(plant, "email\nann@example.com\n", consent="subscribed", consent_at=at(days=-1))
+    assert plant.profile("ann@example.com").consent["email:ann@example.com"].state == "unsubscribed"
+    assert forbidden(plant, "ann@example.com") == {"unsubscribed"}
+
+
+def test_a_list_does_not_bring_back_who_was_erased(plant: Plant) -> None:
+    run(plant, shop())
+    request = PrivacyRequest(wish="erase", at=at(hours=3), email="c1@example.com")
+    plant.world.clock.advance(hours=1)
+    plant.post(event("privacy.requested", request, at(hours=3), who=Who(email="c1@example.com")))
+    plant.until(at(days=3))
+    listed(plant, "email,first name\nc1@example.com,Ann\n", consent="subscribed", consent_at=at(days=2))
+    plant.until(at(days=5))
+    assert not any(isinstance(each, Profile) and each.email == "c1@example.com" for each in _everybody(plant))
+    assert b"c1@example.com" not in b"".join(delivery.body for delivery in imports(plant))
+
+
+def test_a_list_and_the_shop_tell_of_one_person(plant: Plant) -> None:
+    """The list's names do not outdo what the shop said later."""
+    run(plant, Pages([customer(1, first_name="Anna", date_modified_gmt="2026-03-02T10:30:00")]))
+    listed(plant, "email,first name,city\nc1@example.com,Old,Umeå\n", columns={"email": "email"})
+    assert plant.profile("c1@example.com").person.first_name == "Anna"
+    assert len([each for each in _everybody(plant) if isinstance(each, Profile)]) == 1
+
+
+def test_a_shopify_shop_s_consent_comes_with_its_own_date(plant: Plant) -> None:
+    plant.world.shops["tea"] = ShopSecrets(shop="tea", platform="shopify", domain=DOMAIN, webhook_secrets=(SECRET,))
+    said = {"state": "subscribed", "opt_in_level": "single_opt_in", "consent_updated_at": "2025-05-05T12:00:00Z"}
+    person = shopify_customer(email="ann@example.com", email_marketing_consent=said)
+    run(plant, Pages([record("customers/update", person)]))
+    act = plant.profile("ann@example.com").consent["email:ann@example.com"]
+    assert (act.state, act.at.isoformat(), act.source) == ("subscribed", "2025-05-05T12:00:00+00:00", "customer")
+    assert plant.mails() == []
+
+
+def test_what_is_published_later_reaches_who_was_imported(plant: Plant) -> None:
+    """The pass after a publish lets people in as it always does: a new win-back is meant for those who were silent."""
+    run(plant, shop())
+    lapsed = flow_of("trigger: {segment: lapsed, change: entered}\nsteps: [{notify: we-miss-you}]", "win-back")
+    silent = {"lapsed": "profile.orders > 0 and since(profile.last_order_at) > '1h'"}
+    plant.publish(playbook(lapsed, hash_="h2", segments=silent))
+    plant.restart()
+    plant.until(at(hours=3))
+    plant.tick()
+    plant.until(at(hours=4))
+    entered = [line.profile_id for line in plant.world.ledger for said in line.decisions if said.what == "entered"]
+    assert len(set(entered)) == len(entered) == 4

@@ -166,6 +166,9 @@ class Importer:
                     gathered += read.told
                 if page.cursor is None or self._is_much(gathered):
                     break
+                if not gathered and not dry_run:
+                    # Shopify is at work, say: what it works at has a name in the cursor, which must not be forgotten.
+                    self._write_down(job, progress)
             if dry_run:
                 continue
             for batch in _batches(together(gathered)):
@@ -177,13 +180,16 @@ class Importer:
                 )
                 yield Step(progress=progress)
                 yield from self._wait(progress)
-            self._blobs.put(job.place, msgspec.json.encode(progress), "application/json")
+            self._write_down(job, progress)
 
     def _begin(self, source: Source, job: Job, *, resume: bool) -> Progress:
         before = self.progress(job) if resume else None
         if before is not None and not before.done:
             return before
         return Progress(id=job.id, shop=job.shop, label=job.label, begun_at=self._clock.now(), total=source.total())
+
+    def _write_down(self, job: Job, progress: Progress) -> None:
+        self._blobs.put(job.place, msgspec.json.encode(progress), "application/json")
 
     def _wait(self, progress: Progress) -> Iterator[Step]:
         while (waiting := self._intake.waiting(self._backlog)) >= self._backlog:
