@@ -178,7 +178,7 @@ def one_fault_plans(names: Iterable[str] = tuple(REFERENCES)) -> Iterator[Plan]:
     """Yield, for each of these reference worlds, every plan with one fault or one turn."""
     for name in names:
         story = REFERENCES[name]
-        for choice in _faults_of(story):
+        for choice in faults_of(story):
             yield Plan(story, (choice,))
 
 
@@ -186,7 +186,7 @@ def two_fault_plans(names: Iterable[str] = tuple(REFERENCES), *, every: int = 1,
     """Yield, for each of these reference worlds, the plans with two faults; of each `every` the `first` one only."""
     for name in names:
         story = REFERENCES[name]
-        pairs = itertools.combinations(_faults_of(story), 2)
+        pairs = itertools.combinations(faults_of(story), 2)
         for one, two in itertools.islice(pairs, first, None, every):
             if (one.place, one.count) != (two.place, two.count):
                 yield Plan(story, (one, two))
@@ -199,7 +199,8 @@ def _faults_in(story: bytes) -> tuple[Choice, ...]:
     return tuple(all_faults(simulation.choices.passed))
 
 
-def _faults_of(story: Story) -> tuple[Choice, ...]:
+def faults_of(story: Story) -> tuple[Choice, ...]:
+    """Return every fault and every turn that a story has a place for."""
     return _faults_in(msgspec.json.encode(story))
 
 

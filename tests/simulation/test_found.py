@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rekindle.service.people import address_hash, alias_key
-from tests.simulation.run import running
+from tests.simulation.run import Plan, explain, faults_of, run_plans, running
 from tests.simulation.schedule import STEP_BACK, Choice, Told
 from tests.simulation.story import COUPONS, LIST_ID, LISTS, PAGES, PHONES, SHOP, TEXTS, Happening, Story
 from tests.simulation.world import Simulation
@@ -104,6 +104,26 @@ def test_a_sign_up_that_is_applied_after_its_address_was_erased_does_not_bring_t
         simulation.run()
     assert simulation.watch.violations == []
     assert simulation.world.inbox == []
+
+
+def test_whoever_signs_up_again_on_the_day_of_their_erasure_is_asked_again_whatever_goes_wrong() -> None:
+    """The profile of the day's requests is a tombstone by then: it was dropped with what had been said before."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="signs_up", who="ada"),
+            Happening(at=60, what="erasure", who="ada"),
+            Happening(at=3600, what="signs_up", who="ada"),
+        ),
+        book=PAGES,
+    )
+    with running():
+        simulation = Simulation(story, Told([]))
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert [sent.mail.subject for sent in simulation.world.inbox] == ["confirm-signup"] * 2
+    tally = run_plans(Plan(story, (fault,)) for fault in faults_of(story)[::20])
+    assert tally.worlds
+    assert not tally.failed, explain(tally.failed[0])
 
 
 def test_a_code_whose_mail_went_out_before_it_was_told_is_told() -> None:
