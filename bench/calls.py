@@ -24,9 +24,10 @@ from rekindle.domain import ids
 from rekindle.domain.events import Delivery, Event
 from rekindle.domain.facts import Basket, Campaign, Customer, Item, Product
 from rekindle.domain.labels import Label
-from rekindle.domain.profile import Profile, Run
+from rekindle.domain.profile import OrderMark, Profile, Run
 from rekindle.domain.results import one
-from rekindle.ports import Bought, Commit, Counted, Lease, Message, ShardTask
+from rekindle.memory import World
+from rekindle.ports import Alias, Bought, Commit, Counted, Lease, Message, Record, ShardTask, ShopSecrets
 from rekindle.service.accept import accept
 from rekindle.service.catalogue import Catalogue, Change
 from rekindle.service.deliver import Deliver, Done
@@ -34,8 +35,10 @@ from rekindle.service.fanout import Fanout, shard_tasks
 from rekindle.service.guard import Guard
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
+from rekindle.service.people import alias_key
 from rekindle.service.reactions import take
 from rekindle.service.recommend import Recommender, Wish
+from rekindle.service.reconcile import Reconciler
 from rekindle.service.stops import Stops
 from rekindle.service.tally import Tally
 from rekindle.service.tracks import Request, Tracks
@@ -48,7 +51,7 @@ from tests.support.worlds import START, AwsPorts, session
 _KEY = b"pepper"
 _MAILS = 10
 _ROUNDS = 200
-_STREAMED, _REACHED = 200, 1_000
+_STREAMED, _REACHED, _KNOWN = 200, 1_000, 100
 
 
 class _Road:
@@ -249,6 +252,38 @@ def calls_for_results() -> Iterator[Figure]:
         tally = Tally(DynamoResults(road.ports.clients, road.ports.installation.tables, road.ports.clock))
         yield Figure("calls to count two hundred changes", road.counted(lambda: tally.heard(found)).total(), "calls", 3)
         yield Figure("calls to hear of them again", road.counted(lambda: tally.heard(found)).total(), "calls", 3)
+
+
+@measure
+def calls_for_reconciling() -> Iterator[Figure]:
+    """AWS calls to look at a shop: where nothing was changed, and where a hundred orders were and are known."""
+    with _road() as road:
+        ports = road.ports
+        shop = World(START)
+        shop.lists.page = 100
+        shop.shops["tea"] = ShopSecrets(shop="tea", platform="shopify", domain="tea.example", webhook_secrets=())
+        reconciler = Reconciler(
+            lists=shop.lists,
+            known=ports.known,
+            intake=ports.bulk,
+            secrets=shop.secrets,
+            blobs=ports.blobs,
+            clock=ports.clock,
+        )
+        look = partial(reconciler.all, ["tea"], lambda: 200.0)
+        look()
+        ports.clock.advance_to(START + timedelta(minutes=15))
+        yield Figure("calls to look at a shop that nothing changed in", road.counted(look).total(), "calls", 3)
+        changed, key = START + timedelta(minutes=16), shop.secret_address_key
+        record = Record(topic="orders/updated", body=b"{}")
+        shop.shop_things["tea", "orders"] = {str(number): (changed, record) for number in range(_KNOWN)}
+        for number in range(_KNOWN):
+            mark = {str(number): OrderMark(updated_at=changed)}
+            person = Profile(id=ids.digest("buyer", str(number)), shop="tea", version=1, orders=mark)
+            alias = Alias(alias_key(key, "tea", "order", str(number)), person.id)
+            ports.state.commit(Commit(profile=person, aliases=(alias,)))
+        ports.clock.advance_to(START + timedelta(minutes=30))
+        yield Figure("calls to look at one where a hundred orders are known", road.counted(look).total(), "calls", 8)
 
 
 @measure

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
+from local import shopify_costs
 from local.server import Reply, Request
 from local.shop_server import ShopServer
 from local.shopify_lists import ShopData
@@ -27,8 +28,8 @@ from local.shopify_lists import ShopData
 API_VERSION = "2026-07"
 #: What the standard plan has: points in the bucket, and how many it gains a second (shopify.dev, "API rate limits").
 BUCKET, RATE = 2_000.0, 100.0
-#: What a mutation costs, and a question at least.
-_MUTATION, _QUESTION = 10.0, 1.0
+#: What a mutation costs.
+_MUTATION = 10.0
 _MOST_TITLE = 255
 #: The beginning of a topic → the right that it asks for (shopify.dev, "Webhooks").
 _RIGHTS = {
@@ -115,6 +116,9 @@ class LocalShopify(ShopServer):
             return Reply(405, {"errors": "Method Not Allowed"}, {})
         if request.headers.get("x-shopify-access-token") != self.token:
             return self.denied(request)
+        return self._ask(request)
+
+    def _ask(self, request: Request) -> Reply:
         try:
             asked = json.loads(request.body)
             document, problems = _judged(asked["query"])
@@ -123,7 +127,12 @@ class LocalShopify(ShopServer):
         if problems:
             errors = [{"message": one.message, "extensions": {"code": "undefinedField"}} for one in problems]
             return self._reply({"errors": errors})
-        cost = _MUTATION if "mutation" in asked["query"].split("{")[0] else _QUESTION
+        cost = shopify_costs.price(self._schema, document, asked.get("variables") or {})
+        if cost > shopify_costs.MOST:
+            said = (
+                f"Query cost is {cost:.0f}, which exceeds the single query max cost limit ({shopify_costs.MOST:.0f})."
+            )
+            return self._reply({"errors": [{"message": said, "extensions": {"code": "MAX_COST_EXCEEDED"}}]})
         with self.lock:
             if not self._pay(cost):
                 return self._throttled(cost)
@@ -134,10 +143,12 @@ class LocalShopify(ShopServer):
                 variable_values=asked.get("variables") or {},
                 type_resolver=lambda value, *_: value.get("__typename", "MediaImage"),
             )
+            actual = min(cost, shopify_costs.spent(done.data))
+            self._level += cost - actual
         told: dict[str, Any] = {"data": done.data} if done.data is not None else {}
         if done.errors:
             told["errors"] = [{"message": one.message, "extensions": {"code": _code(one)}} for one in done.errors]
-        return self._reply({**told, "extensions": {"cost": self._cost(cost, cost)}})
+        return self._reply({**told, "extensions": {"cost": self._cost(cost, actual)}})
 
     def throttled(self, request: Request) -> Reply:
         """Say that the bucket is empty; it is full again in a moment. The store of files has its own word for it."""

@@ -55,6 +55,7 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
             "reason": looked.why,
             "seen": looked.seen,
             "missing": [f"{one.resource} {one.id}" for one in looked.missing],
+            "delivery_ids": [one.delivery_id for one in looked.missing],
             "webhooks_off": looked.silent,
         }
         fine = looked.how in ("looked", "skipped") and not looked.silent

@@ -209,3 +209,11 @@ def test_a_token_that_was_replaced_is_taken_at_once(shopify: LocalShopify) -> No
     vault.next["tea"] = shopify_secrets(shopify)
     assert made.changed("tea", "orders", NOON, NOON).changed == ()
     assert len(shopify.requests) == 3
+
+
+def test_an_app_that_fetches_its_token_itself_fetches_one_for_all_its_questions(shopify: LocalShopify) -> None:
+    shopify.client = ("client", "shh")
+    made = lists(shopify_secrets(shopify, access_token=None, client_id="client", client_secret="shh"))
+    for _ in range(3):
+        assert made.changed("tea", "orders", NOON, NOON).changed == ()
+    assert sum(request.path.endswith("/oauth/access_token") for request in shopify.requests) == 1

@@ -106,14 +106,33 @@ def test_nothing_changed_is_one_question(shop: LocalShopify, http: Http, resourc
     assert len(shop.requests) == 1
 
 
-def test_a_thing_is_read_with_all_its_rows(shop: LocalShopify, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shopify_lists, "LINES", 2)
-    rows = [nodes.line(id=f"gid://shopify/LineItem/{number}") for number in range(1, 6)]
+def test_a_thing_is_read_with_all_its_rows(shop: LocalShopify, http: Http) -> None:
+    rows = [nodes.line(id=f"gid://shopify/LineItem/{number}") for number in range(1, 61)]
     shop.data.put("orders", nodes.order(7, lineItems=rows))
     record = lists(http, shop).read("orders", "7")
     assert record is not None
-    assert [row["id"] for row in json.loads(record.body)["line_items"]] == [1, 2, 3, 4, 5]
+    assert [row["id"] for row in json.loads(record.body)["line_items"]] == list(range(1, 61))
     assert len(shop.requests) == 3
+
+
+def test_a_question_is_one_that_shopify_answers_and_its_cost_is_waited_for(shop: LocalShopify) -> None:
+    """Whoever asks for more than a thousand points at once gets nothing; whoever asks too fast waits."""
+    for number in range(1, 8):
+        shop.data.put("orders", nodes.order(number, lineItems=[nodes.line() for _ in range(25)]))
+    shop._bucket = shop._level = 600.0
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        shop._filled_at -= seconds
+
+    made = ShopifyLists(api(Http(read=5.0, budget=60.0, sleep=sleep), shop))
+    for number in range(1, 8):
+        assert made.read("orders", str(number)) is not None
+    assert made.read("products", "1") is made.read("customers", "1") is None
+    assert waited
+    assert max(waited) < 6
+    assert len(shop.requests) == 9 + len(waited)
 
 
 def test_what_is_gone_is_none(shop: LocalShopify, http: Http) -> None:

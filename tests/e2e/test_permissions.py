@@ -31,7 +31,7 @@ from local.world import World, world
 from tests.e2e.test_everybody import LETTER
 from tests.e2e.test_preferences import browse
 from tests.e2e.test_site import visit
-from tests.support import needles
+from tests.support import needles, shopify_nodes
 from tests.support.content import demo_content
 from tests.support.needles import NEEDLES, anywhere
 from tests.support.pictures import svg
@@ -169,13 +169,32 @@ def there(day: Day) -> World:
     there.runner.wait_until_idle()
     there.stack.invoke("mint", {})
     there.stack.invoke("sweep", {})
+    lose_a_webhook(there)
     return there
+
+
+def lose_a_webhook(there: World) -> None:
+    """Let the shop have an order and a product of which it sent no word, and look for such things."""
+    there.stack.invoke("reconcile", {})
+    now = there.clock.now()
+    changed = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    there.shopify.data.put("orders", shopify_nodes.order(990_001, updatedAt=changed))
+    there.shopify.data.put("products", shopify_nodes.product(990_002, updatedAt=changed))
+    there.runner.run_until(now + timedelta(minutes=30))
+    there.stack.invoke("reconcile", {})
+    there.runner.wait_until_idle()
 
 
 def test_the_day_goes_as_it_does_without_checks(day: Day) -> None:
     verdict = judge(day)
     assert list(verdict.problems) == []
     assert day.world.stack.dead_letters() == {}
+
+
+def test_what_no_webhook_brought_was_found(there: World) -> None:
+    said = everything_said(there)
+    assert "orders 990001" in said
+    assert "products 990002" in said
 
 
 def test_nobody_is_refused_anything(there: World) -> None:

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from rekindle.domain.errors import ShopRefusedError
 from rekindle.outside.http import Http
-from rekindle.outside.shopify import Shopify, shopify_of
+from rekindle.outside.shopify import shopify_of
 from rekindle.outside.shopify_lists import ShopifyLists
-from rekindle.outside.woocommerce import WooCommerce
+from rekindle.outside.woocommerce import woocommerce_of
 from rekindle.outside.woocommerce_changes import WooCommerceChanges
 from rekindle.ports import ChangedPage, Record, Resource, Secrets, ShopSecrets
 
@@ -24,7 +24,7 @@ class OutsideShopLists:
     def __init__(self, secrets: Secrets, http: Http | None = None) -> None:
         self._secrets = secrets
         self._http = http or Http()
-        self._shopify: dict[ShopSecrets, Shopify] = {}
+        self._apis: dict[str, tuple[ShopSecrets, Api]] = {}
 
     def changed(
         self, shop: str, resource: Resource, since: datetime, until: datetime, cursor: str | None = None
@@ -60,14 +60,22 @@ class OutsideShopLists:
         return ask(self._api(newer))
 
     def _api(self, known: ShopSecrets) -> Api:
-        if known.platform == "shopify":
-            if not known.access_token and not known.client_id:
-                raise ShopRefusedError("no_access", "the shop's secret has no Admin API access token")
-            # One for each secret: an app that fetches its tokens itself keeps them for a day.
-            if known not in self._shopify:
-                self._shopify[known] = shopify_of(self._http, known)
-            return ShopifyLists(self._shopify[known])
-        if not known.api_key or not known.api_secret:
-            raise ShopRefusedError("no_access", "the shop's secret has no REST API key and secret")
-        url = known.api_url or f"https://{known.domain}"
-        return WooCommerceChanges(WooCommerce(self._http, url=url, key=known.api_key, secret=known.api_secret))
+        """Return the shop's API; kept, for it may hold a token that it has fetched itself."""
+        if not _opens(known):
+            raise ShopRefusedError("no_access", "the shop's secret holds nothing to ask its API with")
+        held = self._apis.get(known.shop)
+        if held is None or held[0] != known:
+            held = self._apis[known.shop] = known, _api_of(self._http, known)
+        return held[1]
+
+
+def _api_of(http: Http, known: ShopSecrets) -> Api:
+    if known.platform == "shopify":
+        return ShopifyLists(shopify_of(http, known))
+    return WooCommerceChanges(woocommerce_of(http, known))
+
+
+def _opens(known: ShopSecrets) -> bool:
+    if known.platform == "shopify":
+        return bool(known.access_token or (known.client_id and known.client_secret))
+    return bool(known.api_key and known.api_secret)

@@ -19,10 +19,10 @@ from rekindle.ports import Changed, ChangedPage, Record, Resource
 from rekindle.shops.reading import Body, moment
 from rekindle.shops.shopify import graph
 
-#: How many ids one question asks for (Shopify allows 250), and how many lines, or variants, of one thing.
+#: How many ids one question asks for. Shopify allows 250, and a question may cost no more than a thousand points.
 PAGE = 100
-LINES = 100
-_MOST_LINES = 100
+#: So many pages of lines, or of variants, one thing can have.
+_MOST_PAGES = 1_000
 
 #: An order that was paid no longer than this before it was changed last is told as paid; of an older payment the shop's
 #: list says no more than of any other change, and it would be told as of now.
@@ -44,9 +44,9 @@ _ORDER = f"""id name email phone note customAttributes {{ key value }} tags cart
   customer {{ {_ACCOUNT} defaultAddress {{ {_ADDRESS} }} defaultEmailAddress {{ emailAddress }}
     defaultPhoneNumber {{ phoneNumber }} }}
   shippingAddress {{ {_ADDRESS} }} billingAddress {{ {_ADDRESS} }}
-  fulfillments(first: 50) {{ id createdAt }}
-  refunds(first: 50) {{ id createdAt processedAt note totalRefundedSet {{ {_MONEY} }} }}
-  transactions(first: 50) {{ kind status processedAt }}"""
+  fulfillments(first: 20) {{ id createdAt }}
+  refunds(first: 20) {{ id createdAt processedAt note totalRefundedSet {{ {_MONEY} }} }}
+  transactions(first: 20) {{ kind status processedAt }}"""
 _LINE = f"""id title name variantTitle sku quantity currentQuantity product {{ id }} variant {{ id }}
   originalUnitPriceSet {{ {_MONEY} }} discountAllocations {{ allocatedAmountSet {{ {_MONEY} }} }}"""
 _PRODUCT = """id title handle productType category { name } vendor status createdAt publishedAt updatedAt tags
@@ -66,7 +66,9 @@ class Kind(Struct, frozen=True, kw_only=True):
     inner: str = ""
     """the list within it …"""
     inner_fields: str = ""
-    """… and what is asked of each row there"""
+    """… what is asked of each row there …"""
+    rows: int = 25
+    """… and how many rows one question asks for: each line of an order costs about nine points"""
 
     def whole(self) -> str:
         """Return the question for one of them with its list, page by page (`$id`, `$first`, `$after`)."""
@@ -105,6 +107,7 @@ KINDS: Mapping[Resource, Kind] = {
         fields=_PRODUCT,
         body=graph.product_body,
         inner="variants",
+        rows=100,
         inner_fields=_VARIANT,
     ),
     "customers": Kind(
@@ -155,7 +158,7 @@ class ShopifyLists:
         """Return one of them as its webhook tells it; `None` when it is there no more."""
         kind = KINDS[resource]
         name = f"gid://shopify/{kind.gid}/{number}"
-        asked: dict[str, Any] = {"id": name, **({"first": LINES, "after": None} if kind.inner else {})}
+        asked: dict[str, Any] = {"id": name, **({"first": kind.rows, "after": None} if kind.inner else {})}
         node = self._api.ask(kind.whole(), asked, repeatable=True).get(kind.one)
         if not isinstance(node, dict):
             return None
@@ -166,10 +169,10 @@ class ShopifyLists:
 
     def _inner(self, kind: Kind, name: str, page: object) -> list[Body]:
         rows, info = _list_of(page)
-        for _ in range(_MOST_LINES):
+        for _ in range(_MOST_PAGES):
             if not info.get("hasNextPage"):
                 return rows
-            asked = {"id": name, "first": LINES, "after": info.get("endCursor")}
+            asked = {"id": name, "first": kind.rows, "after": info.get("endCursor")}
             node = self._api.ask(kind.rest(), asked, repeatable=True).get(kind.one)
             more, info = _list_of(node.get(kind.inner) if isinstance(node, dict) else None)
             rows = [*rows, *more]

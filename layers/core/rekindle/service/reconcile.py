@@ -87,6 +87,8 @@ class Missing(Struct, frozen=True):
     resource: Resource
     id: str
     at: datetime
+    delivery_id: str = ""
+    """as what it was accepted"""
 
 
 class Looked(Struct, frozen=True, kw_only=True):
@@ -267,7 +269,7 @@ class Reconciler:
         new = self._intake.accept_all([accepting(delivery, key) for delivery in deliveries])
         moments = {one.id: one.at for one in missing}
         return [
-            Missing(resource, name, moments[name])
+            Missing(resource, name, moments[name], delivery.id)
             for delivery, fresh in zip(deliveries, new, strict=True)
             if fresh and (name := _id_of(delivery)) in moments
         ]
