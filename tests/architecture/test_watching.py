@@ -10,6 +10,7 @@ import ast
 import functools
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
@@ -250,6 +251,52 @@ def test_a_metrics_unit_is_the_one_in_the_docs(function: str) -> None:
 
 def test_every_notice_that_ses_can_send_has_its_metric_in_the_docs() -> None:
     assert {f"Notice{kind.title()}" for kind in get_args(NoticeKind)} <= documented()["feedback"].keys()
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+SOURCES = sorted([*(ROOT / "functions").glob("*/app.py"), *(ROOT / "layers/core/rekindle").rglob("*.py")])
+
+
+def log_calls() -> Iterator[tuple[str, ast.Call]]:
+    """Yield where, and the call, of each line that code of ours writes into a log."""
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id in {"logger", "_log"}
+            ):
+                yield f"{source.relative_to(ROOT)}:{node.lineno}", node
+
+
+def test_what_a_line_of_a_log_says_is_fixed_and_what_it_is_about_stands_in_its_keys() -> None:
+    """So it can be searched for, and nothing of a person gets into it by way of a text that is put together."""
+    calls = list(log_calls())
+    assert len(calls) > 30
+    for where, call in calls:
+        assert len(call.args) == 1, where
+        put_together = [part for part in ast.walk(call.args[0]) if isinstance(part, (ast.JoinedStr, ast.BinOp))]
+        assert not put_together, where
+        assert {keyword.arg for keyword in call.keywords} <= {"extra", "exc_info"}, where
+
+
+def test_every_key_of_a_line_is_explained() -> None:
+    text = (ROOT / "docs/operating.md").read_text("utf-8")
+    rows = re.findall(r"^\| ((?:`[a-z_]+`,? ?)+)\| ", text.partition("### Logs")[2].partition("\n## ")[0], re.MULTILINE)
+    explained = {key for row in rows for key in re.findall(r"`([a-z_]+)`", row)}
+    used = {
+        (where, key.value)
+        for where, call in log_calls()
+        for keyword in call.keywords
+        if keyword.arg == "extra"
+        for node in ast.walk(keyword.value)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant)
+    }
+    assert {(where, key) for where, key in used if key not in explained} == set()
 
 
 # --- alarms and runbooks ---------------------------------------------------------------------------------------------
