@@ -40,6 +40,7 @@ fanout = Fanout(
     wakes=SqsWakeQueue(clients, queue_url=settings.wake_queue_url),
     queue=queue, blobs=blobs, clock=clock, stops=Stops(blobs, clock),
     sending=SqsSending(clients, queue_url=settings.marketing_queue_url),
+    wake_workers=settings.wake_workers, senders=settings.marketing_senders,
     herald=ProductHerald(
         interests=DynamoInterests(clients, tables),
         intake=DynamoIntake(clients, tables, raw_bucket=""),

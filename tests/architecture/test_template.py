@@ -192,6 +192,18 @@ def test_whoever_reaches_everybody_does_it_in_as_many_parts() -> None:
     assert template()["Parameters"]["FanoutShards"]["Default"] == fanout.SHARDS
 
 
+def test_who_fans_out_knows_how_many_copies_there_are_for_what_it_hands_over() -> None:
+    """Else it would wait while they have nothing to do, or pile up what they cannot do in time."""
+    told = FUNCTIONS["campaign"]["Environment"]["Variables"]
+    copies = {(f, queue): source["ScalingConfig"]["MaximumConcurrency"] for f, queue, source in queue_sources() if
+              "ScalingConfig" in source}  # fmt: skip
+    assert told["WAKE_WORKERS"] == copies["journey", "WakeQueue"]
+    assert told["MARKETING_SENDERS"] == copies["send", "MarketingQueue"]
+    parameters = template()["Parameters"]
+    assert parameters["WakeWorkers"]["Default"] == fanout.WAKE_WORKERS
+    assert parameters["MarketingSenders"]["Default"] == fanout.SENDERS
+
+
 def test_a_missed_campaign_is_noticed_before_it_is_too_old_to_be_made_good() -> None:
     schedule = FUNCTIONS["campaign"]["Events"]["EveryMinute"]["Properties"]
     assert schedule["ScheduleExpression"] == "rate(1 minute)"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rekindle.domain.events import Who
 from rekindle.domain.profile import Profile, Signpost
 from rekindle.flow.program import Playbook
-from rekindle.memory import Crash
+from rekindle.memory import Crash, World
 from rekindle.ports import ShardTask, Wake
 from rekindle.service import fanout
 from rekindle.service.fanout import Fanout, last_pass
@@ -209,10 +209,24 @@ def test_its_progress_can_be_seen(plant: Plant, monkeypatch: pytest.MonkeyPatch)
     assert any(0 < woken < 10 for _, woken in seen)
 
 
+def fanout_of(world: World, wake_workers: int) -> Fanout:
+    """Return who reaches everybody, for so many copies of journey."""
+    return Fanout(
+        everybody=world.everybody,
+        wakes=world.alarms,
+        queue=world.fanout,
+        blobs=world.blobs,
+        clock=world.clock,
+        sending=world.sending,
+        wake_workers=wake_workers,
+    )
+
+
 def test_nothing_is_added_while_much_is_waiting(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alarms must not have to stand behind a million people."""
-    monkeypatch.setattr(fanout, "BACKLOG", 3)
+    monkeypatch.setattr(fanout, "BACKLOG", 1)
     world = plant.world
+    plant.fanout = fanout_of(world, wake_workers=3)
     world.alarms.wake([Wake(profile_id="nobody")] * 4)
     world.fanout.ask([ShardTask(fanout="f", kind="pass", started_at=world.clock.now(), shard=0, of=1)])
     (task,) = world.fanout_queue.receive()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rekindle.service.campaigns import standing
-from rekindle.service.fanout import PAUSED_SECONDS, UNSENT
+from rekindle.service.fanout import PAUSED_SECONDS, SENDERS, UNSENT, Fanout
 from rekindle.service.stops import STOPS_LIFE, Stopping, put_stop
 from tests.service.test_campaigns import DAILY, EVERYBODY, HOUR, book, live, mailed, told, work_on_shards
 from tests.support.build import at
@@ -80,10 +80,25 @@ def test_cancelled_is_for_good_and_saying_it_twice_changes_nothing() -> None:
     assert [put(plant, "cancelled"), put(plant, None), put(plant, "paused")] == [False, False, False]
 
 
+def test_more_may_wait_to_be_sent_where_more_are_sending() -> None:
+    plant = begun()
+    plant.world.sending.waiting = lambda: SENDERS * UNSENT + 1  # type: ignore[method-assign]
+    worker = Fanout(
+        everybody=plant.world.everybody,
+        wakes=plant.world.alarms,
+        queue=plant.world.fanout,
+        blobs=plant.world.blobs,
+        clock=plant.world.clock,
+        sending=plant.world.sending,
+        senders=SENDERS + 1,
+    )
+    assert sum(worker.work(task.value) for task in plant.world.fanout_queue.receive()) > 0
+
+
 def test_no_more_is_planned_while_much_waits_to_be_sent() -> None:
     """Or ten million mails would be planned at once, and most be too late when their turn comes."""
     plant = begun()
-    plant.world.sending.waiting = lambda: UNSENT + 1  # type: ignore[method-assign]
+    plant.world.sending.waiting = lambda: SENDERS * UNSENT + 1  # type: ignore[method-assign]
     tasks = plant.world.fanout_queue.values()
     for task in plant.world.fanout_queue.receive():
         assert plant.fanout.work(task.value) == 0

@@ -1094,6 +1094,7 @@ class Simulation:
             clock=self.clock,
             stops=Stops(ports["blobs"], self.clock),
             sending=ports["sending"],
+            wake_workers=1,
         )
         try:
             for received in batch:

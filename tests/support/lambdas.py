@@ -44,6 +44,7 @@ def environment(made: AwsPorts, offset: Path) -> dict[str, str]:
         "SMS_CONFIGURATION_SET": "rekindle-test-sms",
         "LINK_BASE": "https://links.example",
         "MARKETING_SENDERS": "2",
+        "WAKE_WORKERS": "20",
         "TRANSACTIONAL_SENDERS": "2",
         "TRANSACTIONAL_SHARE": "20",
         **{f"{table.upper()}_TABLE": getattr(there.tables, table) for table in there.tables.__struct_fields__},

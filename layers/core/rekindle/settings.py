@@ -241,6 +241,8 @@ class Campaign(Settings, frozen=True, kw_only=True, rename="upper"):
     marketing_queue_url: str
     fanout_queue_url: str
     fanout_shards: int
+    wake_workers: int
+    marketing_senders: int
 
 
 class Privacy(Settings, frozen=True, kw_only=True, rename="upper"):

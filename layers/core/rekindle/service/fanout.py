@@ -31,11 +31,15 @@ SHARDS = 16
 #: profiles a second, which journey and the tables follow without alarms having to wait behind them.
 SLICE = 1_000
 SLICE_SECONDS = 30
-#: While more than this waits to be done, nothing is added.
-BACKLOG = 5_000
-#: While more marketing messages than this wait to be sent, a campaign reaches nobody more: at 14 mails a second that is
-#: a quarter of an hour's work. So ten million mails take as long as SES takes for them, and none is planned too early.
-UNSENT = 12_000
+#: While more than this waits for each copy of journey on the wake queue, nothing is added: seven seconds' work, 5,000
+#: for the twenty copies that there are where nothing else is said (template.yaml, WakeWorkers).
+BACKLOG = 250
+#: While more marketing messages than this wait for each copy of send, a campaign reaches nobody more: ten minutes'
+#: work, 12,000 for two copies (MarketingSenders). So ten million mails take as long as SES takes for them, and none is
+#: planned too early.
+UNSENT = 6_000
+#: How many copies there are, where nothing else is said.
+WAKE_WORKERS, SENDERS = 20, 2
 #: A campaign that is paused looks again so often.
 PAUSED_SECONDS = 60
 
@@ -132,8 +136,10 @@ class Fanout:
         herald: ProductHerald | None = None,
         stops: Stops | None = None,
         sending: Sending | None = None,
+        wake_workers: int = WAKE_WORKERS,
+        senders: int = SENDERS,
     ) -> None:
-        """Take the ports.
+        """Take the ports, and how many copies of journey and of send there are for what is handed to them.
 
         Without a `herald` nobody is told of changes of products, without `stops` no campaign can be stopped, and
         without `sending` nobody looks how much waits to be sent.
@@ -141,6 +147,8 @@ class Fanout:
         self._herald = herald
         self._stops = stops
         self._sending = sending
+        self._wake_workers = wake_workers
+        self._senders = senders
         self._hours: dict[tuple[str, str], datetime] = {}
         self._everybody = everybody
         self._wakes = wakes
@@ -161,7 +169,7 @@ class Fanout:
         if stop == "paused":
             self._queue.ask([task], PAUSED_SECONDS)
             return 0
-        if self._wakes.backlog() > BACKLOG or self._too_much_waits(task):
+        if self._wakes.backlog() > BACKLOG * self._wake_workers or self._too_much_waits(task):
             self._queue.ask([task], SLICE_SECONDS)
             return 0
         if task.news is not None and self._herald is not None:
@@ -254,7 +262,9 @@ class Fanout:
 
     def _too_much_waits(self, task: ShardTask) -> bool:
         """Whether a campaign has planned more than goes out soon: it must not plan what will be too late."""
-        return task.campaign is not None and self._sending is not None and self._sending.waiting() > UNSENT
+        if task.campaign is None or self._sending is None:
+            return False
+        return self._sending.waiting() > UNSENT * self._senders
 
     def _awaited(self, news: News) -> bool:
         return self._herald is not None and self._herald.awaited(news)
