@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import zlib
@@ -40,6 +41,12 @@ def test_what_was_stored_before_can_be_read() -> None:
     assert unpack({"S": content.decode()}) == content
     for level in (1, 6, 9):
         assert unpack({"B": zlib.compress(content, level)}) == content
+
+
+def test_a_streams_event_shows_what_is_packed_in_base64() -> None:
+    """As Lambda hands a record of a DynamoDB stream over: JSON, in which bytes are text."""
+    packed = pack(b"{}", STATE)
+    assert unpack({"B": base64.b64encode(packed["B"]).decode()}) == b"{}"
 
 
 def test_a_word_list_never_changes() -> None:

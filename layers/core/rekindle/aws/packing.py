@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rekindle.aws.items import octets
+
 #: What shops send, and the events that it becomes.
 DELIVERIES = 1
 #: Profiles, and the decisions about them.
@@ -36,11 +38,11 @@ def pack(content: bytes, words: int, beside: bytes = b"") -> dict[str, Any]:
 
 
 def unpack(attribute: Mapping[str, Any], beside: bytes = b"") -> bytes:
-    """Return what an attribute holds: packed with a word list, by zlib, or not at all."""
+    """Return what an attribute holds: packed with a word list, by zlib, or not at all; a stream's event's too."""
     if "S" in attribute:
         written: str = attribute["S"]
         return written.encode()
-    stored = bytes(attribute["B"])
+    stored = octets(attribute)
     if stored[0] == _ZLIB:
         return zlib.decompress(stored)
     return zlib.decompressobj(_RAW, _known(stored[0]) + beside).decompress(stored[1:])
