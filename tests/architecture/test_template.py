@@ -392,9 +392,11 @@ def test_the_content_bucket_remembers_every_version() -> None:
 
 
 @pytest.mark.parametrize("secret", sorted(resources("AWS::SecretsManager::Secret")))
-def test_no_secret_is_lost_with_its_stack(secret: str) -> None:
+def test_no_secret_is_lost_with_its_stack_nor_in_the_way_of_a_second_try(secret: str) -> None:
+    """They have names: kept after a first deploy that failed, they would make every later one fail as well."""
     resource = template()["Resources"][secret]
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert "Name" in resource["Properties"]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 # --- the door --------------------------------------------------------------------------------------------------------
