@@ -237,7 +237,7 @@ def test_a_door_that_stays_shut_is_told_and_nothing_is_registered(bench: Bench) 
 
 def test_an_installation_that_fails_is_told(bench: Bench) -> None:
     bench.api.weather = lambda: "fail"
-    with pytest.raises(ShopUncertainError):
+    with pytest.raises(ShopUncertainError, match="127.0.0.1:.* does not answer as it should: it answered with 503"):
         bench.tea()
 
 
