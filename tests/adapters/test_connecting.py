@@ -215,6 +215,15 @@ def test_two_ids_for_one_shop_are_refused_and_so_is_one_id_for_two(bench: Bench)
     assert bench.connections.names() == ["tea"]
 
 
+@pytest.mark.parametrize("stored", [{}, {"platform": "shopify"}, {"webhook_secrets": "shpss_local"}])
+def test_a_secret_that_nobody_can_read_is_written_anew_and_holds_up_no_other_shop(
+    bench: Bench, stored: dict[str, object]
+) -> None:
+    bench.connections.stored |= {"tea": dict(stored), "coffee": dict(stored)}
+    assert bench.tea().new
+    assert bench.connections.stored["tea"]["webhook_secrets"] == [APP_SECRET]
+
+
 def test_another_app_secret_lives_beside_the_one_that_has_signed_so_far(bench: Bench) -> None:
     bench.tea()
     bench.warm.seconds += 60

@@ -124,7 +124,7 @@ class Connecting:
         """
         check_shop_id(shop)
         domain = plain_domain(wanted.platform, wanted.domain)
-        stored = self.connections.read(shop)
+        stored = self._readable(shop)
         if stored is not None and not _same(stored, wanted.platform, domain):
             said = f"{shop} is connected to {stored.get('domain')} ({stored.get('platform')})"
             raise ConnectError(f"{said}: choose another id for this shop")
@@ -222,8 +222,18 @@ class Connecting:
 
     def _keep_apart(self, shop: str, domain: str) -> None:
         for other in self.connections.names():
-            if other != shop and site(str((self.connections.read(other) or {}).get("domain"))) == site(domain):
+            if other != shop and site(str((self._readable(other) or {}).get("domain"))) == site(domain):
                 raise ConnectError(f"{domain} is connected already, as {other}: connect that one again")
+
+    def _readable(self, shop: str) -> dict[str, Any] | None:
+        """Return what is stored of a shop; `None` also for what nobody can read, which connecting writes anew."""
+        try:
+            content = self.connections.read(shop)
+            if content is not None:
+                as_secrets(shop, content)
+        except ContentError:
+            return None
+        return content
 
     def _merged(self, stored: Mapping[str, Any] | None, wanted: Wanted, domain: str) -> dict[str, Any]:
         live = [str(one) for one in (stored or {}).get("webhook_secrets", ())]
