@@ -266,8 +266,8 @@ def test_without_time_it_goes_on_where_it_was_the_next_time(plant: Plant, page: 
     later(plant, minutes=20)
     found: list[tuple[str, str]] = []
     for _ in range(10):
-        # Time for three pages: one each of products and customers, or what is left.
-        ticks = itertools.count(200, -50)
+        # Time for a page each of products and customers, and one of orders with what is missing of it.
+        ticks = itertools.count(250, -50)
         (looked,) = look(plant, left=lambda ticks=ticks: next(ticks))  # type: ignore[misc]
         found += named(looked)
         if looked.how == "looked":
@@ -402,15 +402,36 @@ def test_a_shop_that_is_not_connected_or_has_no_api_is_skipped_without_a_trace(p
     assert place_of("nowhere") not in plant.world.files
 
 
-def test_whoever_waited_longest_comes_first_and_each_has_its_share_of_the_time(plant: Plant) -> None:
+def test_another_shop_begins_each_time_and_each_has_its_share_of_the_time(plant: Plant) -> None:
+    """So one that takes all the time, and the process with it, is in the way of the others once and not for ever."""
     for shop in ("oak", "elm"):
         plant.world.shops[shop] = secrets(shop)
-        later(plant, minutes=1)
-        look(plant, shop)
-    later(plant, minutes=20)
-    assert [looked.shop for looked in look(plant, "elm", "oak", "tea")] == ["tea", "oak", "elm"]
+    begun = set()
+    for _ in range(3):
+        later(plant, minutes=15)
+        begun.add(look(plant, "elm", "oak", "tea")[0].shop)
+    assert begun == {"elm", "oak", "tea"}
     found = look(plant, "elm", "oak", "tea", left=lambda: 1.0)
     assert {(looked.how, looked.why) for looked in found} == {("behind", "there was no time")}
+    assert reconciler(plant).all([], lambda: 200.0) == []
+
+
+def test_a_page_with_more_missing_than_there_is_time_for_is_gone_on_with(plant: Plant) -> None:
+    """Each look accepts something, also where one page of a slow shop takes longer than a look may."""
+    plant.world.lists.page = 100
+    for number in range(1, 36):
+        has(plant, "orders", an_order(number, minutes=number / 4))
+    later(plant, minutes=20)
+    found: list[tuple[str, str]] = []
+    for _ in range(10):
+        # Time for products, customers, the page of orders and one batch of it.
+        ticks = itertools.count(250, -50)
+        (looked,) = look(plant, left=lambda ticks=ticks: next(ticks))  # type: ignore[misc]
+        assert found == [] or looked.missing or looked.how == "looked"
+        found += named(looked)
+        if looked.how == "looked":
+            break
+    assert sorted(found) == sorted(("orders", str(number)) for number in range(1, 36))
 
 
 def test_webhooks_that_the_shop_has_switched_off_are_told(plant: Plant) -> None:

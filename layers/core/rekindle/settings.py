@@ -14,8 +14,8 @@ from msgspec import Struct
 
 #: How long a lease may be open: twice `send`'s time-out of 60 s (template.yaml; tests/architecture compares them).
 LEASE_LIFE_SECONDS = 120
-#: So long reconcile looks at shops; its time-out also holds what one page takes at most (the same).
-RECONCILE_SECONDS = 200
+#: So long reconcile looks at shops; its time-out also holds what one batch takes at most (the same).
+RECONCILE_SECONDS = 180
 
 
 class Settings(Struct, frozen=True, kw_only=True, rename="upper"):

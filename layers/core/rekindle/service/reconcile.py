@@ -23,7 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rekindle.domain import ids
-from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
+from rekindle.domain.errors import RekindleError, ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.domain.events import Delivery
 from rekindle.domain.profile import Profile, Tombstone
 from rekindle.ports import (
@@ -52,8 +52,8 @@ SETTLE = timedelta(minutes=10)
 OVERLAP = timedelta(minutes=30)
 #: A shop is begun to be looked at while at least so many seconds are left: as many as one request may take.
 LEAST = 15.0
-#: How many things are fetched, and accepted, at once.
-BATCH = 25
+#: How many things are fetched, and accepted, at once: of Shopify each by a request of its own.
+BATCH = 10
 #: How many things are looked up at once.
 _AT_ONCE = 100
 #: The first look at a shop only sees whether its API lets us in.
@@ -107,6 +107,10 @@ class Looked(Struct, frozen=True, kw_only=True):
     """the topics of our webhooks that the shop has switched off"""
 
 
+class _OutOfTimeError(RekindleError):
+    """The time of a shop is over; the rest is for the next look."""
+
+
 class _Look:
     """One look at one shop, and what it has found so far."""
 
@@ -139,19 +143,21 @@ class Reconciler:
         self._clock = clock
 
     def all(self, shops: Sequence[str], left: Callable[[], float]) -> list[Looked]:
-        """Look at each of these shops, the one that was looked at longest ago first, in `left()` seconds in all.
+        """Look at each of these shops in `left()` seconds in all, beginning with another one each time.
 
-        Each has an equal share of the time that the ones before it have left; one shop's failure touches no other.
+        Each has an equal share of the time that the ones before it have left; one shop's failure touches no other. A
+        slow one that uses up all of it, and the process too, is no longer in front the next time.
         """
-        stands = {shop: self._marks(shop) for shop in sorted(shops)}
-        queue = sorted(stands, key=lambda shop: marks.looked_at.isoformat() if (marks := stands[shop]) else "")
+        named = sorted(shops)
+        first = int(self._clock.now().timestamp() // EVERY.total_seconds()) % len(named) if named else 0
+        queue = [*named[first:], *named[:first]]
         found: list[Looked] = []
         for place, shop in enumerate(queue):
             there = left()
             if there < LEAST:
                 found += [Looked(shop=rest, how="behind", why="there was no time") for rest in queue[place:]]
                 break
-            found.append(self._judged(shop, stands[shop], _until(left, there - there / (len(queue) - place))))
+            found.append(self._judged(shop, _until(left, there - there / (len(queue) - place))))
         return found
 
     def one(self, shop: str, since: datetime | None = None) -> Looked:
@@ -168,20 +174,20 @@ class Reconciler:
         stands = self._marks(shop)
         for resource in RESOURCES:
             mark = Mark(since or _start(stands, resource, now).since, now)
-            while (mark := self._page(look, resource, mark)).cursor is not None:
+            while (mark := self._page(look, resource, mark, _ever)).cursor is not None:
                 pass
         look.silent = self._silent(shop)
         return _told(look, "looked")
 
     # --- one shop
 
-    def _judged(self, shop: str, stands: Marks | None, left: Callable[[], float]) -> Looked:
+    def _judged(self, shop: str, left: Callable[[], float]) -> Looked:
         known = self._secrets.shop(shop)
         if known is None:
             return Looked(shop=shop, how="skipped", why="the shop is not connected")
         look = _Look(known, self._clock.now())
         try:
-            done = self._all_of(look, stands, left)
+            done = self._all_of(look, self._marks(shop), left)
             look.silent = self._silent(shop)
         except ShopRefusedError as refused:
             if refused.reason == "no_access":
@@ -212,13 +218,13 @@ class Reconciler:
                 if mark.until is None:
                     mark = Mark(mark.since - OVERLAP, now - SETTLE)
                 while mark.until is not None:
-                    if left() <= 0:
-                        self._keep(shop, marks, now)
-                        return False
-                    mark = _after(self._page(look, resource, mark))
+                    mark = _after(self._page(look, resource, mark, left))
                     marks[resource] = mark
                     if mark.until is not None:
                         self._keep(shop, marks, now)
+        except _OutOfTimeError:
+            self._keep(shop, marks, now)
+            return False
         except (ShopRejectedError, ShopUncertainError):
             # How far the others came is worth keeping.
             self._keep(shop, marks, now)
@@ -230,12 +236,15 @@ class Reconciler:
         self._keep(shop, marks, now)
         return True
 
-    def _page(self, look: _Look, resource: Resource, mark: Mark) -> Mark:
+    def _page(self, look: _Look, resource: Resource, mark: Mark, left: Callable[[], float]) -> Mark:
         """Read one page of changes, accept what is missing of it, and return where to go on."""
+        _in_time(left)
         page = self._lists.changed(look.known.shop, resource, mark.since, mark.until or look.now, mark.cursor)
         look.seen += len(page.changed)
         missing = self._missing(look.known.shop, resource, page.changed)
         for start in range(0, len(missing), BATCH):
+            # A page that is left half way is read again, and what was accepted of it is known then.
+            _in_time(left)
             look.missing += self._fetch(look, resource, missing[start : start + BATCH])
         return replace(mark, cursor=page.cursor)
 
@@ -328,6 +337,15 @@ def _start(stands: Marks | None, resource: Resource, now: datetime) -> Mark:
 def _after(mark: Mark) -> Mark:
     """Return the mark after a page: after the last one, all up to the look's end is known."""
     return mark if mark.cursor is not None or mark.until is None else Mark(mark.until)
+
+
+def _in_time(left: Callable[[], float]) -> None:
+    if left() <= 0:
+        raise _OutOfTimeError
+
+
+def _ever() -> float:
+    return 1.0
 
 
 def _until(left: Callable[[], float], rest: float) -> Callable[[], float]:
