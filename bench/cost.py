@@ -24,7 +24,7 @@ BUDGET = 20
 #: So far what is measured may lie over what ships for `rekindle cost`; milliseconds are never twice the same.
 MOST_OFF = 1.25
 #: function → how often the clock calls it in a month of 730 hours.
-_TICKS = {"sweep": 12 * 730, "campaign": 60 * 730, "mint": 4 * 730}
+_TICKS = {"sweep": 12 * 730, "campaign": 60 * 730, "mint": 4 * 730, "reconcile": 4 * 730}
 #: Assumed: so many pollers look at each queue of Lambda's, each three times a minute ("Lambda and SQS": five at least).
 POLLERS = 5
 #: What is measured, and what `rekindle cost` calls it.
