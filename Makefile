@@ -12,6 +12,7 @@ RELEASE ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unna
 SECONDS ?= 600
 SEEDS ?= 0
 STORM ?= 20000
+OPERATING ?= 10000
 FUZZ ?= 300
 
 BIN := .venv/bin
@@ -36,12 +37,13 @@ demo: .venv/ready ## play the demo day and a season, write mails and report to o
 test: .venv/ready ## everything that gates: unit, adapters, end to end (TESTS=tests/flow for a part)
 	$(BIN)/pytest -q -n 3 --dist loadgroup $(TESTS)
 
-test-long: .venv/ready ## simulate for SECONDS (600) from seed SEEDS (0), hunt planted bugs, look at all mails, fuzz for FUZZ (300), STORM (20000) webhooks
+test-long: .venv/ready ## simulate for SECONDS (600) from seed SEEDS (0), hunt planted bugs, look at all mails, fuzz for FUZZ (300), STORM (20000) webhooks, a life of OPERATING (10000) customers
 	PYTHONPATH=layers/core:. $(BIN)/python -m tests.simulation --seconds $(SECONDS) --seed $(SEEDS)
 	REKINDLE_LONG=1 $(BIN)/pytest -q -rP -n 2 tests/simulation/test_bugs.py
 	REKINDLE_LONG=1 $(BIN)/pytest -q tests/browser
 	PYTHONPATH=layers/core:. $(BIN)/python -m tests.attack --seconds $(FUZZ)
 	STORM=$(STORM) $(BIN)/pytest -q tests/e2e/test_storm.py && cat out/storm.json
+	OPERATING=$(OPERATING) $(BIN)/pytest -q tests/e2e/test_operating.py && cat out/operating.json
 
 check: .venv/ready .venv-sam/ready ## format, lint, types, imports, the template
 	$(BIN)/ruff format --check .

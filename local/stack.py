@@ -6,6 +6,7 @@ What differs from AWS is all in here, and each difference names its reason. Noth
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import json
 import re
@@ -258,27 +259,13 @@ def deploy(
     cloudformation: CloudFormationClient = make("cloudformation")
     lambdas: LambdaClient = make("lambda")
 
-    progress("packaging the functions and the layer")
-    template = _load(root)
-    at_once(template)
     s3.create_bucket(Bucket=_ARTIFACTS)
-    _package(template, root, s3)
-
-    progress("applying the SAM transform")
-    plain = _transformed(template, session)
-    _make_local(plain, emulator.url, clock_file, services)
-    s3.put_object(Bucket=_ARTIFACTS, Key="template.json", Body=json.dumps(plain).encode())
+    plain = _packaged(
+        root, session=session, s3=s3, endpoint=emulator.url, clock_file=clock_file, services=services, progress=progress
+    )
 
     progress("creating the stack")
-    cloudformation.create_stack(
-        StackName=STACK_NAME,
-        TemplateURL=f"{emulator.url}/{_ARTIFACTS}/template.json",
-        Parameters=[
-            {"ParameterKey": "Architecture", "ParameterValue": "x86_64"},
-            {"ParameterKey": "Sms", "ParameterValue": "on"},
-        ],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
-    )
+    cloudformation.create_stack(StackName=STACK_NAME, **_as_told(emulator.url))
     outputs = _await_stack(cloudformation)
     resources = _resources(cloudformation)
     _attach_routes(make("apigatewayv2"), plain, outputs["ApiId"], resources, lambdas)
@@ -308,6 +295,65 @@ def deploy(
         lambdas=lambdas,
         secrets=make("secretsmanager"),
     )
+
+
+def upgrade(
+    emulator: Emulator,
+    *,
+    clock_file: Path,
+    services: Mapping[str, str],
+    root: Path,
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Bring the stack that is deployed to what stands in `root`, while it works. Raises `StackError`."""
+    session = boto3.session.Session(region_name=REGION)
+    make = functools.partial(session.client, **emulator.client_settings())
+    cloudformation: CloudFormationClient = make("cloudformation")
+    _packaged(
+        root,
+        session=session,
+        s3=make("s3"),
+        endpoint=emulator.url,
+        clock_file=clock_file,
+        services=services,
+        progress=progress,
+    )
+    progress("updating the stack")
+    cloudformation.update_stack(StackName=STACK_NAME, **_as_told(emulator.url))
+    _await_stack(cloudformation, "UPDATE_COMPLETE")
+
+
+def _packaged(
+    root: Path,
+    *,
+    session: boto3.session.Session,
+    s3: S3Client,
+    endpoint: str,
+    clock_file: Path,
+    services: Mapping[str, str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Upload code and template; return the template as plain CloudFormation."""
+    progress("packaging the functions and the layer")
+    template = _load(root)
+    at_once(template)
+    _package(template, root, s3)
+    progress("applying the SAM transform")
+    plain = _transformed(template, session)
+    _make_local(plain, endpoint, clock_file, services)
+    s3.put_object(Bucket=_ARTIFACTS, Key="template.json", Body=json.dumps(plain).encode())
+    return plain
+
+
+def _as_told(endpoint: str) -> dict[str, Any]:
+    return {
+        "TemplateURL": f"{endpoint}/{_ARTIFACTS}/template.json",
+        "Parameters": [
+            {"ParameterKey": "Architecture", "ParameterValue": "x86_64"},
+            {"ParameterKey": "Sms", "ParameterValue": "on"},
+        ],
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    }
 
 
 def content_files(*folders: Path) -> dict[str, bytes]:
@@ -343,8 +389,10 @@ def _package(template: dict[str, Any], root: Path, s3: S3Client) -> None:
             content, field = _zipped(package, "python/rekindle/"), "ContentUri"
         else:
             continue
-        s3.put_object(Bucket=_ARTIFACTS, Key=f"{name}.zip", Body=content)
-        properties[field] = {"Bucket": _ARTIFACTS, "Key": f"{name}.zip"}
+        # By its content, as `sam package` names it: so an update sees what has changed.
+        key = f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.zip"
+        s3.put_object(Bucket=_ARTIFACTS, Key=key, Body=content)
+        properties[field] = {"Bucket": _ARTIFACTS, "Key": key}
 
 
 def _zipped(folder: Path, prefix: str) -> bytes:
@@ -354,7 +402,9 @@ def _zipped(folder: Path, prefix: str) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                archive.write(path, prefix + path.relative_to(folder).as_posix())
+                # Without the hour at which a file was checked out: the same files are the same archive.
+                entry = zipfile.ZipInfo(prefix + path.relative_to(folder).as_posix())
+                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -396,11 +446,11 @@ def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, services
             variables["LINK_BASE"] = {"Fn::Sub": _api_url(endpoint, "${HttpApi}")}
 
 
-def _await_stack(cloudformation: CloudFormationClient) -> dict[str, str]:
+def _await_stack(cloudformation: CloudFormationClient, done: str = "CREATE_COMPLETE") -> dict[str, str]:
     deadline = time.monotonic() + _DEPLOY_SECONDS
     while time.monotonic() < deadline:
         stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
-        if stack["StackStatus"] == "CREATE_COMPLETE":
+        if stack["StackStatus"] == done:
             return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         if not stack["StackStatus"].endswith("_IN_PROGRESS") or "ROLLBACK" in stack["StackStatus"]:
             events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]

@@ -8,7 +8,7 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from local.pushes import LocalPushes, Shown
 from local.ses import Happening, InboxMail, Limits, LocalSes
 from local.shopify_api import LocalShopify
 from local.shops import BIKES, META_TOKEN, TEA, Person, Webhook
-from local.stack import ROOT, Shop, Stack, content_files, deploy
+from local.stack import ROOT, Shop, Stack, content_files, deploy, upgrade
 from local.woocommerce_api import LocalWooCommerce
 from rekindle.aws.clients import Clients
 from rekindle.aws.intake import DynamoIntake
@@ -68,6 +68,12 @@ class World:
     pushes: LocalPushes
     graph: LocalGraph
     runner: IdleRunner
+    services: Mapping[str, str]
+    """what stands in for what is neither in the emulator nor ours: variable of the functions → address"""
+
+    def upgrade(self, root: Path) -> None:
+        """Bring the stack to the code and the template in `root`, while it works. Raises `StackError`."""
+        upgrade(self.emulator, clock_file=self.clock.file, services=self.services, root=root)
 
     def post(self, shop: Shop, webhook: Webhook) -> int:
         """Post a webhook to the shop's real endpoint; return the status."""
@@ -282,4 +288,4 @@ def world(
             stack.invoke("campaign", {})
             runner = IdleRunner(stack, clock, (ses, phones))
             runner.wait_until_idle()
-            yield World(emulated, stack, clock, ses, shopify, woocommerce, phones, pushes, graph, runner)
+            yield World(emulated, stack, clock, ses, shopify, woocommerce, phones, pushes, graph, runner, services)

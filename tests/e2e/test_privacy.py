@@ -12,6 +12,7 @@ from local.shops import CUP, TEA, Person, shopify, shopify_checkout
 from local.stack import STACK_NAME
 from local.world import World
 from rekindle.cli.main import main
+from tests.support.opened import everything
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
@@ -32,20 +33,6 @@ def ask(live: World, topic: str, **more: object) -> None:
     body = {"shop_id": 1, "shop_domain": TEA.domain, "customer": {"email": PRIYA.email}, **more}
     assert live.post(TEA, shopify(topic, body, now)) == 200
     live.runner.wait_until_idle()
-
-
-def everything(live: World) -> str:
-    """Return all tables, and the names and contents of all files in the raw bucket, as text."""
-    pages = (
-        page
-        for table in live.stack.tables.values()
-        for page in live.stack.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    )
-    items = [item for page in pages for item in page["Items"]]
-    bucket = live.stack.outputs["RawBucketName"]
-    listed = live.stack.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
-    files = [live.stack.s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read() for found in listed]
-    return repr((items, files))
 
 
 def test_a_customer_is_handed_their_data_and_then_erased(live: World) -> None:

@@ -7,7 +7,6 @@ to SES. Each link is looked at by itself: one that cannot be reached hides none 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -16,17 +15,7 @@ from rekindle.domain.errors import RekindleError, ShopRefusedError, ShopRejected
 from rekindle.flow.program import Playbook, Shop
 from rekindle.ports import MailDesk, Names, SenderDomain, SendingAccount, ShopAdmin, ShopSecrets
 from rekindle.service.connecting import LIVE, ROTATION, Connecting, as_secrets, former_urls, planned
-from rekindle.shops.registering import (
-    COMPLIANCE,
-    FURTHER_SCOPES,
-    SCOPES,
-    Trial,
-    compliance_toml,
-    lacking,
-    ping,
-    topics_of,
-    trial,
-)
+from rekindle.shops.registering import COMPLIANCE, FURTHER_SCOPES, SCOPES, compliance_toml, lacking, topics_of, trial
 
 State = Literal["ok", "missing", "unknown"]
 
@@ -213,17 +202,14 @@ class Checking:
     # --- our door
 
     def _door(self, known: ShopSecrets) -> Iterator[Link]:
-        tries = {
-            "signed webhook": (trial(known.platform, known.domain, known.webhook_secrets[0]), _OK),
-            "forged webhook": (trial(known.platform, known.domain, None), _UNAUTHORIZED),
-        }
-        if known.platform == "woocommerce":
-            tries["ping"] = (ping(), _OK)
-        for name, (request, wanted) in tries.items():
-            yield from self._told(name, partial(self._knock, known, name, request, wanted))
+        yield from self._told(
+            "signed webhook", lambda: self._knock(known, "signed webhook", known.webhook_secrets[0], _OK)
+        )
+        yield from self._told("forged webhook", lambda: self._knock(known, "forged webhook", None, _UNAUTHORIZED))
 
-    def _knock(self, known: ShopSecrets, name: str, request: Trial, wanted: int) -> Link:
+    def _knock(self, known: ShopSecrets, name: str, secret: str | None, wanted: int) -> Link:
         url = self._connecting.url_of(known.platform, known.shop)
+        request = trial(known.platform, known.domain, secret)
         status = self._connecting.door.knock(url, request.headers, request.body)
         if status == wanted:
             told = "is accepted" if wanted == _OK else "is refused"

@@ -78,11 +78,6 @@ def trial(platform: str, domain: str, secret: str | None) -> Trial:
     return Trial(headers | {f"X-WC-Webhook-{name}": value for name, value in named.items()}, _TRIAL_BODY)
 
 
-def ping() -> Trial:
-    """Return what WooCommerce posts when a webhook is saved: unsigned, and only 200 will do."""
-    return Trial({"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Rekindle"}, b"webhook_id=0")
-
-
 def lacking(granted: Collection[str] | None, wanted: Mapping[str, str]) -> dict[str, str]:
     """Return which of the wanted rights were not given; who may write may read. `None`: nobody knows, so none."""
     if granted is None:

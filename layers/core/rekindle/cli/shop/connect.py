@@ -153,10 +153,6 @@ def _told(done: Connected, wanted: Wanted, stack: str) -> Iterator[str]:
         yield "that only the app's own configuration can ask for:"
         yield ""
         yield from compliance_toml({done.shop: done.url}, API_VERSION).splitlines()
-    yield ""
-    yield "By hand, once for the domain that mails come from: DKIM, SPF and DMARC records in its DNS, and production"
-    yield "access in the SES console. rekindle shop check, with --repair, prints the records and says what is missing."
-    yield ""
     yield f"Next: rekindle shop add {done.shop} --stack {stack}, rekindle publish, rekindle shop check {done.shop}."
 
 
