@@ -73,15 +73,15 @@ def test_a_klaviyo_export_needs_no_word() -> None:
         "person": {"first_name": "Ann", "last_name": "Lee", "country": "SE", "city": "Umeå"},
         "traits": {"tea": "Sencha"},
         "consents": [
-            {"channel": "email", "state": "subscribed", "at": "2024-05-06T05:08:09+00:00"},
-            {"channel": "sms", "state": "subscribed", "at": "2024-05-07T07:00:00+00:00"},
+            {"channel": "email", "state": "subscribed", "at": "2024-05-06T05:08:09+00:00", "by": "Shop"},
+            {"channel": "sms", "state": "subscribed", "at": "2024-05-07T07:00:00+00:00", "by": "Shop"},
         ],
     }
     assert bo["consents"] == [{"channel": "email", "state": "unsubscribed", "at": "2023-01-01T00:00:00+00:00"}]
     assert "consents" not in cy
     assert [(each["state"], each["channel"]) for each in di["consents"]] == [("invalid", "email")]
     assert wrong(file) == []
-    assert {"Klaviyo ID", "Organization", "Source", "Zip Code"} <= set(file.unused)
+    assert {"Klaviyo ID", "Organization", "Zip Code"} <= set(file.unused)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,10 @@ def test_mailchimp_says_by_its_columns_who_refused_and_never_who_agreed(
 
 def test_a_list_of_people_who_agreed_is_said_to_be_one_and_the_confirmation_dates_it() -> None:
     row = "a@example.com,,,,2,2020-01-02 03:04:05,1.2.3.4,2020-01-02 03:05:00,,,,,,,,,,,,,\n"
-    (found,) = rows(read(MAILCHIMP + row, consent="subscribed"))
-    assert found["consents"] == [{"channel": "email", "state": "subscribed", "at": "2020-01-02T03:05:00+00:00"}]
+    (found,) = rows(read(MAILCHIMP + row, consent="subscribed", consent_source="newsletter form"))
+    assert found["consents"] == [
+        {"channel": "email", "state": "subscribed", "at": "2020-01-02T03:05:00+00:00", "by": "newsletter form"}
+    ]
 
 
 def test_nobody_agreed_who_knows_when() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import Event
-from rekindle.domain.facts import Consent, TraitsTold
+from rekindle.domain.facts import Consent, Proof, TraitsTold
 from rekindle.shops import imported, lists
 from tests.shops.payloads import arrival
 
@@ -27,7 +27,7 @@ def test_a_row_tells_of_the_person_and_then_of_what_they_said() -> None:
         phone="070-174 06 05",
         person={"first_name": " Ann\u202e ", "country": "se", "locale": "sv_SE", "zone": "Europe/Stockholm"},
         traits={"tea": "Sencha", "interests": ["a", 7, "b"], "vip": True, "none": {}},
-        consents=[{"channel": "email", "state": "subscribed", "at": "2024-01-01T00:00:00+00:00"}],
+        consents=[{"channel": "email", "state": "subscribed", "at": "2024-01-01T00:00:00+00:00", "by": "the till"}],
     )
     assert (told.type, said.type) == ("traits.changed", "consent.changed")
     assert (told.who.email, told.who.phone, told.signed) == ("ann@example.com", "+46701740605", True)
@@ -41,6 +41,7 @@ def test_a_row_tells_of_the_person_and_then_of_what_they_said() -> None:
         at=datetime(2024, 1, 1, tzinfo=UTC),
         source="import",
         address="ann@example.com",
+        proof=Proof(form="the till", asked_at=datetime(2024, 1, 1, tzinfo=UTC)),
     )
 
 

@@ -179,6 +179,7 @@ _FIELDS = "\n".join(
     help="What everybody in the list said about e-mail. For subscribed you must be able to show that they did.",
 )
 @click.option("--consented-at", type=Moment(), help="When, for rows that do not say so.")
+@click.option("--consent-source", help="By which way they agreed, for the record.  [default: the file's name]")
 @click.option("--as-of", type=Moment(), help="When the list was written.  [default: when the file was]")
 @click.option("--encoding", help="Such as cp1252.  [default: UTF-8 if it is, else cp1252]")
 @click.option("--delimiter", help="What divides the fields.  [default: found out]")
@@ -190,6 +191,7 @@ def from_csv(
     mapping: Path | None,
     consent: State | None,
     consented_at: datetime | None,
+    consent_source: str | None,
     as_of: datetime | None,
     encoding: str | None,
     delimiter: str | None,
@@ -210,12 +212,13 @@ def from_csv(
         columns=columns,
         consent=consent,
         consent_at=consented_at,
+        consent_source=consent_source or path.name,
         encoding=encoding or "",
         delimiter=(delimiter or "").replace("\\t", "\t"),
     )
     with path.open("rb") as file:
         listed = ListFile(file, reading)
-        said = [*sorted(columns.items()), consent or "", consented_at or "", as_of or ""]
+        said = [*sorted(columns.items()), consent or "", consented_at or "", reading.consent_source, as_of or ""]
         machine = how["machine"]
         if not machine:
             _about(listed)

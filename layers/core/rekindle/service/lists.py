@@ -57,6 +57,7 @@ FIELDS: Mapping[str, str] = {
     "changed_at": "when the row was last changed",
     "email_consent": "what was said about e-mail: subscribed, unsubscribed",
     "email_consent_at": "when that was said",
+    "consent_source": "by which way it was said: a form's name, a till",
     "sms_consent": "what was said about text messages",
     "sms_consent_at": "when that was said",
     "email_suppressed": "anything here means: not to be written to",
@@ -92,6 +93,7 @@ COLUMNS: Mapping[str, str] = {
     "gender": "trait:gender",
     "emailmarketingconsent": "email_consent",
     "emailmarketingconsenttimestamp": "email_consent_at",
+    "source": "consent_source",
     "emailsuppressions": "email_suppressed",
     "suppressed": "email_suppressed",
     "smsmarketingconsent": "sms_consent",
@@ -160,6 +162,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     columns: Mapping[str, str] = {}
     consent: State | None = None
     consent_at: datetime | None = None
+    consent_source: str = ""
+    """by which way people agreed, where rows do not say so"""
     encoding: str = ""
     delimiter: str = ""
 
@@ -335,12 +339,16 @@ class ListFile:
             "person": {name: _code(row[name]) if name == "country" else row[name] for name in _PERSON if name in row},
             "traits": self._traits(row),
             "consents": [
-                {"channel": channel, "state": state, "at": at.isoformat()}
+                {"channel": channel, "state": state, "at": at.isoformat()} | self._by(row, state)
                 for channel, state, at in self._consents(row, changed, problems)
             ],
         }
         kept = {name: value for name, value in body.items() if value}
         return Record(topic=lists.TOPIC, body=msgspec.json.encode(kept), where=where), problems
+
+    def _by(self, row: Mapping[str, str], state: str) -> dict[str, str]:
+        way = row.get("consent_source") or self._reading.consent_source
+        return {"by": way} if way and state == "subscribed" else {}
 
     def _traits(self, row: Mapping[str, str]) -> dict[str, str]:
         traits = {field.removeprefix("trait:"): value for field, value in row.items() if field.startswith("trait:")}

@@ -11,15 +11,18 @@ from typing import Any, cast
 from rekindle.domain.absorb import LISTED
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import Event, Who
-from rekindle.domain.facts import Channel, Consent, ConsentState, Person, TraitsTold
+from rekindle.domain.facts import Channel, Consent, ConsentState, Person, Proof, TraitsTold
 from rekindle.domain.traits import MAX_TRAITS
 from rekindle.shops import contact
-from rekindle.shops.reading import Arrival, Body, Telling, identifier, mapping, moment, rows, text
+from rekindle.shops.reading import Arrival, Body, Telling, identifier, mapping, moment, rows, short, text
 
 #: The topic of such a body: `{"at", "email", "phone", "customer_id", "person": {…}, "traits": {…}, "consents": [{…}]}`.
-#: A consent has `channel`, `state` and `at`; moments are in ISO 8601 with their zone.
+#: A consent has `channel`, `state` and `at`, and may say by which way it was given (`by`); moments are in ISO 8601 with
+#: their zone.
 TOPIC = "list.row"
 
+#: Characters of a way.
+_BY = 200
 _CHANNELS = frozenset({"email", "sms"})
 _STATES = frozenset({"subscribed", "unsubscribed", "invalid"})
 
@@ -62,8 +65,14 @@ def _consent(row: Body, who: Who, telling: Telling) -> None:
         return
     # A date of tomorrow is a mistake, and must not win over what is said until then.
     at = min(at, telling.arrival.received_at)
+    by = short(row.get("by"), _BY)
     act = Consent(
-        channel=cast("Channel", channel), state=cast("ConsentState", state), at=at, source=LISTED, address=address
+        channel=cast("Channel", channel),
+        state=cast("ConsentState", state),
+        at=at,
+        source=LISTED,
+        address=address,
+        proof=Proof(form=by, asked_at=at) if by is not None and state == "subscribed" else None,
     )
     telling.tell("consent.changed", act, at, who)
 
