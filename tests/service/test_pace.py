@@ -14,13 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from rekindle.domain.errors import MailUncertainError
 from rekindle.domain.events import Who
+from rekindle.domain.facts import Consent
 from rekindle.domain.profile import Category
 from rekindle.memory import Fate, VirtualClock, World
 from rekindle.ports import Allowance, Mail
-from rekindle.service.deliver import Deliver, Done, LookAgain
+from rekindle.service.deliver import Attempt, Deliver, Done, LookAgain
 from rekindle.service.pace import BATCH_SECONDS, MAX_INTERVAL, QUOTA_RESERVE, UNREAD, Pacer, Staff, interval
-from tests.support.build import T0, checkout, consent, flow_of, order, playbook
+from tests.service.test_texting import AWAKE
+from tests.service.test_texting import FLOW as TEXTS
+from tests.support.build import T0, checkout, consent, event, flow_of, order, playbook
 from tests.support.plant import LEASE_LIFE, PlainMails, Plant
 from tests.support.stage import Stage
 
@@ -524,3 +528,41 @@ def busiest_second(moments: Sequence[float]) -> int:
     """Return how many fell into the fullest second."""
     ordered = sorted(moments)
     return max(sum(start <= one < start + 1 for one in ordered) for start in ordered)
+
+
+def test_a_phone_network_that_hangs_does_not_run_the_worker_out_of_its_time() -> None:
+    """Eleven seconds an attempt, as the client gives up: what the batch has no time left for is queued anew."""
+    plant = Plant(playbook(TEXTS, manners=AWAKE, channels=("email", "sms")))
+    for number in range(10):
+        phone = f"+44770090010{number}"
+        who = Who(email=f"p{number}@example.com", phone=phone, cart_token=f"c{number}", checkout_token=f"k{number}")
+        act = Consent(channel="sms", state="subscribed", at=T0, source="test", address=phone)
+        plant.post(event("consent.changed", act, T0, who=who, id=f"sms{number}"), checkout(T0, who=who))
+    while plant.world.stream:
+        plant.journey.from_stream(plant.world.stream.popleft())
+    alone, tokens = Alone(UNREAD), itertools.count(1)
+
+    def hang() -> str:
+        alone.went.append(alone.now)
+        alone.wait(11)
+        raise MailUncertainError("ReadTimeoutError")
+
+    deliver = Deliver(
+        outbox=plant.world.outbox,
+        queues=plant.world.queues,
+        mailer=plant.world.mailer,
+        builder=PlainMails(),
+        clock=plant.world.clock,
+        address_key=plant.world.secret_address_key,
+        new_token=lambda: f"token-{next(tokens)}",
+        lease_life=LEASE_LIFE,
+        pacer=alone.pacer,
+        channels={"sms": lambda message, *_: Attempt(message, hang)},
+    )
+    queue = plant.world.send_queues["marketing"]
+    received = queue.receive(10, visibility=360)
+    verdicts = deliver.batch([(one.value, 0) for one in received])
+    assert alone.went == [0, 11, 22]
+    assert Counter(verdict.how for verdict in verdicts if isinstance(verdict, Done)) == {"unknown": 3, "held": 7}
+    assert alone.now < TIMEOUT
+    assert len(queue.messages) == 10 + 7

@@ -422,8 +422,11 @@ class Deliver:
         if self._pacer is None or not isinstance(verdict, tuple):
             return verdict
         _, planned, _, why = verdict
-        if why is not None or planned.channel != "email":
+        if why is not None:
             return verdict
+        if planned.channel != "email":
+            # No rate of SES's; but phone networks and push services that hang must not run the worker out of its time.
+            return _HoldBack(1) if self._pacer.over else verdict
         later = self._pacer.turn(planned.category, now - planned.planned_at)
         if later is not None:
             return _HoldBack(_at_most(later, planned.not_after - now))

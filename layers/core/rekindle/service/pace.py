@@ -119,6 +119,11 @@ class Pacer:
         self._pause_until(free_at)
         return None
 
+    @property
+    def over(self) -> bool:
+        """Whether it is too late in this batch for anything to begin, also for what has no pace of its own."""
+        return self._monotonic() - self._began > BATCH_SECONDS
+
     def goes(self, category: Category) -> None:
         """Note that an attempt begins now."""
         out_of_step = self._chance() if category in self._in_step else 0.0
