@@ -28,6 +28,9 @@ from tests.simulation.run import (
 from tests.simulation.story import REFERENCES
 
 _CHUNK = 400
+#: Single faults come in so many parts, each with some of every reference world, and after each a portion of seeds: so
+#: none of them waits for all the others.
+_SINGLES = 16
 #: After so many chunks of seeds comes one part of the pairs.
 _TURNS = 3
 #: The two-fault plans of a reference world are run in so many parts.
@@ -87,19 +90,20 @@ def _replay(plan: Plan) -> int:
 
 
 def _work(seed: int) -> Iterator[tuple[str, int, int]]:
-    """Yield what is to be run, in its order: single faults, then seeds and, by turns, pairs of faults, for ever."""
-    yield "singles", 0, 1
+    """Yield what is to be run, in its order: seeds by turns with single faults, then with pairs of them, for ever."""
     for turn in itertools.count():
+        if turn < _SINGLES:
+            yield "singles", turn, _SINGLES
         yield "seeds", seed + turn * _CHUNK, _CHUNK
-        part = turn // _TURNS
-        if turn % _TURNS == _TURNS - 1 and part < _PARTS * len(REFERENCES):
+        part = (turn - _SINGLES) // _TURNS
+        if turn >= _SINGLES and turn % _TURNS == _TURNS - 1 and part < _PARTS * len(REFERENCES):
             yield "pairs", part, _PARTS
 
 
 def do(kind: str, first: int, count: int, until: Until) -> Tally:
     """Run one portion of work, but not beyond `until`."""
     if kind == "singles":
-        return run_plans(one_fault_plans(), until)
+        return run_plans(itertools.islice(one_fault_plans(), first, None, count), until)
     if kind == "seeds":
         return run_seeds(first, count, until)
     names = list(REFERENCES)

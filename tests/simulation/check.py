@@ -36,6 +36,7 @@ from rekindle.domain.results import standing
 from rekindle.domain.shelves import BEST_HALF_LIFE, decode_near
 from rekindle.domain.sign_ups import TEMPLATE
 from rekindle.flow.program import Playbook
+from rekindle.memory import Crash
 from rekindle.ports import (
     ALARM_HORIZON,
     Bought,
@@ -50,6 +51,7 @@ from rekindle.ports import (
     Pending,
     PushMessage,
     TextMessage,
+    Wake,
     Work,
     label_of,
 )
@@ -59,7 +61,18 @@ from rekindle.service.notices import Notice
 from rekindle.service.tally import figures
 from tests.simulation.faults import ATTEMPTS, LOSSES, InfrastructureError
 from tests.simulation.said import Said
-from tests.simulation.story import GIVES, LETTER_AT, LIST, LIST_ID, POOLED, SUBSCRIBERS, UNIQUE, books
+from tests.simulation.story import (
+    CAMPAIGNS,
+    GIVES,
+    LETTER_AT,
+    LIST,
+    LIST_ID,
+    OWN_AT,
+    POOLED,
+    SUBSCRIBERS,
+    UNIQUE,
+    books,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -80,11 +93,15 @@ _SLACK = timedelta(seconds=90)
 #: Who is paused is asked so often (docs/operating.md); a mail that waits looks again so often; and the sweep, with what
 #: it puts on a queue, has told the shop within so long.
 _PAUSE_NOTICED, _LONGEST_REST, _TOLD_WITHIN = timedelta(seconds=30), timedelta(seconds=900), timedelta(minutes=6)
+#: A campaign that is stopped is known to be within so long; and where nothing goes wrong, people are told within so
+#: long of their own hour: ten of them wait for each other, half a minute each.
+_STOP_NOTICED, _ON_THE_HOUR = timedelta(seconds=30), timedelta(minutes=10)
+_STOPS = "campaigns/stops.json"
 #: What a heat loses by each addition.
 _ROUNDED = 1e-5
 #: The figures that follow from profiles.
 _OF_PROFILES = ("orders", "by_", "revenue:", "people", "goals", "buyers", "purchases", "spent:", "squares:")
-_EXPECTED = (InfrastructureError, RekindleError)
+_EXPECTED = (Crash, InfrastructureError, RekindleError)
 
 
 class Violation(Struct, frozen=True):
@@ -167,6 +184,15 @@ class Watch:
         """profile → since when it has been stored as one of the segment's"""
         self.published: list[tuple[datetime, Playbook]] = []
         """since when which playbook was live"""
+        self.stopped: dict[str, datetime] = {}
+        """campaign → since when it is paused or cancelled"""
+        self.cancelled: set[str] = set()
+        self.held = False
+        """whether any campaign was ever stopped"""
+        self.hours: dict[str, datetime] = {}
+        """run of a campaign that comes at everybody's own hour → that hour, where its person lived when they entered"""
+        self.lived: dict[str, list[tuple[datetime, str]]] = {}
+        """profile → since when it has been stored with which zone"""
         self.pauses: list[Paused] = []
         self.forgiven = 0
         """how many bounces and complaints had been counted when the latest pause ended"""
@@ -186,6 +212,7 @@ class Watch:
             "state.messages": self._messages,
             "state.work": self._work,
             "outbox.lease": self._lease,
+            "alarms.wake": self._wake,
             "outbox.record": self._record,
             "outbox.progress": self._record,
             "mailer.send": self._mail,
@@ -253,6 +280,14 @@ class Watch:
             key = data.channel, data.address_key or self._hash(data.channel, event.who)
             self.granted[key] = max(event.occurred_at, self.granted.get(key, event.occurred_at))
 
+    def _note_browsers(self, pending: Pending, profile: Profile) -> None:
+        # Allowed anew, in the browser itself, which nobody can sign: whose that is stands with the commit only.
+        delivery, _ = self.accepted.get(pending.delivery_id, (None, ()))
+        for event in delivery.events if delivery is not None else ():
+            if event.type == "push.subscribed":
+                key = "push", self._hash("push", profile)
+                self.granted[key] = max(event.occurred_at, self.granted.get(key, event.occurred_at))
+
     def _hash(self, channel: str, known: Who | Profile, named: str | None = None) -> str:
         if channel in ("push", "audience"):
             kind, address = channel, known.id if isinstance(known, Profile) else None
@@ -299,6 +334,8 @@ class Watch:
         pending = self.world.pending.get(commit.pending_id) if commit.pending_id is not None else None
         method(commit)
         self.said.committed(commit, pending, before)
+        if pending is not None and profile is not None:
+            self._note_browsers(pending, profile)
         self.told_counts.update({(one.label, one.figure): 0 for one in commit.counts})
         for one in commit.counts:
             self.told_counts[one.label, one.figure] += one.amount  # type: ignore[assignment]
@@ -349,6 +386,12 @@ class Watch:
             self.deadlines.pop(profile.id, None)
         else:
             self.deadlines[profile.id] = profile.deadline
+        lived = self.lived.setdefault(profile.id, [])
+        if not lived or lived[-1][1] != (profile.person.zone or ""):
+            lived.append((self.world.clock.now(), profile.person.zone or ""))
+        for run in profile.runs:
+            if run.flow == "own":
+                self.hours.setdefault(run.id, _own_hour(profile.person.zone))
         if SUBSCRIBERS in profile.segments:
             self.members.setdefault(profile.id, self.world.clock.now())
         else:
@@ -401,7 +444,7 @@ class Watch:
             self.excused.update(self.world.messages)
         self.excused.update(worker.messages)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """Look at what made a piece of work fail: only what was told, and what is part of the plan, may."""
         if not isinstance(error, _EXPECTED):
             self.wrong("nothing fails by itself", f"{type(error).__name__}: {error}")
@@ -439,6 +482,10 @@ class Watch:
         if planned.not_after <= self.world.clock.now() - _SLACK:
             self.wrong(clause, f"{wanted.id} was worth sending until {planned.not_after}")
         self.said.leased(planned, profile)
+        if planned.flow in CAMPAIGNS:
+            self._not_stopped(planned.flow, "a campaign that is stopped sends nothing more")
+            if planned.flow == "own":
+                self._on_the_hour(planned, profile)
         marketing = planned.category == "marketing"
         if marketing and wanted.channel == "email":
             self._may_go(wanted)
@@ -550,6 +597,9 @@ class Watch:
         if self.erased and mail.text:
             # Which code that was is erased too, also while the attempt is under way.
             return
+        if coupon is None and not mail.text and self._was_off(offer, mail.message_id):
+            # While an offer is off, its mail goes without (docs/for-marketers.md).
+            return
         if coupon is None or coupon.state != "made":
             self.wrong(clause, f"{mail.message_id} has {mail.text or 'none'}")
             return
@@ -564,6 +614,18 @@ class Watch:
             self.wrong(clause, f"{mail.message_id}: {coupon.code} does not stand in the shop")
         if offer == POOLED.name and self.world.given_codes.get(("tea", plain_code(coupon.code))) != name:
             self.wrong(clause, f"{mail.message_id}: {coupon.code} was not taken from the pool")
+
+    def _was_off(self, offer: str, message: str) -> bool:
+        """Whether a playbook without this offer may have been live when the message was planned."""
+        profile = self.living(self.world.messages[message].profile_id)
+        planned = profile.planned.get(message) if profile is not None else None
+        if planned is None:
+            return False
+        ends = [since for since, _ in self.published[1:]] + [self.world.clock.now()]
+        return any(
+            offer not in book.offers and since - _SLACK <= planned.planned_at <= end + _SLACK
+            for (since, book), end in zip(self.published, ends, strict=True)
+        )
 
     def _coupons(self) -> list[Coupon]:
         return [_decode_coupon(raw) for raw in self.world.issued.values()]
@@ -590,6 +652,8 @@ class Watch:
         audience = [message for message in self.world.messages.values() if message.channel == "audience"]
         if any(message.state in ("failed", "unknown") for message in audience):
             # What the network will never do, and what nobody asks any more, is said: it is for people to do.
+            return
+        if any(b"do it by hand" in raw for key, raw in self.world.raw_files.items() if key.startswith("receipts/")):
             return
         known = self._known().values()
         for address in self.world.audience_members.get(("tea", LIST_ID), set()):
@@ -650,9 +714,43 @@ class Watch:
 
     # --- reaching everybody
 
+    def _wake(self, method: Callable[..., None], wakes: Sequence[Wake], delay: int = 0) -> None:
+        method(wakes, delay)
+        if wakes and wakes[0].campaign is not None:
+            self._not_stopped(wakes[0].campaign.flow, "a campaign that is stopped reaches nobody more")
+
+    def _not_stopped(self, flow: str, clause: str) -> None:
+        since, slack = self.stopped.get(flow), timedelta(0) if self.calm else _SLACK
+        if since is not None and self.world.clock.now() - since > _STOP_NOTICED + slack:
+            self.wrong(clause, f"{flow}, since {since}")
+
+    def _on_the_hour(self, planned: Planned, profile: Profile) -> None:
+        """Check that a campaign comes at the person's own hour, or at one that they had when everybody was sorted."""
+        now, own = self.world.clock.now(), self.hours[planned.run]
+        if now < own:
+            self.wrong("nobody is told before their own hour", f"{profile.id}, whose is {own}")
+        lived = self.lived[profile.id]
+        first = max((place for place, (since, _) in enumerate(lived) if since < LETTER_AT), default=0)
+        moments = [own, *(_own_hour(zone) for _, zone in lived[first:])]
+        undisturbed = self.calm and not self.held and not self.pauses and self.simulation.ses_down is None
+        if undisturbed and now > max(moments) + _ON_THE_HOUR:
+            self.wrong("everybody is told at their own hour", f"{profile.id}, whose was {max(moments)}")
+
+    def _stops(self, after: bytes) -> None:
+        """Note which campaigns are stopped from now on."""
+        now, stops = self.world.clock.now(), msgspec.json.decode(after)
+        how = {name.split("/")[1]: stop["how"] for name, stop in stops.items()}
+        if self.cancelled - {flow for flow, each in how.items() if each == "cancelled"}:
+            self.wrong("what is cancelled stays so", f"{how} instead of {self.cancelled}")
+        self.cancelled |= {flow for flow, each in how.items() if each == "cancelled"}
+        self.held = True
+        self.stopped = {flow: self.stopped.get(flow, now) for flow in how}
+
     def _swap(self, method: Callable[..., bool], key: str, *args: Any, **kwargs: Any) -> bool:
         before = self.world.files.get(key)
         written = method(key, *args, **kwargs)
+        if key == _STOPS and self.world.files.get(key) is not before:
+            self._stops(self.world.files[key])
         after = self.world.files[key] if key == POINTER else before
         if after is not before:
             self.goes_live(self.world.files[key])
@@ -671,20 +769,20 @@ class Watch:
             if (SUBSCRIBERS in profile.segments) != profile.consented("email"):
                 self.wrong("everybody is looked at under what is published", f"{one}: {profile.segments}")
 
-    def _reached(self) -> None:
+    def _reached(self, flow: str) -> None:
         """A campaign is told to everybody who is in its segment, and takes in nobody twice."""
         told = Counter(
             (line.profile_id, decision.what)
             for line in self.world.ledger
             for decision in line.decisions
-            if decision.flow == "letter"
+            if decision.flow == flow
         )
         for (one, what), times in told.items():
             if what == "entered" and times > 1:
                 self.wrong("a campaign takes everybody in once", f"{one}: {times} times")
-        if not self._stood("letter"):
+        if flow in self.cancelled or not self._stood(flow):
             return
-        if not any(key.startswith("campaigns/tea/letter/") for key in self.world.files):
+        if not any(key.startswith(f"campaigns/tea/{flow}/") for key in self.world.files):
             self.wrong("a campaign starts when its time comes", "it never did")
         known = self._known()
         for one, since in self.members.items():
@@ -837,9 +935,11 @@ class Watch:
             self._listed,
             self.said.final,
             self._looked_at,
-            *([self._reached] if any("letter" in book.flows for _, book in self.published) else []),
         ):
             clause()
+        for flow in CAMPAIGNS:
+            if any(flow in book.flows for _, book in self.published):
+                self._reached(flow)
 
     def living(self, profile_id: str) -> Profile | None:
         """Return the profile, or the one that it was merged into."""
@@ -1007,6 +1107,10 @@ class Watch:
             kept += [encode_events(delivery.events) for delivery in self.world.deliveries.values()]
             if any(address.encode() in text for text in kept):
                 self.wrong("what was erased is gone everywhere", address)
+
+
+def _own_hour(zone: str | None) -> datetime:
+    return OWN_AT.get(zone or "", min(OWN_AT.values()))
 
 
 _decode_coupon = msgspec.json.Decoder(Coupon).decode

@@ -157,6 +157,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "counters.resume": _UPDATE,
     "blobs.get": _READ,
     "blobs.tagged": _READ,
+    "blobs.listing": _READ,
     "blobs.following": _READ,
     "blobs.put": _UPDATE,
     "blobs.swap": _UPDATE,
@@ -184,11 +185,11 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
 
 #: Port calls of those functions that no simulated story leads to, and why.
 NOT_SIMULATED = {
-    "blobs.listing": "tools",
+    "blobs.list": "tools",
     "everybody.people": "tools",
     "raw.listing": "tools",
-    "blobs.list": "the content is read quietly: a publish that fails there has done nothing yet",
     "outbox.products": "mails are not built",
+    "raw.following": "nobody calls it",
     "raw.list": "nobody calls it",
     "results.figures": "tools",
     "secrets.push_secret": "push messages are not built",

@@ -25,6 +25,7 @@ from rekindle.domain.facts import (
     Fact,
     Item,
     Order,
+    Person,
     PrivacyRequest,
     Product,
     PushSubscription,
@@ -208,6 +209,10 @@ def _refund(person: str, number: int, when: datetime) -> Event:
     )
 
 
+def _lives(person: str, number: int, when: datetime) -> Event:
+    return replace(_known(person, when, who(person).email), person=Person(zone=list(OWN_AT)[number % len(OWN_AT)]))
+
+
 def _parcel(person: str, number: int, when: datetime) -> Event:
     order = f"order-{person}-{number}"
     data = Shipment(id=f"s-{person}", order_id=order, updated_at=when, status="delivered")
@@ -255,6 +260,7 @@ _TELLINGS: dict[str, Callable[[str, int, datetime], tuple[Event, ...]]] = {
     "member_order": lambda who_, n, at: (_order("order.placed", at, who_, n + 20, _member(who_)),),
     "paid": lambda who_, n, at: (_order("order.paid", at, who_, n, who(who_)),),
     "refund": lambda who_, n, at: (_refund(who_, n, at),),
+    "lives": lambda who_, n, at: (_lives(who_, n, at),),
     "parcel": lambda who_, n, at: (_parcel(who_, n, at),),
     "subscribes": lambda who_, _, at: (_said(at, "subscribed", _named(who_)),),
     "unsubscribes": lambda who_, _, at: (_said(at, "unsubscribed", _named(who_)),),
@@ -358,6 +364,22 @@ steps:
   - email: letter
     valid_for: 2h
 """
+_OWN = """\
+title: Own
+trigger:
+  schedule: {once: 2026-03-03T02:00, zone: recipient, segment: subscribers}
+timeout: 1d
+steps:
+  - email: own
+    valid_for: 2h
+"""
+#: Each of these flows is a campaign → how the one that comes here is called. Both begin at `LETTER_AT`.
+CAMPAIGNS = {"letter": "2026-03-02T11:00Z", "own": "2026-03-03T02:00"}
+#: Where people can live → when it is two in the morning there, after everybody is sorted. The first is the shop's own
+#: zone, in that book.
+OWN_AT = {"Pacific/Kiritimati": T0 + timedelta(hours=3), "Pacific/Chatham": T0 + timedelta(hours=3, minutes=15)}
+#: For so many seconds a campaign may be paused.
+HOLDS = (120, 400, 700)
 _GIVING = """\
 title: Cart
 trigger:
@@ -445,6 +467,7 @@ def _book(
     segments: bool = False,
     offers: Sequence[Offer] = (),
     topics: dict[str, bool] | None = None,
+    zone: str = "Europe/Amsterdam",
 ) -> Playbook:
     shop = Shop(
         id=SHOP,
@@ -456,7 +479,7 @@ def _book(
         postal_address="1 Leaf Lane, Utrecht",
         currency="EUR",
         locale="en",
-        zone="Europe/Amsterdam",
+        zone=zone,
         notify=f"{OWNER}@tea.example",
         channels=("sms", "push", "audience"),
         audiences={LIST: LIST_ID},
@@ -481,7 +504,8 @@ def books() -> tuple[Playbook, ...]:
     """Return what can be published: everything; the cart flow changed; the cart flow gone; no welcome.
 
     And with a segment, which everybody must be looked at for when it is new: a flow for it; a campaign to it. And the
-    cart flow by text to whoever allowed that; mails that give codes; push messages; an ads audience.
+    cart flow by text to whoever allowed that; mails that give codes; push messages; an ads audience; pages; a
+    campaign at everybody's own hour.
     """
     cart, slower = _flow("cart", _CART.format(wait="1h")), _flow("cart", _CART.format(wait="90m"))
     confirmation, welcome = _flow("confirmation", _CONFIRMATION), _flow("welcome", _WELCOME)
@@ -497,10 +521,11 @@ def books() -> tuple[Playbook, ...]:
         _book("pushes", _flow("pushed", _PUSHED), confirmation),
         _book("lists", _flow("listed", _LISTED), _flow("bought", _BOUGHT), confirmation),
         _book("pages", _flow("cart", f"{_CART.format(wait='1h')}topic: news\n"), confirmation, topics={"news": True}),
+        _book("own", confirmation, _flow("own", _OWN), segments=True, zone="Pacific/Kiritimati"),
     )
 
 
-SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS, PAGES = 4, 5, 6, 7, 8, 9, 10
+SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS, PAGES, OWN = 4, 5, 6, 7, 8, 9, 10, 11
 
 
 # --- stories ---------------------------------------------------------------------------------------------------------
@@ -563,6 +588,28 @@ REFERENCES: dict[str, Story] = {
         (0, "subscribes", "carol"),
         (60, "publish", "", CAMPAIGN),
         book=3,
+    ),
+    "paused campaign": _story(
+        (0, "subscribes", "ada"),
+        (0, "subscribes", "bob"),
+        (60, "publish", "", CAMPAIGN),
+        (2 * _HOUR, "holds", "", 1),
+        book=3,
+    ),
+    "cancelled campaign": _story(
+        (0, "subscribes", "ada"),
+        (0, "subscribes", "carol"),
+        (60, "publish", "", CAMPAIGN),
+        (2 * _HOUR + 10, "holds", "", 2),
+        (2 * _HOUR + 40, "cancels", ""),
+        book=3,
+    ),
+    "own hour": _story(
+        (0, "subscribes", "ada"),
+        (0, "subscribes", "bob"),
+        (0, "lives", "bob", 1),
+        (2 * _HOUR + 60, "lives", "ada", 1),
+        book=OWN,
     ),
     "text": _story((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
     "coupon": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_DAY, "link", "ada"), book=COUPONS),
@@ -692,15 +739,31 @@ def _everybody(dice: random.Random) -> Story:
         at = dice.choice((0, 0, 0, _LETTER_DUE - 1, _LETTER_DUE))
         what = dice.choice(("subscribes", "subscribes", "subscribes", "guest_order", "order"))
         happenings.append(Happening(at=at, what=what, who=person, number=1))
-    book = dice.choice((SEGMENT, CAMPAIGN, CAMPAIGN))
-    moments = (60, _HOUR, _LETTER_DUE - 200, _LETTER_DUE - 60, _LETTER_DUE - 1, _LETTER_DUE, _LETTER_DUE + 60)
+    book = dice.choice((SEGMENT, CAMPAIGN, CAMPAIGN, OWN, OWN))
+    moments: tuple[int, ...] = (
+        60,
+        _HOUR,
+        _LETTER_DUE - 200,
+        _LETTER_DUE - 60,
+        _LETTER_DUE - 1,
+        _LETTER_DUE,
+        _LETTER_DUE + 60,
+    )
+    if book == OWN:
+        happenings += [Happening(at=0, what="lives", who=person, number=1) for person in people if dice.random() < 0.4]
+        moments = (*moments, 3 * _HOUR - 60, 3 * _HOUR, 3 * _HOUR + 900)
     begins_with_it = dice.random() < 0.3
     if not begins_with_it:
         happenings.append(Happening(at=dice.choice(moments), what="publish", number=book))
-    acts = ("subscribes", "unsubscribes", "identified", "order", "link", "moves", "deploy", "publish", "erasure")
+    acts: tuple[str, ...] = (
+        *("subscribes", "unsubscribes", "identified", "order", "link", "moves"),
+        *("deploy", "publish", "erasure"),
+    )
+    if book != SEGMENT:
+        acts = (*acts, *("holds", "cancels", "holds", "lives") * (1 + (book == OWN)))
     for _ in range(dice.choice((0, 1, 1, 2))):
         act = _act(dice, people, acts, moments)
-        happenings.append(act if act.what != "publish" else replace(act, number=dice.choice((0, SEGMENT, CAMPAIGN))))
+        happenings.append(act if act.what != "publish" else replace(act, number=dice.choice((0, SEGMENT, book))))
     return Story(
         happenings=tuple(happenings),
         habits=_habits(dice, people),

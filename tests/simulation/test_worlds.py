@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from rekindle.domain.outcome import Outcome
 from rekindle.domain.profile import Profile
 from rekindle.flow.engine import advance
+from tests.simulation import world
 from tests.simulation.faults import CALL_FAULTS, NOT_SIMULATED
 from tests.simulation.run import (
     Plan,
@@ -23,10 +24,10 @@ from tests.simulation.run import (
     running,
     two_fault_plans,
 )
-from tests.simulation.schedule import Choice
+from tests.simulation.schedule import Choice, Told
 from tests.simulation.shrink import shrink
 from tests.simulation.story import REFERENCES, SHOP, T0, Happening, books, events
-from tests.simulation.world import RememberedAdvance, port_calls
+from tests.simulation.world import RememberedAdvance, Simulation, port_calls
 
 #: Of the two-fault plans of a reference world, `make test` runs every so manieth; `make test-long` goes through all.
 EVERY = 997
@@ -42,6 +43,36 @@ def assert_right(tally: Tally) -> None:
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_reference_world_goes_as_planned(name: str) -> None:
     assert_right(run_plans([Plan(REFERENCES[name])]))
+
+
+@pytest.mark.parametrize(
+    ("name", "mails"),
+    [
+        ("pass", ["confirmation", "hello", "hello", "hello"]),
+        ("campaign", ["letter"] * 3),
+        ("own hour", ["own"] * 2),
+        ("paused campaign", ["letter"] * 2),
+        ("cancelled campaign", ["letter"] * 2),
+    ],
+)
+def test_what_is_published_in_a_world_reaches_people(name: str, mails: list[str]) -> None:
+    """A publish that failed for ever would leave every clause on campaigns true of nobody."""
+    with running():
+        simulation = Simulation(REFERENCES[name], Told())
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert sorted(sent.mail.subject for sent in simulation.world.inbox) == mails
+
+
+def test_what_fails_by_itself_is_found_wherever_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("as nobody told")
+
+    with running():
+        monkeypatch.setattr(world, "publish", broken)
+        simulation = Simulation(REFERENCES["campaign"], Told())
+        simulation.run()
+    assert [violation.clause for violation in simulation.watch.violations] == ["nothing fails by itself"]
 
 
 @pytest.mark.parametrize("name", REFERENCES)

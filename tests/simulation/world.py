@@ -62,7 +62,7 @@ from rekindle.service.phones import Incoming
 from rekindle.service.privacy import Privacy
 from rekindle.service.publish import publish
 from rekindle.service.pushing import Pushing
-from rekindle.service.stops import Stops
+from rekindle.service.stops import Stopping, Stops, put_stop
 from rekindle.service.sweep import EVERY, MAX_TRIES, OVERDUE, PENDING_FOR, sweep
 from rekindle.service.tally import Tally, of_message
 from rekindle.service.texting import Texting
@@ -73,11 +73,14 @@ from tests.simulation.check import Watch
 from tests.simulation.faults import CRASHES, LOSSES, error_of
 from tests.simulation.schedule import STEP_BACK, Choice, Told
 from tests.simulation.story import (
+    CAMPAIGNS,
     CODES,
     CONNECTED,
+    HOLDS,
     LETTER_AT,
     LIMITS,
     NUMBER,
+    OWN_AT,
     PHONES,
     POOL,
     SHOP,
@@ -128,6 +131,7 @@ _UPLOAD_PAUSE = 20
 _GATHERED = 20
 _SES_DOWN: tuple[tuple[Fate, int], ...] = (("throttled", 100), ("not_connected", 1000), ("quota", 5000))
 _MAX_AT_ONCE = 8
+_FIRST_OWN = min(OWN_AT.values())
 _TICKED = "campaigns/ticked.json"
 #: So many results of `advance` are remembered at once, and every so many of those used again are checked.
 _ADVANCED, _AFRESH = 20_000, 50
@@ -585,14 +589,12 @@ class Simulation:
                 self._click_unsubscribe(happening.who, 1)
             case "resumes":
                 self._resumes(1)
+            case "holds" | "cancels":
+                self._stops_campaigns(happening)
             case "push_link":
                 self._refuse_push(happening.who, 1)
-            case "stops" | "starts" as what:
-                word = "STOP" if what == "stops" else "start"
-                text = Incoming(
-                    id=str(happening), sender=PHONES[happening.who], to=NUMBER, text=word, at=self.clock.now()
-                )
-                self._answer(text)
+            case "stops" | "starts":
+                self._answers(happening)
             case _ if not self.visitors.come(happening):
                 self._deliver(happening)
 
@@ -630,7 +632,8 @@ class Simulation:
         def guarded() -> None:
             try:
                 body()
-            except (Exception, Crash):  # noqa: BLE001 - answered with a 5xx
+            except (Exception, Crash) as error:  # noqa: BLE001 - answered with a 5xx
+                self.watch.failed(error)
                 if tries < SENDER_TRIES:
                     self.after(60 * tries, again)
 
@@ -696,8 +699,10 @@ class Simulation:
 
         self.insist("links", body, again, tries, person)
 
-    def _answer(self, text: Incoming) -> None:
+    def _answers(self, happening: Happening) -> None:
         """Let what somebody texts come by SNS: late, or twice, it may; it comes until it is taken."""
+        word = "STOP" if happening.what == "stops" else "start"
+        text = Incoming(id=str(happening), sender=PHONES[happening.who], to=NUMBER, text=word, at=self.clock.now())
         choice = self.road("shop")
         if choice is not None:
             self.after(choice.amount, lambda: self._hear(text, 1))
@@ -725,6 +730,22 @@ class Simulation:
                 resume(SHOP, counters=self.ports["counters"], clock=self.clock)
 
         self.insist("tool", body, lambda: self._resumes(tries + 1), tries)
+
+    def _stops_campaigns(self, happening: Happening) -> None:
+        held = HOLDS[happening.number % len(HOLDS)] if happening.what == "holds" else 0
+        for flow in CAMPAIGNS:
+            if flow in _book_of(self.world.files[POINTER]).flows:
+                self._stop(flow, "paused" if held else "cancelled", held, 1)
+
+    def _stop(self, flow: str, how: Stopping | None, held: int, tries: int) -> None:
+        """Pause a campaign for so long, cancel it, or let it go on, as an operator does with `rekindle campaign`."""
+
+        def body() -> None:
+            put_stop(SHOP, flow, CAMPAIGNS[flow], how, blobs=self.ports["blobs"], clock=self.clock)
+            if held:
+                self.after(held, lambda: self._stop(flow, None, 0, 1))
+
+        self.insist("tool", body, lambda: self._stop(flow, how, held, tries + 1), tries, f"{flow} {how or 'goes on'}")
 
     def _publish(self, tries: int) -> None:
         files, now, tick = self.world.files, self.clock.now(), self._next_tick()
@@ -796,6 +817,7 @@ class Simulation:
                     guard=guard,
                 )
             except (Exception, Crash) as error:  # noqa: BLE001 - Lambda tries again
+                self.watch.failed(error)
                 if tries < ASYNC_TRIES:
                     self.after(60 * tries, lambda: self._feedback(notice, tries + 1))
                 if isinstance(error, Exception):
@@ -833,6 +855,7 @@ class Simulation:
             try:
                 journey.from_stream(pending)
             except (Exception, Crash) as error:  # noqa: BLE001 - Lambda tries again
+                self.watch.failed(error)
                 # The whole batch comes again; after the last retry it is gone, and the sweep must find what it was.
                 if tries < STREAM_TRIES:
                     self.after(1, lambda: self.stream.append((pending, tries + 1)))
@@ -916,7 +939,8 @@ class Simulation:
         def body() -> None:
             try:
                 self._catalogue().heard([change])
-            except (Exception, Crash):  # noqa: BLE001 - Lambda tries again
+            except (Exception, Crash) as error:  # noqa: BLE001 - Lambda tries again
+                self.watch.failed(error)
                 if tries < STREAM_TRIES:
                     self.after(1, lambda: self._hear_of_product(change, tries + 1))
 
@@ -939,7 +963,8 @@ class Simulation:
         def body() -> None:
             try:
                 Tally(self.ports["results"]).heard(found)
-            except (Exception, Crash):  # noqa: BLE001 - Lambda tries again until a day is over
+            except (Exception, Crash) as error:  # noqa: BLE001 - Lambda tries again until a day is over
+                self.watch.failed(error)
                 half = len(found) // 2
                 for part in filter(None, (found[:half], found[half:])):
                     self.after(1, partial(self._tally, part))
@@ -1058,11 +1083,13 @@ class Simulation:
         earliest = now if self.ticked_at is None else max(now, self.ticked_at + _SECOND)
         if book.shape != _shape_of(files.get("passes/last.json")):
             return _minute_up(earliest)
-        if "letter" in book.flows and not any(key.startswith("campaigns/tea/letter/") for key in files):
-            if now < LETTER_AT:
-                return LETTER_AT
-            if _ticked(files[_TICKED]) < LETTER_AT:
-                return _minute_up(earliest)
+        for flow in CAMPAIGNS:
+            if flow in book.flows and not any(key.startswith(f"campaigns/tea/{flow}/") for key in files):
+                if now < LETTER_AT:
+                    return LETTER_AT
+                # What comes at everybody's own hour is begun late as long as the shop's own has not come.
+                if _ticked(files[_TICKED]) < LETTER_AT or (flow == "own" and now < _FIRST_OWN):
+                    return _minute_up(earliest)
         return None
 
     def _tick(self) -> None:
@@ -1085,17 +1112,7 @@ class Simulation:
 
     def _shards(self, queue: Queue[Any], batch: Sequence[Received[Any]]) -> None:
         """As functions/campaign with a batch of the fan-out queue."""
-        ports = self.ports
-        fanout = Fanout(
-            everybody=ports["everybody"],
-            wakes=ports["alarms"],
-            queue=ports["fanout"],
-            blobs=ports["blobs"],
-            clock=self.clock,
-            stops=Stops(ports["blobs"], self.clock),
-            sending=ports["sending"],
-            wake_workers=1,
-        )
+        fanout = self._sandbox("campaign")
         try:
             for received in batch:
                 fanout.work(received.value)
@@ -1104,6 +1121,7 @@ class Simulation:
             return
         except Exception as error:  # noqa: BLE001 - the queue brings it again
             self.watch.failed(error)
+        self._put_back("campaign", fanout)
 
     # --- the sweep
 
@@ -1173,6 +1191,19 @@ class Simulation:
             address_key=self.world.secret_address_key,
         )
 
+    def _new_campaign(self) -> Fanout:
+        ports = self.ports
+        return Fanout(
+            everybody=ports["everybody"],
+            wakes=ports["alarms"],
+            queue=ports["fanout"],
+            blobs=ports["blobs"],
+            clock=self.clock,
+            stops=Stops(ports["blobs"], self.clock),
+            sending=ports["sending"],
+            wake_workers=1,
+        )
+
     def _new_feedback(self) -> Guard:
         return Guard(counters=self.ports["counters"], clock=self.clock, limits={SHOP: LIMITS})
 
@@ -1206,6 +1237,7 @@ class Simulation:
             new_token=lambda: f"token-{next(self._tokens)}",
             lease_life=LEASE_LIFE,
             guard=guard,
+            stops=Stops(self.ports["blobs"], self.clock),
             herald=Herald(counters=counters, library=library, clock=self.clock),
             channels={
                 "sms": Texting(texter=self.ports["texter"], builder=PlainTexts(), clock=self.clock),
@@ -1373,7 +1405,8 @@ class _Published:
 
 
 class _NoMails:
-    templates: dict[str, object] = {}  # noqa: RUF012 - never changed
+    templates: Mapping[str, object] = {}
+    sms = push = assets = templates
 
 
 class _Verdict:
@@ -1463,11 +1496,12 @@ _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (fanout_module, "SLICE", 1),
     (fanout_module, "_CHUNK", 1),
     (fanout_module, "BACKLOG", 1),
+    (fanout_module, "_SORTED", 1),
     (mint_module, "_WINDOW", 1),
     # How pages look is tested elsewhere: here nobody reads them.
     (layout, "look_of", lambda *_: None),
     *((module, name, lambda *_, **__: None) for module, name in _PAGES),
-    (publish_module, "validate", lambda files: _validated(files["book"])),
+    (publish_module, "validate", lambda files, *_: _validated(files["book"])),
 ]
 
 
