@@ -14,7 +14,7 @@ import pytest
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.domain.profile import OrderMark, Profile, Tombstone
 from rekindle.memory import Crash
-from rekindle.ports import Record, Resource, ShopSecrets
+from rekindle.ports import Hook, Record, Resource, ShopSecrets
 from rekindle.service.people import alias_key
 from rekindle.service.reconcile import EVERY, OVERLAP, SETTLE, Looked, Marks, Reconciler, place_of
 from rekindle.service.webhook import Webhooks
@@ -144,7 +144,7 @@ def test_what_a_webhook_brought_is_neither_fetched_nor_written(plant: Plant) -> 
     calls = {
         name: count for name, count in plant.world.calls.items() if name.split(".")[0] in ("lists", "bulk", "known")
     }
-    assert calls == {"lists.changed": 3, "known.people": 1, "lists.silent": 1}
+    assert calls == {"lists.changed": 3, "known.people": 1, "lists.hooks": 1}
 
 
 def test_a_newer_state_than_the_webhook_brought_is_fetched(plant: Plant) -> None:
@@ -339,8 +339,8 @@ class Broken:
     def read(self, *rest: Any) -> Any:
         return self._lists.read(*rest)
 
-    def silent(self, shop: str) -> Any:
-        return self._lists.silent(shop)
+    def hooks(self, shop: str) -> Any:
+        return self._lists.hooks(shop)
 
 
 @pytest.mark.parametrize(
@@ -434,9 +434,42 @@ def test_a_page_with_more_missing_than_there_is_time_for_is_gone_on_with(plant: 
     assert sorted(found) == sorted(("orders", str(number)) for number in range(1, 36))
 
 
-def test_webhooks_that_the_shop_has_switched_off_are_told(plant: Plant) -> None:
-    plant.world.silent_topics["tea"] = ("order.updated",)
-    assert look(plant)[0].silent == ("order.updated",)
+OURS = "https://abc.execute-api.eu-west-1.amazonaws.com/webhooks/woocommerce/tea"
+
+
+def test_webhooks_that_the_shop_has_switched_off_are_told_if_they_are_ours(plant: Plant) -> None:
+    plant.world.shop_hooks["tea"] = (
+        Hook(id="1", topic="order.updated", url=OURS, active=False),
+        Hook(id="2", topic="order.created", url=OURS),
+        Hook(id="3", topic="product.updated", url=f"{OURS}/", active=False),
+        Hook(id="4", topic="customer.updated", url="https://elsewhere.example/hook", active=False),
+        Hook(id="5", topic="customer.created", url=f"{OURS}-two", active=False),
+        Hook(id="6", topic="order.created", url=OURS, active=False),
+    )
+    for _ in range(200):
+        later(plant, minutes=15)
+        assert look(plant)[0].silent == ("order.updated", "product.updated")
+    assert reconciler(plant).one("tea").silent == ("order.updated", "product.updated")
+
+
+def test_webhooks_that_are_gone_are_told_for_a_day(plant: Plant) -> None:
+    """As Shopify takes them away after they failed for hours."""
+    order, product = (Hook(id=topic, topic=topic, url=OURS) for topic in ("order.updated", "product.updated"))
+    plant.world.shop_hooks["tea"] = (order, product)
+    assert look(plant)[0].silent == ()
+    plant.world.shop_hooks["tea"] = (product,)
+    told = 0
+    for _ in range(4 * 30):
+        later(plant, minutes=15)
+        silent = look(plant)[0].silent
+        told += silent == ("order.updated",)
+        assert silent in ((), ("order.updated",))
+    assert told == 4 * 24 - 1
+    plant.world.shop_hooks["tea"] = (order,)
+    later(plant, minutes=15)
+    assert look(plant)[0].silent == ("product.updated",)
+    plant.world.shop_hooks["tea"] = (order, product)
+    assert look(plant)[0].silent == ()
 
 
 def test_a_key_that_may_not_see_webhooks_may_still_read_orders(plant: Plant) -> None:
@@ -444,7 +477,7 @@ def test_a_key_that_may_not_see_webhooks_may_still_read_orders(plant: Plant) -> 
     later(plant, minutes=20)
 
     class Narrow(Broken):
-        def silent(self, shop: str) -> Any:
+        def hooks(self, shop: str) -> Any:
             raise ShopRefusedError("not_allowed", shop)
 
     service = reconciler(plant)

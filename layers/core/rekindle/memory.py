@@ -93,6 +93,7 @@ from rekindle.ports import (
     Wake,
     Work,
 )
+from rekindle.ports import Hook as ShopHook
 
 #: Small, so that a story of a few deliveries has several pages.
 _PAGE = 3
@@ -339,8 +340,8 @@ class World:
         """shop, and `near/`, `shelf/` or `order/` with a name → what stands there"""
         self.shop_things: dict[tuple[str, Resource], dict[str, tuple[datetime, Record]]] = {}
         """shop and kind of thing → id → when it was changed last, and what its API shows"""
-        self.silent_topics: dict[str, tuple[str, ...]] = {}
-        """shop → the topics of webhooks that it has switched off"""
+        self.shop_hooks: dict[str, tuple[ShopHook, ...]] = {}
+        """shop → its webhooks"""
         self.files: dict[str, bytes] = {}
         """the content bucket"""
         self.raw_files: dict[str, bytes] = {}
@@ -1482,9 +1483,9 @@ class MemoryShopLists(_Port):
         return [things[name][1] for name in ids if name in things]
 
     @_call
-    def silent(self, shop: str) -> Sequence[str]:
-        """Return the topics that are switched off."""
-        return self.world.silent_topics.get(shop, ())
+    def hooks(self, shop: str) -> Sequence[ShopHook]:
+        """Return the shop's webhooks."""
+        return self.world.shop_hooks.get(shop, ())
 
 
 class MemoryKnown(_Port):

@@ -1480,8 +1480,8 @@ class ShopLists(Protocol):
         """Return these as they are now, in the shape of their webhooks; what is there no more is left out."""
         ...
 
-    def silent(self, shop: str) -> Sequence[str]:
-        """Return the topics of our webhooks that the shop has switched off: WooCommerce does where some failed."""
+    def hooks(self, shop: str) -> Sequence[Hook]:
+        """Return the shop's webhooks, as its API shows them."""
         ...
 
 

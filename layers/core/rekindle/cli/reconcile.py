@@ -69,5 +69,5 @@ def told(looked: Looked) -> list[str]:
     found = f"{len(looked.missing):,} of {looked.seen:,} changes were missing"
     lines.append(found if looked.seen else "nothing was changed in the shop")
     if looked.silent:
-        lines.append(f"the shop has switched webhooks off: {', '.join(looked.silent)}")
+        lines.append(f"the shop sends no webhooks of these topics any more: {', '.join(looked.silent)}")
     return lines

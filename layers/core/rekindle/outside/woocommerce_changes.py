@@ -22,8 +22,6 @@ TOPICS: Mapping[Resource, str] = {
     "customers": "customer.updated",
     "orders": "order.updated",
 }
-#: Where our webhooks lead to (`POST /webhooks/{platform}/{shop}`).
-_OURS = "/webhooks/woocommerce/"
 _MOST_PAGES = 1_000
 
 
@@ -79,15 +77,6 @@ class WooCommerceChanges:
         """Return these, as many as there are of up to a hundred, in the shape of their webhooks."""
         rows = self._list(resource, {"include": ",".join(ids), "per_page": str(PAGE), "orderby": "include"})
         return [Record(topic=TOPICS[resource], body=msgspec.json.encode(row)) for row in rows]
-
-    def silent(self, shop: str) -> list[str]:
-        """Return the topics of our webhooks that the shop does not send any more."""
-        hooks = self._list("webhooks", {"per_page": str(PAGE), "status": "all"})
-        return sorted(
-            str(hook.get("topic"))
-            for hook in hooks
-            if str(hook.get("delivery_url")).rstrip("/").endswith(f"{_OURS}{shop}") and hook.get("status") != "active"
-        )
 
     def _list(self, path: str, asked: Mapping[str, str]) -> list[dict[str, Any]]:
         found = self._api.get(path, asked)

@@ -43,6 +43,7 @@ from rekindle.service.accept import accepting
 from rekindle.service.people import alias_key
 from rekindle.shops import intake as readers
 from rekindle.shops.reading import CONSENT_KEYS, Arrival
+from rekindle.shops.registering import path_of
 
 #: How often all shops are looked at (template.yaml).
 EVERY = timedelta(minutes=15)
@@ -58,6 +59,8 @@ BATCH = 10
 _AT_ONCE = 100
 #: The first look at a shop only sees whether its API lets us in.
 _FIRST = timedelta(minutes=1)
+#: So long a webhook is told as gone: who took it away on purpose knows by then.
+_GONE = timedelta(days=1)
 
 FOLDER = "reconcile"
 
@@ -79,6 +82,8 @@ class Marks(Struct, frozen=True):
 
     marks: Mapping[str, Mark]
     looked_at: datetime
+    hooks: Mapping[str, datetime] = {}
+    """the topics of our webhooks in the shop → when each was seen to be sent last"""
 
 
 class Missing(Struct, frozen=True):
@@ -104,7 +109,7 @@ class Looked(Struct, frozen=True, kw_only=True):
     """how many changes the shop told of"""
     missing: tuple[Missing, ...] = ()
     silent: tuple[str, ...] = ()
-    """the topics of our webhooks that the shop has switched off"""
+    """the topics of our webhooks that the shop has switched off, or that are gone since yesterday"""
 
 
 class _OutOfTimeError(RekindleError):
@@ -120,6 +125,7 @@ class _Look:
         self.seen = 0
         self.missing: list[Missing] = []
         self.silent: tuple[str, ...] = ()
+        self.hooks: dict[str, datetime] = {}
 
 
 class Reconciler:
@@ -176,7 +182,7 @@ class Reconciler:
             mark = Mark(since or _start(stands, resource, now).since, now)
             while (mark := self._page(look, resource, mark, _ever)).cursor is not None:
                 pass
-        look.silent = self._silent(shop)
+        self._see_hooks(look, stands)
         return _told(look, "looked")
 
     # --- one shop
@@ -188,7 +194,6 @@ class Reconciler:
         look = _Look(known, self._clock.now())
         try:
             done = self._all_of(look, self._marks(shop), left)
-            look.silent = self._silent(shop)
         except ShopRefusedError as refused:
             if refused.reason == "no_access":
                 return _told(look, "skipped", str(refused))
@@ -201,16 +206,31 @@ class Reconciler:
             return _told(look, "failed", type(error).__name__)
         return _told(look, "looked" if done else "behind")
 
-    def _silent(self, shop: str) -> tuple[str, ...]:
+    def _see_hooks(self, look: _Look, stands: Marks | None) -> None:
+        """See which of our webhooks the shop sends, and which it does not any more.
+
+        WooCommerce shows what it has switched off. Shopify takes a subscription away that failed for long: it is told
+        as gone for a day. Those of an app's own configuration are shown by neither.
+        """
+        before = stands.hooks if stands is not None else {}
+        look.hooks = dict(before)
         try:
-            return tuple(self._lists.silent(shop))
-        except ShopRefusedError:
+            hooks = self._lists.hooks(look.known.shop)
+        except (ShopRefusedError, ShopRejectedError, ShopUncertainError):
             # A key that may read orders need not be allowed to see webhooks.
-            return ()
+            return
+        ours = path_of(look.known.platform, look.known.shop)
+        hooks = [hook for hook in hooks if hook.url.partition("?")[0].rstrip("/").endswith(ours)]
+        sent = {hook.topic: look.now for hook in hooks if hook.active}
+        gone = {topic: at for topic, at in before.items() if topic not in sent and look.now - at < _GONE}
+        off = {hook.topic for hook in hooks if not hook.active and hook.topic not in sent}
+        look.hooks = {**gone, **sent}
+        look.silent = tuple(sorted({*off, *gone}))
 
     def _all_of(self, look: _Look, stands: Marks | None, left: Callable[[], float]) -> bool:
         """Look at everything of a shop; return whether there was the time for all of it."""
-        shop, now = look.known.shop, look.now
+        now = look.now
+        look.hooks = dict(stands.hooks) if stands is not None else {}
         marks: dict[Resource, Mark] = {resource: _start(stands, resource, now) for resource in RESOURCES}
         try:
             for resource in RESOURCES:
@@ -221,19 +241,20 @@ class Reconciler:
                     mark = _after(self._page(look, resource, mark, left))
                     marks[resource] = mark
                     if mark.until is not None:
-                        self._keep(shop, marks, now)
+                        self._keep(look, marks)
         except _OutOfTimeError:
-            self._keep(shop, marks, now)
+            self._keep(look, marks)
             return False
         except (ShopRejectedError, ShopUncertainError):
             # How far the others came is worth keeping.
-            self._keep(shop, marks, now)
+            self._keep(look, marks)
             raise
         except ShopRefusedError as refused:
             if refused.reason != "no_access" or stands is not None:
-                self._keep(shop, marks, now)
+                self._keep(look, marks)
             raise
-        self._keep(shop, marks, now)
+        self._see_hooks(look, stands)
+        self._keep(look, marks)
         return True
 
     def _page(self, look: _Look, resource: Resource, mark: Mark, left: Callable[[], float]) -> Mark:
@@ -315,9 +336,9 @@ class Reconciler:
         raw = self._blobs.get(place_of(shop))
         return None if raw is None else _marks.decode(raw)
 
-    def _keep(self, shop: str, marks: Mapping[Resource, Mark], now: datetime) -> None:
-        content = msgspec.json.encode(Marks({str(name): mark for name, mark in marks.items()}, now))
-        self._blobs.put(place_of(shop), content, "application/json")
+    def _keep(self, look: _Look, marks: Mapping[Resource, Mark]) -> None:
+        kept = Marks({str(name): mark for name, mark in marks.items()}, look.now, look.hooks)
+        self._blobs.put(place_of(look.known.shop), msgspec.json.encode(kept), "application/json")
 
 
 _marks = msgspec.json.Decoder(Marks)
