@@ -35,6 +35,8 @@ def news(before: Product | None = POT, **now: Any) -> list[str]:
         ({}, {}, []),
         ({}, {"title": "Teapot"}, []),
         ({}, {"price": Decimal(40)}, ["price_dropped"]),
+        ({}, {"price": Decimal(40), "silent": True}, []),
+        ({"silent": True}, {"price": Decimal(40), "silent": False}, ["price_dropped"]),
         ({}, {"price": Decimal(60)}, []),
         ({}, {"price": None}, []),
         ({"price": None}, {"price": Decimal(40)}, []),
@@ -135,3 +137,10 @@ def test_what_is_older_than_what_is_known_changes_nothing() -> None:
     newer = replace(POT, variants=(replace(RED, at=LATER),))
     assert stocked(newer, stock(RED, hours=0)) is None
     assert stocked(newer, stock(RED, hours=2)) is not None
+
+
+def test_what_happens_to_a_product_after_an_import_is_news_again() -> None:
+    imported = replace(POT, silent=True, in_stock=False, quantity=0, variants=(BLUE,))
+    now = stocked(imported, stock(Variant("b", in_stock=True, quantity=9)))
+    assert now is not None
+    assert [kind for kind, _ in changes(imported, now)] == ["product.back_in_stock"]

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from msgspec.structs import replace
 from rekindle.domain.errors import ShopUncertainError, UnknownShopError
 from rekindle.domain.events import Delivery, Who
 from rekindle.domain.facts import PrivacyRequest
+from rekindle.domain.products import changes
 from rekindle.domain.profile import Profile, encode_profile
 from rekindle.memory import Crash
 from rekindle.ports import Page, Record, ShopSecrets, Unusable
+from rekindle.service.accept import accept
 from rekindle.service.imports import FOLDER, Importer, Job, Step
 from rekindle.service.lists import ListFile, Reading
 from rekindle.service.people import address_hash, alias_key
@@ -155,6 +158,23 @@ def test_a_second_import_writes_nothing(plant: Plant) -> None:
     last = run(plant, shop())[-1].progress
     assert (last.accepted, last.repeated) == (0, 9)
     assert (plant.world.deliveries, people(plant)) == before
+
+
+@pytest.mark.parametrize(("how", "news"), [("silent", 0), ("telling", 1), (None, 1)])
+def test_what_an_import_changes_of_a_product_is_news_only_where_it_may_tell(plant: Plant, how: Any, news: int) -> None:
+    headers, raw = woo_request("product.updated", woo_product(price="19.00"))
+    known = intake.parse(
+        "woocommerce", headers, raw, shop="tea", domain=DOMAIN, secrets=(SECRET,), received_at=at(hours=2)
+    )
+    assert accept(known, plant.world.intake, plant.world.secret_address_key)
+    plant.settle()
+    cheaper = record("product.updated", woo_product(price="9.00", date_modified_gmt="2026-03-02T10:00:00"))
+    list(importer(plant).run(Pages([cheaper]), replace(JOB, imported=how)))
+    plant.journey.from_stream(plant.world.stream.popleft())
+    ((_, before, now),) = plant.world.product_stream
+    assert before is not None
+    assert (before.price, now.price) == (Decimal("19.00"), Decimal("9.00"))
+    assert len(changes(before, now)) == news
 
 
 def test_what_changed_since_is_taken_in_and_the_rest_is_not(plant: Plant) -> None:

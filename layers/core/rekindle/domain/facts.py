@@ -183,6 +183,8 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="produc
     variants: tuple[Variant, ...] | None = None
     """the first hundred"""
     collections: tuple[str, ...] | None = None
+    silent: bool = False
+    """an import told this state: what is different by it is no news"""
 
     @property
     def shown(self) -> bool:

@@ -59,6 +59,7 @@ def stocked(product: Product, stock: VariantStock) -> Product | None:
         product,
         variants=tuple(variants.values()),
         in_stock=True if told.in_stock else product.in_stock,
+        silent=False,
         quantity=None if product.quantity is None else max(0, product.quantity + more),
     )
 
@@ -72,9 +73,9 @@ def changed_at(product: Product) -> datetime:
 def changes(before: Product | None, now: Product) -> list[tuple[str, ProductChange]]:
     """Return what people who looked at the product, or asked for it, might want to know: event type and fact.
 
-    A product that nobody can buy has no news.
+    A product that nobody can buy has no news; what an import tells is none.
     """
-    if before is None or not now.shown or now.in_stock is False:
+    if before is None or now.silent or not now.shown or now.in_stock is False:
         return []
     found = []
     price = now.price

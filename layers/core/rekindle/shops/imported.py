@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from rekindle.domain.errors import MalformedBodyError
 from rekindle.domain.events import Event
+from rekindle.domain.facts import Product
 from rekindle.domain.ids import digest
 from rekindle.shops import intake, lists
 from rekindle.shops.reading import Arrival
@@ -60,7 +61,14 @@ def read(
         events = lists.normalise(intake.decode(body), own)
     else:
         events = intake.normalise(platform, topic, intake.read(platform, topic, body), own)
-    return tuple(replace(event, imported=imported) for event in events)
+    return tuple(_marked(event, imported) for event in events)
+
+
+def _marked(event: Event, imported: Imported | None) -> Event:
+    data = event.data
+    if isinstance(data, Product) and imported == "silent":
+        data = replace(data, silent=True)
+    return replace(event, imported=imported, data=data)
 
 
 def read_again(
