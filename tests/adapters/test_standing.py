@@ -19,7 +19,7 @@ from rekindle.outside.door import Dns, OutsideDoor
 from rekindle.outside.http import Http
 from rekindle.ports import SenderDomain
 from tests.support.connecting import name_server
-from tests.support.faults import answering, failing
+from tests.support.faults import answering, failing, throttling_first, without_backoff
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def test_what_ses_says_of_a_domain_is_read(moto: Clients) -> None:
         "MailFromAttributes": {"MailFromDomain": "bounce.x.example", "MailFromDomainStatus": "FAILED"},
         "ConfigurationSetName": "other",
     }
-    with answering(moto.ses, "GetEmailIdentity", [(200, told)]):
+    with answering(moto.mail_desk, "GetEmailIdentity", [(200, told)]):
         assert SesDesk(moto).domain("x.example") == SenderDomain(
             name="x.example",
             verified=True,
@@ -55,7 +55,7 @@ def test_what_ses_says_of_a_domain_is_read(moto: Clients) -> None:
 
 
 def test_an_envelope_is_asked_for_as_ses_wants_it(moto: Clients) -> None:
-    with answering(moto.ses, "PutEmailIdentityMailFromAttributes", [(200, {})]) as asked:
+    with answering(moto.mail_desk, "PutEmailIdentityMailFromAttributes", [(200, {})]) as asked:
         SesDesk(moto).envelope("x.example", "bounce.x.example")
     assert asked.count == 1
 
@@ -63,13 +63,23 @@ def test_an_envelope_is_asked_for_as_ses_wants_it(moto: Clients) -> None:
 def test_a_configuration_set_is_there_or_not(moto: Clients) -> None:
     moto.ses.create_configuration_set(ConfigurationSetName="there-is")
     assert SesDesk(moto).has_set("there-is")
-    with failing(moto.ses, "GetConfigurationSet", "NotFoundException", status=404):
+    with failing(moto.mail_desk, "GetConfigurationSet", "NotFoundException", status=404):
         assert not SesDesk(moto).has_set("there-is-not")
 
 
 def test_what_we_may_not_ask_is_told_in_a_line(moto: Clients) -> None:
-    with failing(moto.ses, "GetEmailIdentity", "AccessDeniedException", status=403), pytest.raises(StackError):
+    with failing(moto.mail_desk, "GetEmailIdentity", "AccessDeniedException", status=403), pytest.raises(StackError):
         SesDesk(moto).domain("x.example")
+
+
+def test_ses_is_asked_again_where_it_answers_once_a_second(moto: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this sends: only a mail is attempted once."""
+    without_backoff(monkeypatch)
+    desk = SesDesk(moto)
+    assert desk.domain("mail.busy.example") is None
+    with throttling_first(moto.mail_desk, "GetEmailIdentity", 4, "TooManyRequestsException") as throttled:
+        assert desk.domain("mail.busy.example") is None
+    assert throttled.count == 4
 
 
 # --- alarms, and the log ---------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 1.0
 _READ_SECONDS = 3.0
 _ATTEMPTS = 3
+_PATIENT_ATTEMPTS = 6
 
 #: S3 carries bodies; SES and the phone networks may take their time, and to hang up on them makes a message `unknown`.
 _LONG_READ_SECONDS = 10.0
@@ -75,6 +76,11 @@ class Clients:
     def ses(self) -> SESV2Client:
         """SES v2, exactly one attempt a call: it has no idempotency token, so a retry could be a second mail."""
         return cast("SESV2Client", self._client("sesv2", read_seconds=_LONG_READ_SECONDS, attempts=1))
+
+    @cached_property
+    def mail_desk(self) -> SESV2Client:
+        """SES v2 for what sends nothing: asked again for as long as SES, which answers once a second, is asked more."""
+        return cast("SESV2Client", self._client("sesv2", attempts=_PATIENT_ATTEMPTS))
 
     @cached_property
     def sms(self) -> PinpointSMSVoiceV2Client:

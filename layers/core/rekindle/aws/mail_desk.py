@@ -20,7 +20,7 @@ class SesDesk:
     """`ports.MailDesk`, in the clients' region. Whatever AWS refuses is a `StackError`."""
 
     def __init__(self, clients: Clients) -> None:
-        self._ses = clients.ses
+        self._ses = clients.mail_desk
         self.region: str = self._ses.meta.region_name
 
     @explained()

@@ -118,14 +118,18 @@ class SesMailer:
 
 
 class SesAccount:
-    """`ports.SendingAccount`: what SES says of this account in this region (API reference, GetAccount)."""
+    """`ports.SendingAccount`: what SES says of this account in this region (API reference, GetAccount).
 
-    def __init__(self, clients: Clients) -> None:
+    Tools are `patient`: they ask again where SES has just answered somebody else. `send` has mails to make meanwhile.
+    """
+
+    def __init__(self, clients: Clients, *, patient: bool = False) -> None:
         self._clients = clients
+        self._patient = patient
 
     def allowance(self) -> Allowance:
         """Return rate and quota as SES has them now; a quota of -1 is none."""
-        answer = self._clients.ses.get_account()
+        answer = (self._clients.mail_desk if self._patient else self._clients.ses).get_account()
         quota = answer.get("SendQuota", {})
         most = quota.get("Max24HourSend", 0.0)
         return Allowance(

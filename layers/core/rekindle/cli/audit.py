@@ -93,7 +93,7 @@ def _audit_of(clients: Clients, stack: Stack) -> Audit:
         fanout=SqsFanoutQueue(clients, queue_url=stack.output("FanoutQueueUrl")),
         blobs=S3Blobs(clients, stack.output("ContentBucketName")),
         clock=clock_for(os.environ.get("CLOCK_OFFSET_FILE")),
-        account=SesAccount(clients),
+        account=SesAccount(clients, patient=True),
         lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     )
 

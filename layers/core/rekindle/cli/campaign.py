@@ -132,7 +132,7 @@ def planned(*, flow: str, stack: str, shop: str | None, occurrence: str | None, 
     """
     chosen, found = next_planned(stack, flow, shop, occurrence, sample)
     with explained():
-        allowance = SesAccount(Clients()).allowance()
+        allowance = SesAccount(Clients(), patient=True).allowance()
     mails = found.channels.get("email", 0) * sample
     data = {
         "flow": chosen.flow,

@@ -127,7 +127,7 @@ def _checking(there: There, resolver: str, progress: Progress) -> Checking:
         connecting=there.connecting(progress),
         book=there.library.newest,
         desk=SesDesk(there.clients),
-        account=_Account(there.clients),
+        account=_Account(there.clients, patient=True),
         names=Dns(resolver),
         receivers=explained()(lambda: alarm_receivers(there.clients, there.stack.output("AlarmTopicArn"))),
         installation=Installation(
