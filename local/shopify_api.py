@@ -94,6 +94,7 @@ class LocalShopify(ShopServer):
         self.client = client
         self.granted: frozenset[str] = ALL_SCOPES
         self.subscriptions: dict[str, Subscription] = {}
+        self.webhooks_version = "2026-04"
         self._made = 0
         self._bucket, self._rate = bucket, rate
         self._level, self._filled_at = bucket, time.monotonic()
@@ -395,7 +396,7 @@ class _Root:
         self, _info: Any, first: int = 10, after: str | None = None, **_: Any
     ) -> dict[str, Any]:
         shown, info = _page(list(self._shop.subscriptions.values()), first, after)
-        return {"nodes": [_hook(one) for one in shown], "pageInfo": info}
+        return {"nodes": [_hook(one, self._shop.webhooks_version) for one in shown], "pageInfo": info}
 
     def webhookSubscriptionCreate(self, _info: Any, **given: Any) -> dict[str, Any]:  # noqa: N802
         return self._shop.subscribe(given["topic"], given["webhookSubscription"])
@@ -432,8 +433,9 @@ def _page(every: list[Any], first: int, after: str | None) -> tuple[list[Any], d
     return shown, info
 
 
-def _hook(one: Subscription) -> dict[str, Any]:
-    return {"id": one.id, "topic": one.topic, "uri": one.uri, "format": "JSON"}
+def _hook(one: Subscription, version: str = "") -> dict[str, Any]:
+    known = {"displayName": version, "handle": version, "supported": True}
+    return {"id": one.id, "topic": one.topic, "uri": one.uri, "format": "JSON", "apiVersion": known}
 
 
 def _hooked(one: Subscription | None, fault: tuple[str, str] | None) -> dict[str, Any]:

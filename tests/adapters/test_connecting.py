@@ -86,6 +86,12 @@ def test_topics_that_the_app_has_no_right_to_are_told_and_the_rest_is_registered
     assert bench.tea().registered.created == ("fulfillments/create",)
 
 
+def test_a_topic_that_shopify_refuses_by_itself_holds_up_no_other(bench: Bench) -> None:
+    bench.shopify.plan(*(None,) * 4, "denied")
+    done = bench.tea()
+    assert (list(done.registered.refused), len(done.registered.created)) == ([few("shopify")[0]], 3)
+
+
 def test_an_app_fetches_its_own_token_and_another_when_its_day_is_over(bench: Bench) -> None:
     access = {"client_id": "client-local", "client_secret": APP_SECRET}
     bench.tea(access=access)
@@ -246,7 +252,9 @@ def test_a_door_that_stays_shut_is_told_and_nothing_is_registered(bench: Bench) 
 
 def test_an_installation_that_fails_is_told(bench: Bench) -> None:
     bench.api.weather = lambda: "fail"
-    with pytest.raises(ShopUncertainError):
+    with pytest.raises(
+        ShopUncertainError, match=r"127\.0\.0\.1:\d+ does not answer as it should: it answered with 503"
+    ):
         bench.tea()
 
 

@@ -101,7 +101,6 @@ class Checked:
             names=self.outside,
             receivers=lambda: self.outside.receivers,
             installation=self.installation,
-            api_version="2026-07",
         )
         return {link.name: link for link in checking.run(name, repair=repair)}
 
@@ -183,12 +182,19 @@ def test_webhooks_that_are_gone_or_elsewhere_are_registered_by_repair(checked: C
     assert checked.run()["webhooks"].told.startswith("all 4 topics")
 
 
+@pytest.mark.parametrize(("version", "state"), [("2024-10", "ok"), ("2024-07", "missing"), ("2026-10", "missing")])
+def test_webhooks_come_in_a_version_that_is_read(checked: Checked, version: str, state: str) -> None:
+    checked.bench.shopify.webhooks_version = version
+    assert checked.run()["webhook version"].state == state
+
+
 def test_a_webhook_that_woocommerce_has_switched_off_is_told_and_switched_on(bench: Bench) -> None:
     bench.bikes()
     checked = Checked(bench)
     number = next(iter(bench.woocommerce.webhooks))
     bench.woocommerce.fail(number)
     topic = bench.woocommerce.webhooks[number]["topic"]
+    assert checked.run("bikes")["ping"].state == "ok"
     assert f"switched off by the shop: {topic}" in checked.run("bikes")["webhooks"].told
     assert checked.run("bikes", repair=True)["webhooks"].repaired
     assert bench.woocommerce.webhooks[number]["status"] == "active"

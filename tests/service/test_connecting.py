@@ -8,6 +8,7 @@ import pytest
 
 from rekindle.ports import Hook
 from rekindle.service.connecting import ConnectError, check_shop_id, plain_domain, planned
+from rekindle.shops import shopify as shopify_webhooks
 from rekindle.shops.registering import COMPLIANCE, SCOPES, compliance_toml, lacking, topics_of
 from rekindle.shops.shopify.topics import TOPICS as SHOPIFY
 from rekindle.shops.woocommerce.topics import TOPICS as WOOCOMMERCE
@@ -71,7 +72,8 @@ def test_rights_to_write_are_rights_to_read() -> None:
 
 
 def test_the_apps_own_configuration_asks_for_the_compliance_topics() -> None:
-    told = tomllib.loads(compliance_toml({"acme": HERE}, "2026-07"))
+    told = tomllib.loads(compliance_toml({"acme": HERE}))
+    assert f"API versions 2024-10 to {told['webhooks']['api_version']}" in (shopify_webhooks.__doc__ or "")
     assert told["webhooks"]["subscriptions"] == [{"compliance_topics": sorted(COMPLIANCE), "uri": HERE}]
 
 

@@ -1225,6 +1225,8 @@ class Hook(Struct, frozen=True, kw_only=True):
     topic: str
     url: str
     active: bool = True
+    version: str = ""
+    """of the platform's API, in which its bodies come, where it says"""
 
 
 class ShopDetails(Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ def admin_of(http: Http, known: ShopSecrets) -> ShopAdmin:
 _PAGE = 100
 _LIST = """query list($first: Int, $after: String) {
   webhookSubscriptions(first: $first, after: $after) {
-    nodes { id topic uri }
+    nodes { id topic uri apiVersion { handle } }
     pageInfo { hasNextPage endCursor }
   }
 }"""
@@ -65,7 +65,13 @@ class ShopifyAdmin:
         """Return the app's subscriptions in this shop. What can have been switched off is not there any more."""
         nodes = self._api.pages(_LIST, {"first": _PAGE}, ("webhookSubscriptions",))
         return [
-            Hook(id=_text(node, "id"), topic=_plain(_text(node, "topic")), url=_text(node, "uri")) for node in nodes
+            Hook(
+                id=_text(node, "id"),
+                topic=_plain(_text(node, "topic")),
+                url=_text(node, "uri"),
+                version=_text(_part(node, "apiVersion"), "handle"),
+            )
+            for node in nodes
         ]
 
     def create(self, topic: str, url: str, secret: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import dns.exception
 import dns.resolver
 
-from rekindle.domain.errors import ShopUncertainError
+from rekindle.domain.errors import ShopRefusedError, ShopUncertainError
 from rekindle.outside.http import Http, safe_base
 
 _DNS_SECONDS = 4.0
@@ -22,11 +22,16 @@ class OutsideDoor:
         self._http = http
 
     def knock(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> int:
-        """Return the status. A server error raises `ShopUncertainError`, once it has come three times."""
+        """Return the status. A server error raises `ShopUncertainError`, once it has come several times."""
         safe_base(url.partition("?")[0])
         method = "GET" if body is None else "POST"
         deadline = self._http.deadline()
-        return self._http.call(method, url, headers, body, deadline=deadline, repeatable=True).status
+        try:
+            return self._http.call(method, url, headers, body, deadline=deadline, repeatable=True).status
+        except (ShopRefusedError, ShopUncertainError) as error:
+            # These errors speak of a shop; this is our own.
+            told = str(error).replace("the shop answered", "it answered")
+            raise ShopUncertainError(f"{urlsplit(url).netloc} does not answer as it should: {told}") from error
 
 
 class Dns:

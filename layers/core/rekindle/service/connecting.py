@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from rekindle.domain.errors import ContentError, RekindleError, ShopRejectedError, ShopUncertainError
+from rekindle.domain.errors import ContentError, RekindleError, ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.ports import Clock, Connections, Door, Hook, ShopAdmin, ShopSecrets
 from rekindle.shops.registering import path_of, topics_of, trial
 from rekindle.shops.signature import site
@@ -201,6 +201,11 @@ class Connecting:
                 created.append(topic)
             except ShopRejectedError as rejected:
                 refused[topic] = rejected.message
+            except ShopRefusedError as error:
+                # Shopify may refuse one topic and let us have the others.
+                if known.platform != "shopify" or error.reason != "not_allowed":
+                    raise
+                refused[topic] = error.hint
             done += 1
         for hook in plan.remove:
             self.progress("removing webhooks that are there twice", done, total)

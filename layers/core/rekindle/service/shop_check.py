@@ -7,15 +7,28 @@ to SES. Each link is looked at by itself: one that cannot be reached hides none 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from rekindle.domain.errors import RekindleError, ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.flow.program import Playbook, Shop
-from rekindle.ports import MailDesk, Names, SenderDomain, SendingAccount, ShopAdmin, ShopSecrets
+from rekindle.ports import Hook, MailDesk, Names, SenderDomain, SendingAccount, ShopAdmin, ShopSecrets
 from rekindle.service.connecting import LIVE, ROTATION, Connecting, as_secrets, former_urls, planned
-from rekindle.shops.registering import COMPLIANCE, FURTHER_SCOPES, SCOPES, compliance_toml, lacking, topics_of, trial
+from rekindle.shops.registering import (
+    COMPLIANCE,
+    FURTHER_SCOPES,
+    OLDEST_VERSION,
+    SCOPES,
+    WEBHOOKS_VERSION,
+    Trial,
+    compliance_toml,
+    lacking,
+    ping,
+    topics_of,
+    trial,
+)
 
 State = Literal["ok", "missing", "unknown"]
 
@@ -72,7 +85,6 @@ class Checking:
         names: Names,
         receivers: Callable[[], tuple[int, int]],
         installation: Installation,
-        api_version: str,
     ) -> None:
         """Take what to ask. `receivers` returns how many who are told of alarms are confirmed, and how many not yet."""
         self._connecting = connecting
@@ -82,7 +94,6 @@ class Checking:
         self._names = names
         self._receivers = receivers
         self._there = installation
-        self._api_version = api_version
 
     def run(self, shop: str, *, repair: bool = False) -> tuple[Link, ...]:
         """Return all links, in the order of a mail's way: from the shop to the customer's inbox."""
@@ -167,7 +178,8 @@ class Checking:
             "webhooks", lambda: self._webhooks(known, admin, hooks, former_urls(content), url, repair=repair)
         )
         if known.platform == "shopify":
-            toml = compliance_toml({known.shop: url}, self._api_version)
+            yield from _version([hook for hook in hooks if hook.url == url])
+            toml = compliance_toml({known.shop: url})
             told = f"{', '.join(COMPLIANCE)}: Shopify tells nobody whether an app asks for them"
             yield Link(name="compliance topics", state="unknown", told=told, cure=f"in shopify.app.toml:\n{toml}")
 
@@ -175,7 +187,7 @@ class Checking:
         self,
         known: ShopSecrets,
         admin: ShopAdmin,
-        hooks: Sequence[Any],
+        hooks: Sequence[Hook],
         former: Sequence[str],
         url: str,
         *,
@@ -202,14 +214,17 @@ class Checking:
     # --- our door
 
     def _door(self, known: ShopSecrets) -> Iterator[Link]:
-        yield from self._told(
-            "signed webhook", lambda: self._knock(known, "signed webhook", known.webhook_secrets[0], _OK)
-        )
-        yield from self._told("forged webhook", lambda: self._knock(known, "forged webhook", None, _UNAUTHORIZED))
+        tries = {
+            "signed webhook": (trial(known.platform, known.domain, known.webhook_secrets[0]), _OK),
+            "forged webhook": (trial(known.platform, known.domain, None), _UNAUTHORIZED),
+        }
+        if known.platform == "woocommerce":
+            tries["ping"] = (ping(), _OK)
+        for name, (request, wanted) in tries.items():
+            yield from self._told(name, partial(self._knock, known, name, request, wanted))
 
-    def _knock(self, known: ShopSecrets, name: str, secret: str | None, wanted: int) -> Link:
+    def _knock(self, known: ShopSecrets, name: str, request: Trial, wanted: int) -> Link:
         url = self._connecting.url_of(known.platform, known.shop)
-        request = trial(known.platform, known.domain, secret)
         status = self._connecting.door.knock(url, request.headers, request.body)
         if status == wanted:
             told = "is accepted" if wanted == _OK else "is refused"
@@ -391,11 +406,22 @@ def _rights(scopes: frozenset[str]) -> Link:
     return Link(name="rights", state="ok", told=told or "all that Rekindle uses")
 
 
+def _version(hooks: Sequence[Hook]) -> Iterator[Link]:
+    versions = sorted({hook.version for hook in hooks} - {""})
+    odd = [version for version in versions if not OLDEST_VERSION <= version <= WEBHOOKS_VERSION]
+    if odd:
+        told = f"webhooks come as of {', '.join(odd)}, which Rekindle has not been taught"
+        cure = f"set the version of webhooks to {WEBHOOKS_VERSION} in the app's configuration"
+        yield Link(name="webhook version", state="missing", told=told, cure=cure)
+    elif versions:
+        yield Link(name="webhook version", state="ok", told=", ".join(versions))
+
+
 def _named(topics: Sequence[str], what: str) -> str:
     return f"{what}: {', '.join(topics)}" if topics else ""
 
 
-def _named_hooks(hooks: Sequence[Any], url: str) -> str:
+def _named_hooks(hooks: Sequence[Hook], url: str) -> str:
     off = [hook.topic for hook in hooks if hook.url == url]
     elsewhere = [hook.topic for hook in hooks if hook.url != url]
     return "; ".join(filter(None, (_named(off, "switched off by the shop"), _named(elsewhere, "sent elsewhere"))))

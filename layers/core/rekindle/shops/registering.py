@@ -18,6 +18,10 @@ from rekindle.shops.shopify import topics as shopify
 from rekindle.shops.woocommerce import request as woocommerce_request
 from rekindle.shops.woocommerce import topics as woocommerce
 
+#: The newest version of Shopify's webhooks that `shops.shopify` reads; the app's configuration says which it gets.
+WEBHOOKS_VERSION = "2026-04"
+#: And the oldest.
+OLDEST_VERSION = "2024-10"
 #: Only the app's own configuration can ask for these (shopify.dev, "Privacy law compliance").
 COMPLIANCE = tuple(sorted(shopify_request.COMPLIANCE))
 
@@ -78,6 +82,11 @@ def trial(platform: str, domain: str, secret: str | None) -> Trial:
     return Trial(headers | {f"X-WC-Webhook-{name}": value for name, value in named.items()}, _TRIAL_BODY)
 
 
+def ping() -> Trial:
+    """Return what WooCommerce posts when a webhook is saved: unsigned, and only 200 will do."""
+    return Trial({"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Rekindle"}, b"webhook_id=0")
+
+
 def lacking(granted: Collection[str] | None, wanted: Mapping[str, str]) -> dict[str, str]:
     """Return which of the wanted rights were not given; who may write may read. `None`: nobody knows, so none."""
     if granted is None:
@@ -89,9 +98,9 @@ def lacking(granted: Collection[str] | None, wanted: Mapping[str, str]) -> dict[
     }
 
 
-def compliance_toml(urls: Mapping[str, str], version: str) -> str:
+def compliance_toml(urls: Mapping[str, str]) -> str:
     """Return what belongs into the app's `shopify.app.toml` for these shops (id → where its webhooks arrive)."""
-    lines = ["[webhooks]", f'api_version = "{version}"', ""]
+    lines = ["[webhooks]", f'api_version = "{WEBHOOKS_VERSION}"', ""]
     for url in urls.values():
         quoted = ", ".join(f'"{topic}"' for topic in COMPLIANCE)
         lines += ["[[webhooks.subscriptions]]", f"compliance_topics = [{quoted}]", f'uri = "{url}"', ""]

@@ -18,13 +18,13 @@ from rekindle.cli.events import as_json
 from rekindle.cli.shop.there import API, JSON, STACK, There, shown
 from rekindle.content.sources import parse_shop
 from rekindle.outside.door import Dns
-from rekindle.outside.shopify import API_VERSION
 from rekindle.ports import Allowance
 from rekindle.service.connecting import Progress, check_shop_id
 from rekindle.service.shop_check import OWN_MAILS, Checking, Installation, Link
 from rekindle.service.shop_files import path_of, with_own_mails
 
 _MISSING = 1
+_DEFAULT = Path("templates")
 _SIGNS = {"ok": "ok       ", "missing": "MISSING  ", "unknown": "?        "}
 _SAID = {"on": True, "off": False}
 
@@ -68,7 +68,7 @@ class _Account(SesAccount):
     "--content",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     default=None,
-    help="Also write that answer into the file of this folder, where the next publish comes from.",
+    help="The folder whose shops/NAME.yaml gets that answer; templates/ if the file is there, else the bucket.",
 )
 @click.option("--resolver", default="", metavar="HOST", help="Ask this DNS server, and not this machine's own.")
 @API
@@ -106,7 +106,7 @@ def check(
         missing = any(link.state == "missing" for link in links)
         click.echo(as_json({"shop": name, "complete": not missing, "links": list(links), "written": written}).encode())
     else:
-        for line in (*told(links), *(f"Written: {path}. It goes live with the next publish." for path in written)):
+        for line in (*told(links), *written):
             click.echo(line)
     return _MISSING if any(link.state == "missing" for link in links) else 0
 
@@ -135,7 +135,6 @@ def _checking(there: There, resolver: str, progress: Progress) -> Checking:
             link_base=there.stack.outputs.get("LinkBase", there.api_url),
             marketing_senders=int(senders) if senders.isdigit() else None,
         ),
-        api_version=API_VERSION,
     )
 
 
@@ -154,24 +153,26 @@ def _asked(there: There, name: str) -> dict[str, bool]:
 
 
 def _write(there: There, name: str, answers: Mapping[str, bool], folder: Path | None) -> list[str]:
-    """Write the answers into the shop's file, in the folder if one is named, else in the bucket; return where."""
+    """Write the answers into the shop's file, in the folder or in the bucket; return what was done, as lines."""
     if not answers:
         return []
     path = path_of(name)
+    if folder is None and (_DEFAULT / path).is_file():
+        folder = _DEFAULT
     if folder is not None:
         file = folder / path
         if not file.is_file():
             raise click.ClickException(f"there is no {file}: rekindle shop add {name} writes it")
         changed = _changed(file.read_text("utf-8"), answers, path)
         file.write_text(changed, "utf-8")
-        return [str(file)]
+        return [f"Written: {file}. rekindle publish makes it live."]
     found = there.blobs.tagged(f"content/{path}")
     if found is None:
         raise click.ClickException(f"there is no content/{path} in the bucket: rekindle shop add {name}, then publish")
     changed = _changed(found[0].decode("utf-8"), answers, path)
     if not there.blobs.swap(f"content/{path}", changed.encode(), expected=found[1]):
         raise click.ClickException(f"somebody else has just written content/{path}: try again")
-    return [f"content/{path}"]
+    return [f"Written: content/{path} in the bucket. It goes live within a minute, if all that is there is right."]
 
 
 def _changed(text: str, answers: Mapping[str, bool], path: str) -> str:

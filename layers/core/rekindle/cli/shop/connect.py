@@ -10,7 +10,6 @@ import click
 from rekindle.aws.stack import explained
 from rekindle.cli.events import as_json
 from rekindle.cli.shop.there import API, JSON, STACK, There, secret_of, secret_option, shown
-from rekindle.outside.shopify import API_VERSION
 from rekindle.service.connecting import Connected, Wanted
 from rekindle.shops.registering import FURTHER_SCOPES, SCOPES, compliance_toml, lacking
 
@@ -152,7 +151,11 @@ def _told(done: Connected, wanted: Wanted, stack: str) -> Iterator[str]:
         yield "By hand: in the app's shopify.app.toml (then shopify app deploy), or in the Dev Dashboard, the topics"
         yield "that only the app's own configuration can ask for:"
         yield ""
-        yield from compliance_toml({done.shop: done.url}, API_VERSION).splitlines()
+        yield from compliance_toml({done.shop: done.url}).splitlines()
+    yield ""
+    yield "By hand, once for the domain that mails come from: DKIM, SPF and DMARC records in its DNS, and production"
+    yield "access in the SES console. rekindle shop check, with --repair, prints the records and says what is missing."
+    yield ""
     yield f"Next: rekindle shop add {done.shop} --stack {stack}, rekindle publish, rekindle shop check {done.shop}."
 
 
