@@ -22,6 +22,7 @@ def at_once(template: dict[str, Any]) -> None:
         for name in _SHIFTING:
             resource.get("Properties", {}).pop(name, None)
         waits = resource.get("DependsOn", ())
+        waits = [waits] if isinstance(waits, str) else waits
         if any(name not in resources for name in waits):
             del resource["DependsOn"]
     # Both watch nothing but a shift, and one of them names the new version of each function.

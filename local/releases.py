@@ -51,6 +51,10 @@ class Kept(Struct, frozen=True, kw_only=True):
     template: str
     parameters: dict[str, str]
 
+    def runs_as(self, other: Kept) -> bool:
+        """Whether this is the same as another: then going from one to the other changes nothing."""
+        return (self.template, self.parameters) == (other.template, other.parameters)
+
 
 class Releases:
     """The versions of one stack that were kept."""
@@ -102,7 +106,7 @@ class Releases:
         running = self.running(now)
         if running is None:
             raise ReleaseError(f"there is no stack {self._stack} in this account and region")
-        found = [one for one in self.kept() if (one.version == to if to else one.template != running.template)]
+        found = [one for one in self.kept() if (one.version == to if to else not one.runs_as(running))]
         if not found:
             names = ", ".join(dict.fromkeys(one.version or "unnamed" for one in self.kept())) or "none"
             raise ReleaseError(f"no {to or 'earlier version'} of {self._stack} was kept; there are: {names}")

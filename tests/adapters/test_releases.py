@@ -129,6 +129,14 @@ def test_whoever_went_back_can_go_forward_again(account: Account) -> None:
     assert (newer.version, left) == ("v2", [])
 
 
+def test_a_parameter_can_be_gone_back_on_and_a_deploy_that_failed_is_no_version(account: Account) -> None:
+    account.deploy("v1", minutes=0)
+    account.deploy("v1", minutes=1, AlarmEmail="ops@example.com")
+    account.releases.keep(at(2))  # and then the deploy failed: the same still runs
+    before, _ = account.releases.back(at(3))
+    assert (before.version, before.parameters["AlarmEmail"]) == ("v1", "")
+
+
 def test_a_way_back_that_leaves_data_behind_is_asked_about(
     account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,6 +114,10 @@ def test_where_there_is_no_codedeploy_nothing_asks_for_it() -> None:
     made = deployed("one", plain=True)
     assert not [one["Type"] for one in made.values() if "CodeDeploy" in one["Type"]]
     assert not of_kind(made, "AWS::Lambda::Alias")
+    waits = {name: one["DependsOn"] for name, one in made.items() if "DependsOn" in one}
+    assert {"FeedbackTopicPolicy"} <= {
+        each for names in waits.values() for each in ([names] if isinstance(names, str) else names)
+    }
     named_by = json.dumps(made)
     assert not re.findall(r"Aliaslive|NewVersionAlarm|RolloutAlarm|\.Version", named_by)
     assert made.keys() > template()["Resources"].keys() - {"NewVersionAlarm", "RolloutAlarm", "CoreLayer"}
@@ -143,6 +147,15 @@ def test_who_makes_playbooks_is_new_only_when_all_are_who_read_them() -> None:
     readers = {name for name in SHIFTED if "CONTENT_BUCKET" in FUNCTIONS[name]["Environment"]["Variables"]}
     waits = template()["Resources"]["PublishFunction"]["DependsOn"]
     assert set(waits) == {f"{name.title()}FunctionAliaslive" for name in readers}
+
+
+def test_who_starts_passes_is_new_only_when_all_of_journey_is() -> None:
+    """A new version may see another shape in a playbook: whom the old one tells would keep the old shape."""
+    starters = {name for name, one in FUNCTIONS.items() if "FANOUT_SHARDS" in one["Environment"]["Variables"]}
+    assert starters == {"publish", "campaign"}
+    for name in starters:
+        waits = template()["Resources"][f"{name.title()}Function"]["DependsOn"]
+        assert "JourneyFunctionAliaslive" in waits, name
 
 
 @pytest.mark.parametrize("kind", ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"])
