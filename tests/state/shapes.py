@@ -17,7 +17,7 @@ from rekindle.content import links, playbook, sites
 from rekindle.content.pages import settings as page_settings
 from rekindle.domain import events, facts, offers, outcome, profile, results, shelves
 from rekindle.flow import program
-from rekindle.service import campaigns, fanout, receipts, sets, stops
+from rekindle.service import campaigns, fanout, receipts, reconcile, sets, stops
 from tests.support.build import T0
 
 __all__ = ["ROOTS", "full", "shapes"]
@@ -61,6 +61,7 @@ ROOTS: Mapping[str, Any] = {
     "file/stop": stops.Stop,
     "file/pass": fanout.Pass,
     "file/shard": fanout.Progress,
+    "file/reconcile": reconcile.Marks,
     "file/receipt": receipts.Receipt,
     "link/unsubscribe": links.Unsubscribe,
     "link/preferences": links.Preferences,
