@@ -123,6 +123,23 @@ def test_a_list_is_tried_first_and_what_is_wrong_with_it_stands_in_a_file(
     ]
 
 
+def test_pairs_of_columns_can_stand_in_a_file_and_rejects_must_go_somewhere(
+    stack: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, pairs = tmp_path / "list.csv", tmp_path / "pairs.txt"
+    path.write_text("E-post,Namn\nann@example.com,Ann\nbo@example.com,Bo,Lee\n", encoding="utf-8")
+    pairs.write_text("# ours\nE-post = email\n\nNamn=first_name\n", encoding="utf-8")
+    assert stack.command("csv", str(path), "--mapping", str(pairs), "--rejects", "/nowhere/else.csv") == 2
+    assert "/nowhere/else.csv cannot be written" in capsys.readouterr().err
+    assert stack.command("csv", str(path), "--mapping", str(pairs), "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["columns"] == {"E-post": "email", "Namn": "first_name"}
+    assert (told["accepted"], told["rejects"][0]["where"]) == (1, "line 3")
+    pairs.write_text("E-post\n", encoding="utf-8")
+    assert stack.command("csv", str(path), "--mapping", str(pairs)) == 2
+    assert "E-post is no COLUMN=FIELD" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

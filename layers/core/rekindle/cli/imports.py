@@ -74,29 +74,33 @@ def _shared(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _of_a_shop(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(
-        (
-            click.option(
-                "--what",
-                default=",".join(RESOURCES),
-                show_default=True,
-                callback=lambda _context, _option, value: _resources(value),
-                help="Which things, in which order.",
-            ),
-            click.option("--since", type=Moment(), help="Only what was changed at this moment (UTC) or later."),
-            click.option(
-                "--gather",
-                type=click.IntRange(min=1),
-                default=10_000,
-                show_default=True,
-                help="Read so many things before they are taken over, to apply what is about one person together. So"
-                " many are read again where it is stopped in between.",
-            ),
-        )
-    ):
-        command = option(command)
-    return _shared(command)
+def _of_a_shop(gather: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what gives a command the options of a shop's import; it gathers so many things, unless told otherwise."""
+    options = (
+        click.option(
+            "--what",
+            default=",".join(RESOURCES),
+            show_default=True,
+            callback=lambda _context, _option, value: _resources(value),
+            help="Which things, in which order.",
+        ),
+        click.option("--since", type=Moment(), help="Only what was changed at this moment (UTC) or later."),
+        click.option(
+            "--gather",
+            type=click.IntRange(min=1),
+            default=gather,
+            show_default=True,
+            help="Read so many things before they are taken over, to apply what is about one person together. So many"
+            " are read again where it is stopped in between.",
+        ),
+    )
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return _shared(command)
+
+    return decorated
 
 
 def _resources(value: str) -> tuple[Resource, ...]:
@@ -109,7 +113,7 @@ def _resources(value: str) -> tuple[Resource, ...]:
 
 
 @imports.command()
-@_of_a_shop
+@_of_a_shop(gather=10_000)
 def woocommerce(*, what: tuple[Resource, ...], since: datetime | None, **how: Any) -> None:
     """Import from a WooCommerce shop, by its REST API.
 
@@ -130,7 +134,7 @@ def woocommerce(*, what: tuple[Resource, ...], since: datetime | None, **how: An
 
 
 @imports.command()
-@_of_a_shop
+@_of_a_shop(gather=50_000)
 def shopify(*, what: tuple[Resource, ...], since: datetime | None, **how: Any) -> None:
     """Import from a Shopify shop, by bulk operations of its Admin API.
 
@@ -228,7 +232,10 @@ def from_csv(
 
 
 def _mapping(file: Path | None, mapped: Sequence[str]) -> dict[str, str]:
-    pairs = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()] if file else []
+    try:
+        pairs = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()] if file else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ListError(f"{file} cannot be read as UTF-8") from error
     columns = {}
     for pair in (*(line for line in pairs if not line.lstrip().startswith("#")), *mapped):
         name, divided, field = pair.rpartition("=")
@@ -374,7 +381,10 @@ def _rejected(path: Path | None, *, keep: bool) -> Iterator[_Rejects]:
     def write(each: Unusable) -> None:
         nonlocal out
         if out is None:
-            out = path.open("a" if known else "w", newline="", encoding="utf-8")
+            try:
+                out = path.open("a" if known else "w", newline="", encoding="utf-8")
+            except OSError as error:
+                raise RekindleError(f"{path} cannot be written ({error.strerror}): say --rejects FILE") from error
             if not known:
                 csv.writer(out).writerow(("where", "why"))
         if (each.where, each.why) not in known:
