@@ -29,13 +29,17 @@ from unittest.mock import patch
 import msgspec
 from botocore.session import Session
 from moto import mock_aws
+from msgspec.structs import replace
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from bench.figures import ROOT
 from bench.meter import Meter
 from local.stack import content_files
 from rekindle.aws.clients import Clients
+from rekindle.aws.profiles import parse_profile, profile_item
 from rekindle.content.validate import validate
+from rekindle.domain import ids
+from rekindle.domain.profile import Profile
 from rekindle.ports import ShopSecrets
 from rekindle.service.costs import GIGABYTE, MONTH, Used
 from rekindle.service.library import POINTER
@@ -263,6 +267,24 @@ class Plant:
                 event["detail"]["mail"]["tags"]["rekindle_message"] = [message]
                 event["detail"][kind.lower()]["timestamp"] = self.meter.now.isoformat()
                 self.call("feedback", event)
+
+    def multiply(self, times: int) -> int:
+        """Put so many more of the people who are there, each with an id and an address of their own; return how many.
+
+        None of them is found by an alias: they are there to be reached.
+        """
+        table, client = self.ports.installation.tables.profiles, self.ports.clients.dynamodb
+        found = [parse_profile(item) for item in client.scan(TableName=table)["Items"]]
+        people = [one for one in found if isinstance(one, Profile) and one.email]
+        for number in range(times):
+            one = people[number % len(people)]
+            email = f"reader.{number}@example.com"
+            consent = {
+                key.replace(one.email or "", email): replace(given, address=email) for key, given in one.consent.items()
+            }
+            more = replace(one, id=ids.digest("reader", str(number)), email=email, consent=consent)
+            client.put_item(TableName=table, Item=profile_item(more, None))
+        return len(people) + times
 
     # --- the sum
 

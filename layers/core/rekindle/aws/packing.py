@@ -11,6 +11,7 @@ as it is in the bucket.
 
 from __future__ import annotations
 
+import base64
 import zlib
 from collections.abc import Mapping
 from functools import cache
@@ -21,10 +22,10 @@ from rekindle.aws.items import octets
 
 #: What shops send, and the events that it becomes.
 DELIVERIES = 1
-#: Profiles, and the decisions about them.
-STATE = 2
+#: Profiles, and the decisions about them: the second list of it, which knows orders too.
+STATE = 3
 
-_FILES = {DELIVERIES: "1-deliveries.txt", STATE: "2-state.txt"}
+_FILES = {DELIVERIES: "1-deliveries.txt", 2: "2-state.txt", STATE: "3-state.txt"}
 _LEVEL = 9
 #: Neither header nor checksum: DynamoDB has its own.
 _RAW = -15
@@ -46,6 +47,17 @@ def unpack(attribute: Mapping[str, Any], beside: bytes = b"") -> bytes:
     if stored[0] == _ZLIB:
         return zlib.decompress(stored)
     return zlib.decompressobj(_RAW, _known(stored[0]) + beside).decompress(stored[1:])
+
+
+def pack_text(content: bytes, words: int) -> dict[str, str]:
+    """Return a string attribute that holds this, for where a stream is filtered by its being a string."""
+    return {"S": base64.b64encode(pack(content, words)["B"]).decode()}
+
+
+def unpack_text(attribute: Mapping[str, Any]) -> bytes:
+    """Return what a string attribute holds: packed, or JSON as it is, which no base64 begins like."""
+    written: str = attribute["S"]
+    return written.encode() if written.startswith(("[", "{")) else unpack({"B": base64.b64decode(written)})
 
 
 @cache

@@ -26,6 +26,7 @@ from rekindle.aws.items import (
     tries,
 )
 from rekindle.aws.messages import parse_message
+from rekindle.aws.packing import unpack_text
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.labels import Label
 from rekindle.domain.results import Count, together
@@ -156,7 +157,7 @@ def line_counts(image: Item) -> Counted | None:
         return None
     mark = f"{image['profile_id']['S']}#{image['at']['S']}"
     near = together("ledger", moment(image["at"]["S"].partition("#")[0]))
-    return Counted(mark=mark, shop=image["shop"]["S"], counts=_counts.decode(image["counts"]["S"]), near=near)
+    return Counted(mark=mark, shop=image["shop"]["S"], counts=_counts.decode(unpack_text(image["counts"])), near=near)
 
 
 def message_change(record: Mapping[str, Any]) -> tuple[Message | None, Message] | None:

@@ -32,7 +32,7 @@ from rekindle.aws.items import (
     transact,
 )
 from rekindle.aws.messages import parse_message
-from rekindle.aws.packing import STATE, pack, unpack
+from rekindle.aws.packing import STATE, pack, pack_text, unpack
 from rekindle.aws.pending import parse_pending, pending_item
 from rekindle.aws.products import product_update
 from rekindle.aws.profiles import parse_profile, profile_item
@@ -368,7 +368,7 @@ class DynamoState:
             "expires": epoch(at + KEPT),
         }
         if commit.counts:
-            item["counts"] = text(msgspec.json.encode(commit.counts).decode())
+            item["counts"] = pack_text(msgspec.json.encode(commit.counts), STATE)
         return {"Put": {"TableName": self._tables.ledger, "Item": item}}
 
     def _put_product(self, shop: str, product: Product) -> None:
