@@ -45,7 +45,7 @@ class Meter:
         self._shadow = shadow
         self._prefix = prefix
         self._tables = {f"{prefix}-{name}": name for name in tables()}
-        self._written: dict[tuple[str, str], tuple[str, Any]] = {}
+        self._written: dict[tuple[str, str], tuple[str, Any, Any]] = {}
         self._settled: dict[str, list[str]] = {}
         self._params: Any = None
         self._before: Any = None
@@ -153,7 +153,9 @@ class Meter:
     def _note(self, table: str, key: Any, before: Any, after: Any) -> None:
         name = self._tables[table]
         self.changed.setdefault(name, []).append((before, after))
-        self._written[table, repr(sorted(key.items()))] = name, after
+        place = table, repr(sorted(key.items()))
+        first = self._written[place][1] if place in self._written else before
+        self._written[place] = name, first, after
         if name == "messages" and "state" in (after or {}) and after["state"] != (before or {}).get("state"):
             self._settled.setdefault(after["state"]["S"], []).append(after["id"]["S"])
 
@@ -219,16 +221,23 @@ class Meter:
     def kept(self) -> list[tuple[str, int, int, float]]:
         """Return table, bytes, bytes in indexes, days of what was written and goes in time, as storage is billed."""
         found: dict[tuple[str, float], tuple[int, int]] = {}
-        for name, item in self._written.values():
+        for name, before, item in self._written.values():
             if not item or "expires" not in item:
                 continue
-            entries = [self._entry(name, index, item) for index in tables()[name].get("GlobalSecondaryIndexes", ())]
+            now, then = self._stored(name, item), self._stored(name, before)
+            bytes_, more = now[0] - then[0], now[1] - then[1]
             days = (int(item["expires"]["N"]) - self.now.timestamp()) / 86_400
             key = name, round(max(days, 0.0))
-            bytes_, more = found.get(key, (0, 0))
-            more += sum(size(entry) + OVERHEAD for entry in entries if entry)
-            found[key] = bytes_ + size(item) + OVERHEAD, more
-        return [(name, *bytes_, days) for (name, days), bytes_ in found.items()]
+            there = found.get(key, (0, 0))
+            found[key] = there[0] + bytes_, there[1] + more
+        return [(name, *stored, days) for (name, days), stored in found.items()]
+
+    def _stored(self, name: str, item: Any) -> tuple[int, int]:
+        """Return the bytes that an item takes, in its table and in the indexes; none where there is no item."""
+        if not item:
+            return 0, 0
+        entries = [self._entry(name, index, item) for index in tables()[name].get("GlobalSecondaryIndexes", ())]
+        return size(item) + OVERHEAD, sum(size(entry) + OVERHEAD for entry in entries if entry)
 
     def reset(self) -> None:
         """Begin anew."""

@@ -189,6 +189,28 @@ class Plant:
         self.meter.use("http_api", function, 1)
         self.meter.use("logs", "access log", Decimal(ACCESS_LINE + LOG_LINE) / GIGABYTE)
 
+    def follow(self, token: str, index: int) -> None:
+        """Have somebody follow a link."""
+        answer = self.call(
+            "track",
+            {
+                "version": "2.0",
+                "routeKey": "GET /c/{token}/{index}",
+                "pathParameters": {"token": token, "index": str(index)},
+                "headers": {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Firefox/127.0"},
+                "requestContext": {"http": {"method": "GET", "sourceIp": "192.0.2.1"}},
+            },
+        )
+        if answer["statusCode"] != 302:
+            raise AssertionError(answer)
+        self.meter.use("http_api", "track", 1)
+        self.meter.use("logs", "access log", Decimal(ACCESS_LINE + LOG_LINE) / GIGABYTE)
+
+    def messages(self, flow: str) -> list[str]:
+        """Return the messages of a flow."""
+        table, client = self.ports.installation.tables.messages, self.ports.clients.dynamodb
+        return [one["id"]["S"] for one in client.scan(TableName=table)["Items"] if one["flow"]["S"] == flow]
+
     def stream(self) -> None:
         """Hand what was put into Pending to journey, one batch for each 25."""
         news = [new for old, new in self.meter.changed.pop("pending", ()) if old is None and new is not None]

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from rekindle.service.costs import MAILS, Used, beside_mails, bill, total
+from rekindle.service.costs import MAILS, Used, beside_mails, bill, forecast, measured, total
 from rekindle.service.prices import PricesError, own_prices, prices
 
 MILLION = Decimal(1_000_000)
@@ -67,3 +67,15 @@ def test_own_prices_replace_those_that_they_name_and_a_discount_the_rest() -> No
 def test_a_file_that_cannot_be_used_says_why(written: bytes, why: str) -> None:
     with pytest.raises(PricesError, match=why):
         own_prices(written, "mine.json")
+
+
+def test_what_the_benchmark_measured_can_be_priced_and_a_month_of_it_grows_with_the_mails() -> None:
+    for kind in measured().kinds:
+        assert kind.used.keys() <= prices().lines.keys()
+    assert measured().standing.keys() <= prices().lines.keys()
+    once, thrice = (total(bill(forecast({"campaign": count}), prices())) for count in (1_000, 3_000))
+    assert thrice == 3 * once
+    quiet = total(bill(forecast({}, months=1), prices()))
+    assert quiet > 0
+    assert total(bill(forecast({"campaign": 1_000}, months=1), prices())) == once + quiet
+    assert total(bill(forecast({}, {"event": 1_000, "reaction": 10}), prices())) > 0

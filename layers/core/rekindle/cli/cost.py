@@ -41,6 +41,13 @@ _DAYS = 7
     "--events-per-profile", type=click.FloatRange(0), default=2.0, show_default=True, help="and further events."
 )
 @click.option(
+    "--reactions-per-mail",
+    type=click.FloatRange(0),
+    default=0.3,
+    show_default=True,
+    help="Of forecasts: openings and clicks of people.",
+)
+@click.option(
     "--prices",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -58,6 +65,7 @@ def cost(
     carts_per_profile: float,
     orders_per_profile: float,
     events_per_profile: float,
+    reactions_per_mail: float,
     file: Path | None,
     machine: bool,
 ) -> None:
@@ -79,15 +87,17 @@ def cost(
             raise click.UsageError("--profiles reckons without a stack: leave --stack and --forecast out")
         mails = {"campaign": mails_per_profile, "cart": carts_per_profile, "confirmation": orders_per_profile}
         counts = {name: _times(profiles, each) for name, each in mails.items()}
-        lines = bill(forecast(counts, _times(profiles, events_per_profile), months=1), listed)
-        _show(_data(f"a month of {profiles:,} profiles", lines, listed, mails=sum(counts.values())), machine=machine)
+        count = sum(counts.values())
+        others = {"event": _times(profiles, events_per_profile), "reaction": _times(count, reactions_per_mail)}
+        lines = bill(forecast(counts, others, months=1), listed)
+        _show(_data(f"a month of {profiles:,} profiles", lines, listed, mails=count), machine=machine)
         return
     if stack is None:
         raise click.UsageError("say which --stack, or of how many --profiles a month is to be reckoned")
     kind, _, what = (ahead or "").partition(":")
     if kind == "campaign" and what:
         count, name = _planned(stack, what, shop)
-        lines = bill(forecast({"campaign": count}), listed)
+        lines = bill(forecast({"campaign": count}, {"reaction": _times(count, reactions_per_mail)}), listed)
         _show(_data(name, lines, listed, mails=count), machine=machine)
         return
     factor = _factor(kind, what) if ahead is not None else None
@@ -134,8 +144,8 @@ def _factor(kind: str, what: str) -> Decimal:
     return factor
 
 
-def _times(profiles: int, each: float) -> int:
-    return round(profiles * each)
+def _times(count: int, each: float) -> int:
+    return round(count * each)
 
 
 def _data(said: str, lines: Sequence[Line], listed: Prices, *, mails: int, events: int | None = None) -> dict[str, Any]:

@@ -101,16 +101,15 @@ def measured() -> Measured:
     return msgspec.json.decode(Path(__file__).with_name("measured.json").read_bytes(), type=Measured)
 
 
-def forecast(mails: Mapping[str, int | Decimal], events: int | Decimal = 0, *, months: int = 0) -> list[Used]:
-    """Return what these mails (kind → how many) and so many further events will use, SES included.
+def forecast(mails: Mapping[str, int], others: Mapping[str, int] | None = None, *, months: int = 0) -> list[Used]:
+    """Return what these mails (kind → how many), and what is no mail (kind → how many), will use, SES included.
 
     With `months`, also what an installation uses in so many, whatever happens.
     """
     reckoned = measured()
     used = [Used(MAILS, reckoned.kind(name).title, Decimal(count)) for name, count in mails.items()]
-    for name, count in mails.items():
+    for name, count in {**mails, **(others or {})}.items():
         used += reckoned.kind(name).times(count)
-    used += reckoned.kind("event").times(events)
     used += [Used(line, "whatever happens", amount * months) for line, amount in reckoned.standing.items()]
     return used
 
