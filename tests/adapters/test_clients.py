@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from local.emulator import free_port
 from rekindle.aws.clients import Clients
-from rekindle.aws.clock import OffsetClock, SystemClock, clock_for
+from rekindle.aws.clock import OffsetClock, SystemClock, clock_for, elapsed, passing
 from rekindle.aws.counting import CallCounter
 from rekindle.aws.tables import Tables
 from rekindle.domain import ids
@@ -187,3 +187,17 @@ def test_the_offset_clock_follows_its_file(tmp_path: Path) -> None:
         draft.replace(file)
         ahead = clock.now() - datetime.now(UTC)
         assert abs(ahead - timedelta(seconds=seconds)) < timedelta(seconds=0.2)
+
+
+def test_time_passes_also_while_lambda_holds_the_process_still() -> None:
+    """Whichever clock stood or was set back: what is to be forgotten after five minutes is forgotten."""
+    steady, shown = 100.0, 1_000.0
+    seconds = passing(lambda: steady, lambda: shown)
+    assert seconds() == 0
+    steady, shown = 101.0, 1_001.0
+    assert seconds() == 1
+    shown += 300
+    assert seconds() == 301, "the monotonic clock stood"
+    steady, shown = steady + 2, shown - 3_600
+    assert seconds() == 303, "the wall clock was set back"
+    assert elapsed() <= elapsed()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from email.header import Header, decode_header, make_header
 from email.utils import parseaddr
@@ -16,6 +15,7 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
+from rekindle.aws.clock import elapsed
 from rekindle.aws.items import code_of
 from rekindle.domain.errors import MailRefusedError, MailRejectedError, MailUncertainError
 from rekindle.ports import Allowance, Mail
@@ -59,7 +59,7 @@ class SesMailer:
     """
 
     def __init__(
-        self, clients: Clients, *, configuration_set: str | None, monotonic: Callable[[], float] = time.monotonic
+        self, clients: Clients, *, configuration_set: str | None, monotonic: Callable[[], float] = elapsed
     ) -> None:
         self._clients = clients
         self._configuration_set = configuration_set

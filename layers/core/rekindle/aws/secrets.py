@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +10,7 @@ import msgspec
 from botocore.exceptions import ClientError
 from msgspec import Struct, structs
 
+from rekindle.aws.clock import elapsed
 from rekindle.aws.items import code_of
 from rekindle.ports import ShopSecrets
 
@@ -52,7 +52,7 @@ class CachedSecrets:
     Link keys are looked up again after five minutes: a new key is stored ten minutes before it may sign.
     """
 
-    def __init__(self, clients: Clients, prefix: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clients: Clients, prefix: str, *, monotonic: Callable[[], float] = elapsed) -> None:
         self._clients = clients
         self._prefix = prefix
         self._monotonic = monotonic

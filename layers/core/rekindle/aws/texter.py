@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +13,7 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
+from rekindle.aws.clock import elapsed
 from rekindle.aws.items import code_of
 from rekindle.domain.errors import AddressGoneError, MailRefusedError, MailRejectedError, MailUncertainError
 from rekindle.ports import TextMessage
@@ -52,9 +52,7 @@ _OURS = frozenset(
 class AwsTexter:
     """`ports.Texter`. The client behind it makes exactly one attempt (`Clients.sms`)."""
 
-    def __init__(
-        self, clients: Clients, *, configuration_set: str, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, clients: Clients, *, configuration_set: str, monotonic: Callable[[], float] = elapsed) -> None:
         """Without a configuration set nothing of what becomes of a text is told."""
         self._clients = clients
         self._configuration_set = configuration_set
