@@ -114,6 +114,36 @@ def test_no_backlog_takes_the_accounts_concurrency_from_the_webhooks(function: s
     assert one_at_a_time or "MaximumConcurrency" in source["ScalingConfig"]
 
 
+def test_work_may_go_round_over_queues_for_as_long_as_it_takes() -> None:
+    """Lambda stops a function that its own messages lead back to, after sixteen rounds, unless it says that it may.
+
+    (Lambda Developer Guide, "recursive loop detection".) A campaign's shard goes round a thousand times, a mail at
+    night every quarter of an hour. Whoever is in no such circle says nothing, so that a mistake is stopped.
+    """
+    read_by = {queue: function for function, queue, _ in queue_sources()}
+    leads_to = {
+        function: {
+            read_by[queue]
+            for statement in statements(named(properties["Role"]))
+            if "sqs:SendMessage" in statement["Action"]
+            for queue in map(named, statement["Resource"])
+            if queue in read_by
+        }
+        for function, properties in FUNCTIONS.items()
+    }
+    circling = set()
+    for function in FUNCTIONS:
+        reached: set[str] = set()
+        further = {function}
+        while further:
+            further = {one for each in further for one in leads_to[each]} - reached
+            reached |= further
+        if function in reached:
+            circling.add(function)
+    assert {"campaign", "send", "journey", "privacy"} <= circling
+    assert {name for name, properties in FUNCTIONS.items() if properties.get("RecursiveLoop") == "Allow"} == circling
+
+
 def test_publish_runs_one_at_a_time_after_the_upload_has_been_quiet() -> None:
     queue = QUEUES["PublishQueue"]
     (target,) = resources("AWS::Events::Rule")["ContentRule"]["Targets"]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from rekindle.aws import suppressions as suppression_items
 from rekindle.aws.intake import DynamoIntake
-from rekindle.aws.items import FAILED, answered, transact
+from rekindle.aws.items import FAILED, answered, code_of, transact
+from rekindle.domain.errors import AnswerLostError
+from rekindle.domain.events import Suppression
 from rekindle.ports import Accepting
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
     from rekindle.aws.tables import Tables
+
+Written = TypeVar("Written")
 
 #: DynamoDB takes 100 writes and 4 MB in one transaction; of the size some is left for what surrounds the values.
 _WRITES = 100
@@ -22,17 +29,29 @@ _BYTES = 3_000_000
 _PAGE = 1_000
 
 
+#: Seconds to rest where AWS says that it is too much, or does not say what became of it: a new table takes some minutes
+#: to grow into an import.
+_RESTS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_THROTTLED = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"})
+_REASONS = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
 class _Ready(Struct, frozen=True):
     place: int
     writes: list[dict[str, Any]]
+    """what stores it, then what it forbids"""
+    refusals: Sequence[Suppression]
     size: int
 
 
 class DynamoBulkIntake(DynamoIntake):
     """`ports.BulkIntake`."""
 
-    def __init__(self, clients: Clients, tables: Tables, *, raw_bucket: str) -> None:
+    def __init__(
+        self, clients: Clients, tables: Tables, *, raw_bucket: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         super().__init__(clients, tables, raw_bucket=raw_bucket)
+        self._sleep = sleep
         self._dynamodb = clients.dynamodb
         self._names = tables
 
@@ -44,7 +63,7 @@ class DynamoBulkIntake(DynamoIntake):
             self._together(group, new, alone)
         for place in sorted(alone):
             each = accepting[place]
-            new[place] = self.accept(each.delivery, each.suppressions, each.keys)
+            new[place] = self._patiently(partial(self.accept, each.delivery, each.suppressions, each.keys))
         return tuple(new[place] for place in range(len(accepting)))
 
     def waiting(self, most: int) -> int:
@@ -92,19 +111,28 @@ class DynamoBulkIntake(DynamoIntake):
         writes = self._new(delivery, item, each.keys)
         writes += [{"Put": suppression_items.put(self._names.suppressions, one)} for one in each.suppressions]
         size = sum(len(value.get("S") or value.get("B") or b"") for value in item.values()) + 2_000 + 200 * len(writes)
-        return _Ready(place, writes, size), [(delivery.id,), *((mark,) for mark in delivery.also), *refusals]
+        return _Ready(place, writes, each.suppressions, size), [
+            (delivery.id,),
+            *((mark,) for mark in delivery.also),
+            *refusals,
+        ]
 
     def _together(self, group: list[_Ready], new: dict[int, bool], alone: list[int]) -> None:
-        """Write a group; what is known already, or was in the way otherwise, is left to go by itself."""
+        """Write a group; what was in the way otherwise than by being known already is left to go by itself."""
         while group:
-            reasons = transact(self._dynamodb, [write for one in group for write in one.writes])
+            writes = [write for one in group for write in one.writes]
+            reasons = self._patiently(partial(transact, self._dynamodb, writes))
             if reasons is None:
                 new.update((one.place, True) for one in group)
                 return
             left, codes = [], iter(reasons)
             for one in group:
                 mine = [next(codes).code for _ in one.writes]
-                if FAILED in mine:
+                if FAILED in mine[: len(one.writes) - len(one.refusals)]:
+                    new[one.place] = False
+                    for refusal in one.refusals:
+                        self._suppress(refusal)
+                elif FAILED in mine:
                     alone.append(one.place)
                 else:
                     left.append(one)
@@ -112,3 +140,23 @@ class DynamoBulkIntake(DynamoIntake):
                 alone += [one.place for one in group]
                 return
             group = left
+
+    def _patiently(self, write: Callable[[], Written]) -> Written:
+        """Write, as often as AWS says that it is too much; twice is not more than once."""
+        for rest in _RESTS:
+            try:
+                return write()
+            except AnswerLostError:
+                pass
+            except ClientError as error:
+                if not _is_throttled(error):
+                    raise
+            self._sleep(rest)
+        return write()
+
+
+def _is_throttled(error: ClientError) -> bool:
+    if code_of(error) in _THROTTLED:
+        return True
+    answer: Any = error.response
+    return any(reason.get("Code") in _REASONS for reason in answer.get("CancellationReasons", ()))

@@ -119,11 +119,11 @@ def erase(*, yes: bool, **given: Any) -> int:
 @click.option("--yes", is_flag=True, help="Do not ask for the shop's id once more.")
 @click.option("--json", "machine", is_flag=True, help="Print the receipt, as it stands, as JSON.")
 def erase_shop(*, stack: str, yes: bool, machine: bool, **given: Any) -> int:
-    """Erase everything of a shop that has left: its customers, their mails, its secrets. It cannot be undone.
+    """Erase everything of a shop that has left.
 
-    As Shopify's `shop/redact` does, which WooCommerce does not have. Nothing more is accepted from the shop from this
-    moment on. It takes a quarter of an hour and more, and is not waited for: `receipts` shows how far it is. Take its
-    file out of the content as well.
+    Its customers, their mails, its secrets; it cannot be undone. As Shopify's `shop/redact` does, which WooCommerce has
+    not. Nothing more is accepted from the shop from this moment on. It takes a quarter of an hour and more, and is
+    not waited for: `receipts` shows how far it is. Take its file out of the content as well.
     """
     with explained():
         there = _Installation(stack)
@@ -143,7 +143,10 @@ def erase_shop(*, stack: str, yes: bool, machine: bool, **given: Any) -> int:
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, one receipt a line.")
 def shown(*, name: str | None, stack: str, shop: str, machine: bool) -> int:
-    """List a shop's receipts, whoever asked; or show the one called NAME."""
+    """List a shop's receipts, or show one.
+
+    Of all requests, whoever asked: by hand or by a webhook. NAME is a receipt's, or the number of its request.
+    """
     with explained():
         found = list(receipts(shop, _Installation(stack).files))
     if name is not None:

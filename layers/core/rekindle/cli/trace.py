@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from rekindle.aws.clients import Clients
+from rekindle.aws.function_logs import FunctionLogs, LogLine
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import explained, read_stack
 from rekindle.aws.state import DynamoState
@@ -23,20 +24,23 @@ from rekindle.service.wording import phrase
 _UTC = ZoneInfo("UTC")
 #: Before what is known first and after what is known last: the lines of a function come a little before and after.
 _AROUND = timedelta(minutes=5)
+#: What stands in every line, or beside it already.
+_KNOWN = frozenset({"level", "location", "timestamp"})
 
 
 @click.command()
 @click.argument("wanted", metavar="ID")
 @click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@click.option("--logs", "look", is_flag=True, help="Look into the logs as well: half a cent for each GB of them.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON.")
-def trace(*, wanted: str, stack: str, machine: bool) -> None:
+def trace(*, wanted: str, stack: str, look: bool, machine: bool) -> None:
     """Show what led to a message, or what came of a webhook.
 
     ID is a delivery's, as the log of `webhook` and the table Deliveries have it, or a message's, as in the log of
     `send`, in the header X-Rekindle-Message of every mail, and in `rekindle explain --json`. It prints the deliveries,
     the decisions about their runs and what became of each message; and a query for CloudWatch Logs Insights that finds
-    the same chain in the logs of all functions. Ids only: nothing of it is personal. Nothing is changed. Account,
-    region and endpoint come from the environment, as for the AWS CLI.
+    the same chain in the logs of all functions, or with --logs what it finds. Ids only: nothing of it is personal.
+    Nothing is changed. Account, region and endpoint come from the environment, as for the AWS CLI.
     """
     with explained():
         clients = Clients()
@@ -48,15 +52,16 @@ def trace(*, wanted: str, stack: str, machine: bool) -> None:
             state=DynamoState(clients, deployed.tables, raw_bucket=raw_bucket),
             key=CachedSecrets(clients, prefix).address_key(),
         )
+        lines = list(FunctionLogs(clients, groups(stack)).lines(chain.ids, *span(chain))) if look else None
     if machine:
-        click.echo(as_json(as_data(chain, stack)))
+        click.echo(as_json(as_data(chain, stack, lines)))
         return
-    for line in told(chain, stack):
+    for line in told(chain, stack, lines):
         click.echo(line)
 
 
-def told(chain: Chain, stack: str) -> Iterator[str]:
-    """Yield the chain as lines to read; times are UTC."""
+def told(chain: Chain, stack: str, lines: Sequence[LogLine] | None = None) -> Iterator[str]:
+    """Yield the chain as lines to read, and what the logs say of it, or how to find that; times are UTC."""
     yield f"{chain.shop}, profile {', '.join(chain.profiles) or 'nobody'}"
     yield ""
     for arrival in chain.arrivals:
@@ -72,6 +77,10 @@ def told(chain: Chain, stack: str) -> Iterator[str]:
         yield f"{_at(message.at or message.leased_at)}  {message.state.ljust(8)}  {_about(message)}"
     yield ""
     since, until = span(chain)
+    if lines is not None:
+        yield f"In the logs, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC:" if lines else "Nothing in the logs."
+        yield from map(_said, lines)
+        return
     yield f"The same in the logs, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC, by CloudWatch Logs Insights:"
     yield f"choose all log groups that begin with {groups(stack)}, and paste"
     yield ""
@@ -102,7 +111,7 @@ def span(chain: Chain) -> tuple[datetime, datetime]:
     return min(known).astimezone(UTC) - _AROUND, max(known).astimezone(UTC) + _AROUND
 
 
-def as_data(chain: Chain, stack: str) -> dict[str, Any]:
+def as_data(chain: Chain, stack: str, lines: Sequence[LogLine] | None = None) -> dict[str, Any]:
     """Return the chain as plain data."""
     return {
         "id": chain.id,
@@ -111,8 +120,15 @@ def as_data(chain: Chain, stack: str) -> dict[str, Any]:
         "deliveries": chain.arrivals,
         "decisions": chain.steps,
         "messages": chain.messages,
-        "logs": {"groups": groups(stack), "query": query(chain), "between": span(chain)},
+        "logs": {"groups": groups(stack), "query": query(chain), "between": span(chain), "lines": lines},
     }
+
+
+def _said(line: LogLine) -> str:
+    said = dict(line.said)
+    function, message = str(said.pop("service", "")).rpartition("-")[2], said.pop("message", "")
+    about = " ".join(f"{name}={value}" for name, value in said.items() if name not in _KNOWN and value is not None)
+    return f"{_at(line.at)}  {function.ljust(8)}  {message}  {about}".rstrip()
 
 
 def _about(message: Message) -> str:
