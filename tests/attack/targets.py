@@ -8,6 +8,7 @@ told and prints the counts.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -73,14 +74,21 @@ from rekindle.flow.definition import parse_flow, parse_manners, parse_segment, p
 from rekindle.memory import World
 from rekindle.outside.codes import OutsideShopCodes
 from rekindle.outside.http import Answer, Deadline, Http
-from rekindle.ports import NewCode, Parcel, PrivacyTask, ShardTask, ShopSecrets, Wake
+from rekindle.outside.lists import OutsideShopLists
+from rekindle.outside.shopify import Shopify
+from rekindle.outside.shopify_bulk import ShopifyBulk
+from rekindle.ports import NewCode, Parcel, PrivacyTask, Record, Resource, ShardTask, ShopSecrets, Wake
 from rekindle.service.accept import accept
+from rekindle.service.lists import read_moment
 from rekindle.service.notices import read_notice
 from rekindle.service.phones import Incoming, heard
 from rekindle.service.receipts import decode_receipt
-from rekindle.shops import intake, onsite
+from rekindle.shops import imported, intake, onsite
 from rekindle.shops.onsite.batch import MAX_EVENTS
+from rekindle.shops.reading import Arrival
+from rekindle.shops.shopify import graph
 from tests.attack import hostile
+from tests.support import shopify_nodes
 from tests.support.build import CART, CONFIRMATION, ROOT, T0, checkout, consent, order, playbook
 from tests.support.pictures import gif, jpeg, png, svg, webp
 from tests.support.plant import Plant
@@ -806,6 +814,115 @@ def _answer(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], N
     return attack
 
 
+_PAGE: dict[str, Any] = {"hasNextPage": False, "endCursor": None}
+_STANDS = {"id": "gid://shopify/BulkOperation/1", "status": "COMPLETED", "url": "https://files.example/1?signature=s"}
+_LISTS_OF_SHOPIFY: tuple[Any, ...] = (
+    {"data": {"order": {**shopify_nodes.order(7), "lineItems": {"nodes": [shopify_nodes.line()], "pageInfo": _PAGE}}}},
+    {"data": {"product": {**shopify_nodes.product(), "variants": {"nodes": [], "pageInfo": _PAGE}}}},
+    {"data": {"customer": shopify_nodes.customer()}},
+    {"data": {"orders": {"nodes": [{"id": "gid://shopify/Order/1", "updatedAt": "2026-03-02"}], "pageInfo": _PAGE}}},
+    {"data": {"webhookSubscriptions": {"nodes": [{"id": "1", "topic": "A", "uri": "u"}], "pageInfo": _PAGE}}},
+    {"data": {"bulkOperation": _STANDS, "ordersCount": {"count": 3}}},
+)
+_LISTS_OF_WOOCOMMERCE: tuple[Any, ...] = (
+    [{"id": 1, "date_modified_gmt": "2026-03-02T09:00:00", "date_created_gmt": "2026-03-02T09:00:00"}],
+    [{"id": 1, "topic": "order.updated", "delivery_url": "https://x.example/", "status": "disabled"}],
+)
+_RESOURCES: tuple[tuple[Resource, str], ...] = (("orders", "7"), ("products", "7"), ("customers", "7"))
+
+
+def _list(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], None]:
+    """Return what lets a shop say what it has: that is read into events, or one of three errors says why not."""
+    known = ShopSecrets(
+        shop="tea",
+        platform=platform,
+        domain="tea.example",
+        webhook_secrets=(),
+        access_token="a",
+        api_key="k",
+        api_secret="s",
+    )
+
+    def attack(answer: Answer) -> None:
+        world = World(T0)
+        world.shops["tea"] = known
+        arrival = Arrival(shop="tea", delivery_id="d", received_at=T0)
+        for resource, number in _RESOURCES:
+            made = OutsideShopLists(world.secrets, _Shop(answer))
+            for ask in (
+                partial(made.read, "tea", resource, [number]),
+                partial(made.changed, "tea", resource, T0, T0),
+                partial(made.hooks, "tea"),
+                partial(ShopifyBulk(Shopify(_Shop(answer), domain="tea.example", token="t"), _Shop(answer)).total),
+            ):
+                try:
+                    found = ask()
+                except (ShopRefusedError, ShopRejectedError, ShopUncertainError) as said:
+                    assert len(str(said)) < 1_000  # noqa: PT017
+                    continue
+                for record in found if isinstance(found, list) else ():
+                    if isinstance(record, Record):
+                        assert intake.read_again(platform, record.topic, record.body, arrival)
+
+    return attack
+
+
+def _bulk_files() -> st.SearchStrategy[bytes]:
+    """Return files of a bulk operation: an order and the lines of it, any of them spoilt."""
+    order_of = {name: value for name, value in shopify_nodes.order(7).items() if name != "lineItems"}
+    row = {**shopify_nodes.line(), "__parentId": order_of["id"]}
+    lines = hostile.bodies(order_of) | hostile.bodies(row) | st.sampled_from([json.dumps(order_of).encode()])
+    return st.lists(lines, max_size=4).map(b"\n".join)
+
+
+class _File(_Shop):
+    """A shop whose bulk operation is done, and its file."""
+
+    def __init__(self, file: bytes) -> None:
+        super().__init__(Answer(200, {}, json.dumps({"data": {"bulkOperation": _STANDS}}).encode()))
+        self._file = file
+
+    def part(self, url: str, start: int, size: int, *, deadline: Deadline) -> tuple[bytes, bool]:
+        del url, size, deadline
+        return self._file[start:], True
+
+
+def _read_bulk(file: bytes) -> None:
+    shop = _File(file)
+    source = ShopifyBulk(Shopify(shop, domain="tea.example", token="t"), shop, resources=("orders",))
+    cursor: str | None = json.dumps({"resource": "orders", "operation": "gid://shopify/BulkOperation/1"})
+    try:
+        page = source.page(cursor)
+    except ShopUncertainError as said:
+        assert len(str(said)) < 1_000  # noqa: PT017
+        return
+    arrival = Arrival(shop="tea", delivery_id="d", received_at=T0)
+    for record in page.records:
+        assert intake.read_again("shopify", record.topic, record.body, arrival)
+
+
+#: A row of a list, as an import keeps it.
+_ROW = [{"topic": "list.row", "body": {"email": "ada@example.com", "consent": "subscribed"}}]
+_TIMES = ("2026-03-02 09:00", "0001-01-01T00:00+23:59", "9999-12-31T23:59-23:59", "2026-W10-1", "20260302T090000Z", "")
+
+
+def _imported(body: bytes) -> None:
+    arrival = Arrival(shop="tea", delivery_id="d", received_at=T0)
+    attacks: tuple[Callable[[], object], ...] = (
+        partial(imported.read_again, "shopify", body, arrival, "silent"),
+        partial(imported.read, "shopify", "orders/updated", body, arrival, "silent"),
+        partial(imported.read, "woocommerce", "list.row", body, arrival, None),
+    )
+    for attack in attacks:
+        with contextlib.suppress(MalformedBodyError):
+            attack()
+
+
+def _timed(text: str) -> None:
+    found = read_moment(text)
+    assert found is None or found.utcoffset() == timedelta(0)
+
+
 def _yaml(parse: Callable[..., Any], file: str, *samples: str, examples: int = 60) -> Target:
     name = f"{parse.__module__.removeprefix('rekindle.')}.{parse.__name__}"
     return Target((name,), hostile.edited(samples, _YAML), _refused_or_read(parse, file), examples)
@@ -960,6 +1077,15 @@ TARGETS: Mapping[str, Target] = {
         hostile.edited(("A-1\nB-2\nC-3\n", "Times used;Code\n0;A-1\n"), ('"', ";", ",", "\n", "\r", "\x00", "A" * 99)),
         _refused_or_read(parse_codes, "offers/a.csv"),
     ),
+    "what an import brings": Target(
+        ("shops.imported.read", "shops.imported.read_again"),
+        hostile.bodies([{"topic": "orders/updated", "body": graph.order_body(shopify_nodes.order())}], _ROW),
+        _imported,
+    ),
+    "times in a list": Target(("service.lists.read_moment",), st.sampled_from(_TIMES) | st.text(max_size=40), _timed),
+    "lists of Shopify": Target((), _answers(_LISTS_OF_SHOPIFY), _list("shopify"), 150),
+    "lists of WooCommerce": Target((), _answers(_LISTS_OF_WOOCOMMERCE), _list("woocommerce"), 100),
+    "files of bulk operations": Target((), _bulk_files(), _read_bulk, 100),
     "answers of Shopify": Target((), _answers(_OF_SHOPIFY), _answer("shopify"), 150),
     "answers of WooCommerce": Target((), _answers(_OF_WOOCOMMERCE), _answer("woocommerce"), 150),
     "topics": _yaml(

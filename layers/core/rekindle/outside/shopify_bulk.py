@@ -105,13 +105,13 @@ class ShopifyBulk:
             return _page((), self._begun(kind, at))
         found = self._api.ask(_LOOK, {"id": at.operation}, repeatable=True).get("bulkOperation")
         stands: Body = found if isinstance(found, dict) else {"status": "EXPIRED"}
-        status = stands.get("status")
+        status = str(stands.get("status"))
         if status in _WAITING:
             self._tell(at.resource, _number(stands.get("rootObjectCount")))
             self._sleep(POLL)
             return _page((), at)
         if status != "COMPLETED":
-            return _page((), self._anew(at, str(status), str(stands.get("errorCode") or "")))
+            return _page((), self._anew(at, status, str(stands.get("errorCode") or "")))
         url = stands.get("url")
         if not isinstance(url, str):
             # Nothing was found: then there is no file.
@@ -128,7 +128,7 @@ class ShopifyBulk:
             found = self._api.ask(_LAST, repeatable=True).get("bulkOperations")
             nodes = found.get("nodes") if isinstance(found, dict) else None
             for node in nodes if isinstance(nodes, list) else ():
-                if node.get("query") == question and node.get("status") in _WAITING:
+                if isinstance(node, dict) and node.get("query") == question and str(node.get("status")) in _WAITING:
                     return replace(at, operation=str(node.get("id")), offset=0)
         payload = self._api.ask(_RUN, {"query": question}).get("bulkOperationRunQuery")
         if not isinstance(payload, dict):

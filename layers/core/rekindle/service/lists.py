@@ -424,9 +424,9 @@ def read_moment(text: str) -> datetime | None:
     """Return a time of ISO 8601 in UTC, with a space or a T; one that names no zone is in UTC, as exports have it."""
     try:
         read = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 @functools.cache

@@ -51,7 +51,7 @@ def order_body(node: Body) -> Body:
         "refunds": [_refund(row, node) for row in rows(node.get("refunds"))],
         "test": node.get("test"),
         "order_status_url": node.get("statusPageUrl"),
-        "discount_codes": [{"code": code} for code in node.get("discountCodes") or () if isinstance(code, str)],
+        "discount_codes": [{"code": code} for code in _words(node.get("discountCodes"))],
         **_amounts(node, "subtotal_price", "subtotalPriceSet"),
         **_amounts(node, "total_discounts", "totalDiscountsSet"),
         **_amounts(node, "total_shipping_price", "totalShippingPriceSet"),
@@ -110,7 +110,7 @@ def paid_at(node: Body) -> datetime | None:
     paid = [
         at
         for row in rows(node.get("transactions"))
-        if row.get("kind") in _PAYING and row.get("status") == "SUCCESS"
+        if text(row.get("kind")) in _PAYING and row.get("status") == "SUCCESS"
         if (at := moment(row.get("processedAt"))) is not None
     ]
     return max(paid, default=None)
@@ -127,8 +127,12 @@ def _lower(value: object) -> str | None:
     return read.lower() if read is not None else None
 
 
+def _words(value: object) -> list[str]:
+    return [word for word in value if type(word) is str] if type(value) is list else []
+
+
 def _tags(value: object) -> str | None:
-    return ", ".join(tag for tag in value if isinstance(tag, str)) if isinstance(value, list) else None
+    return ", ".join(_words(value)) if type(value) is list else None
 
 
 def _padded(amount: object) -> object:
