@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rekindle.aws.clock import elapsed
 from rekindle.aws.coupons import DynamoCoupons
 from rekindle.aws.mailer import SesAccount
 from rekindle.aws.queues import SqsSendQueues
@@ -40,7 +41,8 @@ def pacer(*, settings: Send, clients: Clients, noted: Callable[[Allowance], None
     return Pacer(
         account=SesAccount(clients),
         staff=Staff(settings.marketing_senders, settings.transactional_senders, settings.transactional_share / 100),
-        monotonic=time.monotonic,
+        # What the account said is good for minutes, in which Lambda may hold the process still.
+        monotonic=elapsed,
         wait=time.sleep,
         chance=random.SystemRandom().random,
         noted=noted,
