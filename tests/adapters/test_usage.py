@@ -17,7 +17,10 @@ from rekindle.aws.usage import CloudWatchUsage, NoMetricsError, Resource
 from rekindle.cli import cost as command
 from rekindle.cli.main import main
 from rekindle.service.costs import MAILS
+from tests.adapters.test_replay_command import Deployed, deployed
 from tests.support.worlds import AwsPorts, session
+
+__all__ = ["deployed"]
 
 NOW = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
 YESTERDAY = NOW - timedelta(days=1)
@@ -195,3 +198,15 @@ def test_what_cannot_be_done_is_one_line(wrong: list[str], capsys: pytest.Captur
     bad.write_text('{"of": "yesterday"}', "utf-8")
     assert main(["cost", *(str(bad) if word == "{bad}" else word for word in wrong)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_over_a_deployed_stack_it_reads_what_that_is_made_of(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On MiniStack, whose metrics nobody has told anything."""
+    (found,) = CloudWatchUsage(deployed.ports.clients).resources(deployed.stack)
+    assert (found.logical, found.type) == ("Topic", "AWS::SNS::Topic")
+    for stack, why in ((deployed.stack, "CloudWatch has no figures"), ("nobodys", "nobodys")):
+        assert main(["cost", "--stack", stack]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert why in line
