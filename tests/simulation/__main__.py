@@ -103,7 +103,8 @@ def _work(seed: int) -> Iterator[tuple[str, int, int]]:
 def do(kind: str, first: int, count: int, until: Until) -> Tally:
     """Run one portion of work, but not beyond `until`."""
     if kind == "singles":
-        return run_plans(itertools.islice(one_fault_plans(), first, None, count), until)
+        plain = [Plan(story) for story in REFERENCES.values()] if not first else []
+        return run_plans(itertools.chain(plain, itertools.islice(one_fault_plans(), first, None, count)), until)
     if kind == "seeds":
         return run_seeds(first, count, until)
     names = list(REFERENCES)

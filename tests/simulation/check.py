@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from rekindle.domain import ids
+from rekindle.domain.absorb import LISTED
 from rekindle.domain.errors import AddressGoneError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who, encode_events
 from rekindle.domain.facts import Campaign, Consent, Engagement, PrivacyRequest, Product
@@ -39,6 +40,7 @@ from rekindle.flow.program import Playbook
 from rekindle.memory import Crash
 from rekindle.ports import (
     ALARM_HORIZON,
+    Accepting,
     Bought,
     CatalogueTask,
     Commit,
@@ -207,6 +209,7 @@ class Watch:
         self.said = Said(self)
         self.calls |= {
             "intake.accept": self._accept,
+            "bulk.accept_all": self._accept_all,
             "state.commit": self._commit,
             "state.split": self._split,
             "state.messages": self._messages,
@@ -247,6 +250,16 @@ class Watch:
         keys: Sequence[str] = (),
     ) -> bool:
         new = method(delivery, suppressions, keys)
+        self._is_accepted(delivery, keys, new=new)
+        return new
+
+    def _accept_all(self, method: Callable[..., Sequence[bool]], accepting: Sequence[Accepting]) -> Sequence[bool]:
+        fresh = method(accepting)
+        for each, new in zip(accepting, fresh, strict=True):
+            self._is_accepted(each.delivery, each.keys, new=new)
+        return fresh
+
+    def _is_accepted(self, delivery: Delivery, keys: Sequence[str], *, new: bool) -> None:
         if new and delivery.id in self.accepted:
             self.wrong("a delivery is accepted once", delivery.id)
         if new:
@@ -255,7 +268,13 @@ class Watch:
         for event in delivery.events:
             self._note_refusal(event)
             self._note_grant(event)
-        return new
+
+    def imported(self, records: Sequence[bytes]) -> None:
+        """Check that an import that says that it is done has brought everything that was on the lists."""
+        brought = [delivery.body or b"" for delivery, _ in self.accepted.values() if delivery.source == "import"]
+        for record in records:
+            if not any(record in body for body in brought):
+                self.wrong("an import that is done has left nothing out", record.decode())
 
     def _note_refusal(self, event: Event) -> None:
         data = event.data
@@ -276,9 +295,19 @@ class Watch:
 
     def _note_grant(self, event: Event) -> None:
         data = event.data
-        if isinstance(data, Consent) and data.state == "subscribed" and event.signed:
+        listed = isinstance(data, Consent) and data.source == LISTED
+        if isinstance(data, Consent) and data.state == "subscribed" and event.signed and not listed:
             key = data.channel, data.address_key or self._hash(data.channel, event.who)
             self.granted[key] = max(event.occurred_at, self.granted.get(key, event.occurred_at))
+
+    def _lets_nobody_in(self, pending: Pending) -> None:
+        """Check that what an import brings lets nobody into a flow, and so plans nothing."""
+        delivery, _ = self.accepted.get(pending.delivery_id, (None, ()))
+        if delivery is None or delivery.source != "import":
+            return
+        for decision in self.world.ledger[-1].decisions:
+            if decision.what == "entered":
+                self.wrong("an import lets nobody into a flow", f"{decision.flow}, by {delivery.events[0].id}")
 
     def _note_browsers(self, pending: Pending, profile: Profile) -> None:
         # Allowed anew, in the browser itself, which nobody can sign: whose that is stands with the commit only.
@@ -336,6 +365,7 @@ class Watch:
         self.said.committed(commit, pending, before)
         if pending is not None and profile is not None:
             self._note_browsers(pending, profile)
+            self._lets_nobody_in(pending)
         self.told_counts.update({(one.label, one.figure): 0 for one in commit.counts})
         for one in commit.counts:
             self.told_counts[one.label, one.figure] += one.amount  # type: ignore[assignment]

@@ -39,6 +39,8 @@ _QUEUE = (*_UPDATE, "partial")
 #: Port call → what can happen at it. Every call that a function makes stands here.
 CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "intake.accept": _TRANSACTION,
+    "bulk.accept_all": (*_WRITE, "partial"),
+    "bulk.waiting": _READ,
     "state.pending": _READ,
     "state.work": _READ,
     "state.profile": _READ,

@@ -109,7 +109,8 @@ def facts(simulation: Simulation) -> dict[str, dict[str, Any]]:
     """Return what is known, in the end, of everybody who has an address: all that may not depend on any order."""
     world = simulation.world
     known = {}
-    # What SES or a link tells is said when it is told, and that depends on everything.
+    # What SES or a link tells is said when it is told, and that depends on everything; a list's word of tomorrow counts
+    # from when it was read.
     shop_alone = all(
         delivery.source == "shopify" or delivery.topic in ("email.opened", "email.clicked")
         for delivery, _ in simulation.watch.accepted.values()

@@ -611,6 +611,14 @@ REFERENCES: dict[str, Story] = {
         (2 * _HOUR + 60, "lives", "ada", 1),
         book=OWN,
     ),
+    "import": _story(
+        (0, "subscribes", "ada"),
+        (0, "order", "ada", 1),
+        (60, "unsubscribes", "bob"),
+        (60, "imports", "ada", 1),
+        (_HOUR, "order", "bob"),
+        book=3,
+    ),
     "text": _story((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
     "coupon": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_DAY, "link", "ada"), book=COUPONS),
     "pool": _story(
@@ -679,12 +687,12 @@ def random_story(dice: random.Random) -> Story:
 
     Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
     pauses the shop while somebody else's mails come due, or everybody is reached, or it goes by text or push, or gives
-    a code, or puts people on a list, or they come by links and to pages.
+    a code, or puts people on a list, or they come by links and to pages, or the shop's lists are imported.
     """
     tell = dice.choice(
         (
             *(_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody, _texted),
-            *(_given, _pushed, _listed, _visited),
+            *(_given, _pushed, _listed, _visited, _imported),
         )
     )
     story = tell(dice)
@@ -845,6 +853,20 @@ def _visited(dice: random.Random) -> Story:
         act = _act(dice, people, acts, moments)
         happenings.append(replace(act, number=dice.randrange(6)) if act.what != "order" else act)
     return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=PAGES)
+
+
+def _imported(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = []
+    for person in people:
+        if dice.random() < 0.7:
+            what = dice.choice(("subscribes", "checkout", "order", "identified"))
+            happenings.append(Happening(at=0, what=what, who=person, number=1))
+    at = dice.choice((0, 0, 60, _HOUR))
+    happenings.append(Happening(at=at, what="imports", who=dice.choice(people), number=dice.choice((1, 1, 2))))
+    acts = (*("unsubscribes", "subscribes", "order", "link") * 2, "checkout", "identified", "paid", "deploy", "erasure")
+    happenings += [_act(dice, people, acts, (0, 1, at, at + 60, _HOUR)) for _ in range(dice.choice((0, 1, 1, 2)))]
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=dice.choice((0, 0, 3, SEGMENT)))
 
 
 def _act(

@@ -71,6 +71,7 @@ from rekindle.settings import LEASE_LIFE_SECONDS
 from tests.simulation.builders import PlainMails, PlainPushes, PlainTexts
 from tests.simulation.check import Watch
 from tests.simulation.faults import CRASHES, LOSSES, error_of
+from tests.simulation.imports import run_import
 from tests.simulation.schedule import STEP_BACK, Choice, Told
 from tests.simulation.story import (
     CAMPAIGNS,
@@ -108,6 +109,8 @@ TIMEOUTS = {
     "privacy": 300,
     "campaign": 60,
     "tool": 60,
+    # Nobody ends what runs on an operator's own machine.
+    "import": 1_000_000,
     "catalogue": 60,
     "tally": 60,
     "mint": 60,
@@ -430,7 +433,7 @@ class Simulation:
         self._main.switch()
         self.current = worker
 
-    def _sleep(self, worker: Worker, seconds: int) -> None:
+    def sleep(self, worker: Worker, seconds: int) -> None:
         """Let the worker stand still for so long, or die of its time-out."""
         until = self.clock.now() + timedelta(seconds=seconds)
         if until > worker.started_at + timedelta(seconds=TIMEOUTS[worker.function]):
@@ -519,11 +522,11 @@ class Simulation:
         """Let the call be slow, happen twice, happen in part, or be refused."""
         match choice.kind:
             case "slow_before":
-                self._sleep(worker, choice.amount)
+                self.sleep(worker, choice.amount)
                 return self._carry_out(call)
             case "slow_after":
                 result = self._carry_out(call)
-                self._sleep(worker, choice.amount)
+                self.sleep(worker, choice.amount)
                 return result
             case "repeat":
                 self._carry_out(call)
@@ -585,14 +588,15 @@ class Simulation:
             case "ses_down":
                 fate, seconds = _SES_DOWN[happening.number % len(_SES_DOWN)]
                 self.ses_down = fate, self.clock.now() + timedelta(seconds=seconds)
-            case "link":
-                self._click_unsubscribe(happening.who, 1)
             case "resumes":
                 self._resumes(1)
+            case "imports":
+                run_import(self, happening)
             case "holds" | "cancels":
                 self._stops_campaigns(happening)
-            case "push_link":
-                self._refuse_push(happening.who, 1)
+            case "link" | "push_link" as what:
+                refuse = self._click_unsubscribe if what == "link" else self._refuse_push
+                refuse(happening.who, 1)
             case "stops" | "starts":
                 self._answers(happening)
             case _ if not self.visitors.come(happening):
@@ -1319,7 +1323,7 @@ _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox
 _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
 _PORTS |= {"catalogue": "catalogue_tasks"}
 _PORTS |= {name: name for name in ("texter", "pusher", "audiences", "codes", "coupons", "mint", "results", "sending")}
-_PORTS |= {name: name for name in ("reactions", "desk", "secrets", "limits")}
+_PORTS |= {name: name for name in ("reactions", "desk", "secrets", "limits", "bulk")}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:
