@@ -16,7 +16,7 @@ _SHIFTING = ("AutoPublishAlias", "AutoPublishAliasAllProperties", "DeploymentPre
 
 
 def at_once(template: dict[str, Any]) -> None:
-    """Take aliases, shifting and what waits for either out of a SAM template."""
+    """Take aliases, shifting and what waits for either out of a SAM template, and numbers that parameters give."""
     resources = template["Resources"]
     for resource in resources.values():
         for name in _SHIFTING:
@@ -25,11 +25,20 @@ def at_once(template: dict[str, Any]) -> None:
         waits = [waits] if isinstance(waits, str) else waits
         if any(name not in resources for name in waits):
             del resource["DependsOn"]
+        for event in resource.get("Properties", {}).get("Events", {}).values():
+            _plain_numbers(event["Properties"], template["Parameters"])
     # Both watch nothing but a shift, and one of them names the new version of each function.
     del resources["NewVersionAlarm"], resources["RolloutAlarm"]
     body, values = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     del values["Rollout"]
     resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"] = [body.replace("${Rollout}", ""), values]
+
+
+def _plain_numbers(source: dict[str, Any], parameters: dict[str, Any]) -> None:
+    """Write out how many copies work on a source: the emulator takes a parameter's number for a text, and stands."""
+    for told, name in ((source.get("ScalingConfig", {}), "MaximumConcurrency"), (source, "ParallelizationFactor")):
+        if isinstance(told.get(name), dict):
+            told[name] = parameters[told[name]["Ref"]]["Default"]
 
 
 def main(built: Path, made: Path) -> None:

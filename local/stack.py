@@ -419,12 +419,9 @@ def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, services
     # The emulator sends no texts, and so has no such resource: the local phones take any name of one.
     del plain["Resources"]["SmsConfigurationSet"]
     for resource in plain["Resources"].values():
-        if isinstance(factor := resource.get("Properties", {}).get("ParallelizationFactor"), dict):
-            resource["Properties"]["ParallelizationFactor"] = plain["Parameters"][factor["Ref"]]["Default"]
         scaling = resource.get("Properties", {}).get("ScalingConfig", {})
         if (copies := scaling.get("MaximumConcurrency")) is not None:
-            # Each copy is a process here, and the emulator takes no number that a parameter gives: it would be a text.
-            copies = plain["Parameters"][copies["Ref"]]["Default"] if isinstance(copies, dict) else copies
+            # Each copy is a process here.
             scaling["MaximumConcurrency"] = min(copies, _COPIES)
         if resource["Type"] != "AWS::Lambda::Function":
             continue

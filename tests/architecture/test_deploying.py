@@ -114,6 +114,10 @@ def test_where_there_is_no_codedeploy_nothing_asks_for_it() -> None:
     made = deployed("one", plain=True)
     assert not [one["Type"] for one in made.values() if "CodeDeploy" in one["Type"]]
     assert not of_kind(made, "AWS::Lambda::Alias")
+    for name in of_kind(made, "AWS::Lambda::EventSourceMapping"):
+        source = made[name]["Properties"]
+        copies = source.get("ScalingConfig", {}).get("MaximumConcurrency", 1), source.get("ParallelizationFactor", 1)
+        assert all(isinstance(each, int) for each in copies), name
     waits = {name: one["DependsOn"] for name, one in made.items() if "DependsOn" in one}
     assert {"FeedbackTopicPolicy"} <= {
         each for names in waits.values() for each in ([names] if isinstance(names, str) else names)
