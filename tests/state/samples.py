@@ -10,6 +10,7 @@ from typing import Any
 
 from moto import mock_aws
 
+from rekindle.aws import packing
 from rekindle.aws.clients import Clients
 from rekindle.domain.profile import FORMAT
 from tests.state import stores
@@ -62,7 +63,7 @@ def make() -> dict[str, Any]:
         dumped = stores.dump(ports)
         said = stores.plain(stores.read(ports))
     return {
-        "shapes": {"format": FORMAT, "types": shapes()},
+        "shapes": {"format": FORMAT, "types": shapes(), "words": sorted(packing._FILES)},
         "tables": keys_of_tables(),
         "values": values,
         "stored": dumped,

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from moto import mock_aws
 
+from rekindle.aws import packing
 from rekindle.aws.clients import Clients
 from rekindle.domain.profile import FORMAT, Profile
 from tests.state import record, samples, stores
@@ -122,6 +123,14 @@ def test_a_profile_that_can_say_something_new_has_a_new_format() -> None:
         }
         assert same == (before["format"] == FORMAT), "count FORMAT in rekindle.domain.profile up, once for each release"
     assert samples.read(VERSION, "shapes")["format"] == FORMAT
+
+
+def test_a_word_list_is_known_for_a_release_before_anything_is_packed_with_it() -> None:
+    """Else the older version, beside it or gone back to, could read nothing that the newer one writes."""
+    out = [version for version in VERSIONS if version in samples.released() and version != VERSION]
+    for version in out[-1:]:
+        assert {packing.DELIVERIES, packing.STATE} <= set(samples.read(version, "shapes")["words"])
+    assert samples.read(VERSION, "shapes")["words"] == sorted(packing._FILES)
 
 
 def _names(kind: Any) -> set[str]:
