@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rekindle.domain import ids
 from rekindle.domain.events import Delivery
-from rekindle.domain.facts import PreferencesTold
+from rekindle.domain.facts import Form, PreferencesTold, Review
 from rekindle.domain.profile import Planned, Profile
 from rekindle.domain.sign_ups import A_DAY, TEMPLATE
 from rekindle.ports import Commit, Message, Pending, Reaction
@@ -57,11 +57,14 @@ class Said:
             told = event.data
             if unsigned and event.signed and event.type != "browser.recognised":
                 self.wrong("what nobody signed is not taken for signed", f"{event.id}: {event.type}")
-            if isinstance(told, PreferencesTold):
-                made: dict[str, object] = {**told.topics, "frequency": told.frequency, "pause": told.paused_until}
-                for about, choice in made.items():
+        # The same form again within its minute is a repeat, and changes nothing: what was said first stands.
+        known, _ = self._watch.accepted.get(delivery.id, (delivery, ()))
+        for event in known.events:
+            told = event.data
+            if isinstance(told, (PreferencesTold, Form, Review)) and event.profile_id is not None:
+                for about, choice in _made(told).items():
                     if choice is not None:
-                        self._chosen.setdefault((event.profile_id or "", about), []).append((told.at, choice))
+                        self._chosen.setdefault((event.profile_id, about), []).append((told.at, choice))
 
     def committed(self, commit: Commit, pending: Pending | None, before: object) -> None:
         """Look at what came of something that nobody signed."""
@@ -171,7 +174,20 @@ class Said:
                 self.wrong("what a machine did is no event", delivery.id)
 
 
+def _made(told: PreferencesTold | Form | Review) -> Mapping[str, object]:
+    """Return what was said, by what it is about."""
+    if isinstance(told, Form):
+        return {f"trait {name}": answer for name, answer in told.answers.items() if told.name == "survey"}
+    if isinstance(told, Review):
+        return {f"review {told.order_id or ''}": told.rating}
+    return {**told.topics, "frequency": told.frequency, "pause": told.paused_until}
+
+
 def _choice(profile: Profile, about: str) -> object:
+    kind, _, name = about.partition(" ")
+    if kind in ("trait", "review"):
+        stored: Mapping[str, Any] = profile.traits if kind == "trait" else profile.reviews
+        return getattr(stored.get(name), "value" if kind == "trait" else "rating", None)
     chosen = profile.preferences
     known = {"frequency": chosen.frequency, "pause": chosen.pause}.get(about) or chosen.topics.get(about)
     return getattr(known, "value", getattr(known, "on", getattr(known, "until", None)))

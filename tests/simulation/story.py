@@ -653,6 +653,15 @@ REFERENCES: dict[str, Story] = {
         (2 * _HOUR, "forges", "ada", 2),
         book=PAGES,
     ),
+    "survey": _story(
+        (0, "order", "ada", 1),
+        (300, "answers", "ada", 5),
+        (320, "answers", "ada", 1),
+        (340, "answers", "ada", 4),
+        (400, "rates", "ada", 2),
+        (420, "rates", "ada", 4),
+        book=PAGES,
+    ),
     "sign-up": _story((0, "signs_up", "ada"), (60, "confirms", "ada"), (_HOUR, "forges", "ada", 4), book=PAGES),
     "gone": _story((0, "allows", "ada"), (0, "checkout", "ada"), ada="gone", book=TEXTS),
     "text or mail": _story(
@@ -844,7 +853,7 @@ def _visited(dice: random.Random) -> Story:
         if "signs_up" in what:
             happenings.append(Happening(at=dice.choice((60, _HOUR)), what="confirms", who=person))
     acts = (
-        *("follows", "chooses", "stays") * 4,
+        *("follows", "chooses", "stays", "answers", "rates") * 3,
         *("visits", "looks", "scans", "forges", "confirms") * 2,
         *("signs_up", "order", "link", "identified", "deploy", "erasure"),
     )

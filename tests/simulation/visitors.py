@@ -28,6 +28,7 @@ from rekindle.content.links import (
     sign_unsubscribe,
 )
 from rekindle.content.pages.forms import Posted
+from rekindle.content.pages.surveys import REWARDS
 from rekindle.domain.errors import RequestError
 from rekindle.domain.profile import Profile
 from rekindle.domain.sign_ups import OPEN
@@ -72,6 +73,8 @@ class Visitors:
             "looks": self._look,
             "chooses": self._choose,
             "stays": self._stay,
+            "answers": self._answer,
+            "rates": self._rate,
             "signs_up": self._sign_up,
             "confirms": self._confirm,
             "visits": self._visit,
@@ -234,6 +237,23 @@ class Visitors:
             return None
         token = sign_form(self._world.secret_link_keys, form_of(claim, "stay"))
         return self._form("stay", token, {"act": [_STAY[happening.number % len(_STAY)]]})
+
+    def _answer(self, happening: Happening) -> Act | None:
+        """Answer the survey; or look only, or send what it does not offer."""
+        reward = (*REWARDS, "", "gold")[happening.number % 5]
+        return self._asked(happening, "survey", {"reward": [reward]} if reward else None)
+
+    def _rate(self, happening: Happening) -> Act | None:
+        """Rate an order; or send stars that there are not."""
+        return self._asked(happening, "review", {"stars": [str(happening.number)]}, f"order-{happening.who}-1")
+
+    def _asked(
+        self, happening: Happening, form: str, values: dict[str, list[str]] | None, about: str = ""
+    ) -> Act | None:
+        claim = self._claim(happening.who)
+        if claim is None:
+            return None
+        return self._form(form, sign_form(self._world.secret_link_keys, form_of(claim, form, about)), values)
 
     def _confirm(self, happening: Happening) -> Act | None:
         """Press the button behind the link of the mail that asks whether it was oneself who signed up."""

@@ -25,7 +25,7 @@ from msgspec import structs
 
 from rekindle import memory
 from rekindle.content.links import Unsubscribe
-from rekindle.content.pages import layout, preferences, sign_up, stay
+from rekindle.content.pages import layout, preferences, reviews, sign_up, stay, surveys
 from rekindle.content.playbook import pool_file
 from rekindle.domain import ids
 from rekindle.domain.events import Delivery, Event
@@ -1485,6 +1485,7 @@ _encode_event = msgspec.json.Encoder().encode
 _PAGES = (
     *((preferences, name) for name in ("page", "nobody", "stopped")),
     *((stay, name) for name in ("ask", "done")),
+    *((page, name) for page in (surveys, reviews) for name in ("ask", "done")),
     *((sign_up, name) for name in ("confirm", "confirmed", "too_late")),
 )
 #: Module → attribute → what stands there while worlds run. All of it is pure, so nothing but time is saved.
