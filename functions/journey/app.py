@@ -32,7 +32,8 @@ wakes = msgspec.json.Decoder(Wake)
 def noted(applied: Applied) -> None:
     """Write down what was applied, by ids: so a mail can be followed back to the webhook that led to it."""
     told = msgspec.to_builtins(applied)
-    (logger.debug if applied.is_quiet else logger.info)(told.pop("what"), extra=told)
+    what, log = told.pop("what"), logger.debug if applied.is_quiet else logger.info
+    log(what, extra=told)
 
 
 journey = Journey(

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from bench.meter import Meter, size
 from rekindle.aws.clients import Clients
-from tests.support.worlds import AwsPorts, session
+from tests.support.worlds import AwsPorts, elsewhere, session
 
 KB = 1_024
 
@@ -20,12 +20,13 @@ KB = 1_024
 def metered() -> Iterator[tuple[Any, Meter]]:
     """A client whose calls are counted, and the meter."""
     with mock_aws():
-        made = AwsPorts(Clients(session()), "m")
+        own = elsewhere()
+        made = AwsPorts(Clients(own), "m")
         assert made.installation.tables.messages == "m-messages"
         meter = Meter(made.clients.dynamodb, "m")
-        own = session()
-        meter.attach(own)
-        yield Clients(own).dynamodb, meter
+        watched = session(own.get_config_variable("region"))
+        meter.attach(watched)
+        yield Clients(watched).dynamodb, meter
 
 
 def used(meter: Meter) -> dict[str, Decimal]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -65,8 +66,10 @@ class Account:
     def __init__(self) -> None:
         self.cloudformation = CloudFormation()
         self.s3 = boto3.client("s3", region_name="us-east-1")
-        self.s3.create_bucket(Bucket="sam")
-        self.cloudformation.put("aws-sam-cli-managed-default", "", {}, {"SourceBucket": "sam"})
+        # Other tests of this process may hold moto open, and what lies in its buckets.
+        bucket = f"sam-{uuid4().hex}"
+        self.s3.create_bucket(Bucket=bucket)
+        self.cloudformation.put("aws-sam-cli-managed-default", "", {}, {"SourceBucket": bucket})
         self.releases = releases.Releases(STACK, self.cloudformation, self.s3)  # type: ignore[arg-type]
 
     def client(self, name: str, **_: Any) -> Any:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from moto import mock_aws
@@ -18,7 +19,7 @@ from rekindle.cli import cost as command
 from rekindle.cli.main import main
 from rekindle.service.costs import MAILS
 from tests.adapters.test_replay_command import Deployed, deployed
-from tests.support.worlds import AwsPorts, session
+from tests.support.worlds import AwsPorts, elsewhere
 
 __all__ = ["deployed"]
 
@@ -30,7 +31,7 @@ STACK = "rekindle-test"
 @pytest.fixture
 def clients() -> Iterator[Clients]:
     with mock_aws():
-        yield Clients(session())
+        yield Clients(elsewhere())
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def resources(clients: Clients) -> list[Resource]:
     ports = AwsPorts(clients, "u")
     iam: Any = clients.session.create_client("iam")
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    role = iam.create_role(RoleName=f"r-{uuid4().hex}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     functions: Any = clients.session.create_client("lambda")
     functions.create_function(
         FunctionName="u-webhook", Runtime="python3.12", Role=role, Handler="app.handler", Code={"ZipFile": b"x"},

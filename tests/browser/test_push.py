@@ -154,7 +154,7 @@ def test_a_message_is_shown_by_the_worker(shop: Shop) -> None:
     data = json.dumps({"web_push": 8030, "notification": NOTE})
     shop.page.do("ServiceWorker.deliverPushMessage", origin=shop.url, registrationId=found, data=data)
     shown = "navigator.serviceWorker.ready.then((made) => made.getNotifications()).then((all) => all.map((one) => "
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not (got := shop.page.ask(shown + "[one.title, one.body, one.data.url]))")):
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -888,7 +888,11 @@ def test_a_price_that_drops_reaches_who_looked(load: Load, ports: AwsPorts) -> N
 
 
 def test_reconcile_applies_what_no_webhook_brought_and_tells_of_shops_that_refuse(
-    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    load: Load,
+    ports: AwsPorts,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = json.loads((ROOT / "events/reconcile/clock.json").read_text("utf-8"))
     app = load("reconcile")
@@ -918,6 +922,7 @@ def test_reconcile_applies_what_no_webhook_brought_and_tells_of_shops_that_refus
     said = capsys.readouterr().out
     assert '"ReconcileMissing":[1.0]' in said
     assert '"ReconcileRefused":[1.0]' in said
-    assert "orders 7" in said
-    assert "store a new token" in said
-    assert "ann@example.com" not in said
+    logged = str([vars(record) for record in caplog.records])
+    assert "orders 7" in logged
+    assert "store a new token" in logged
+    assert "ann@example.com" not in logged + said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from datetime import UTC, datetime
 from functools import cached_property
@@ -691,10 +692,20 @@ class AwsPorts:
 _loader = create_loader()
 
 
-def session() -> Session:
+def session(region: str = "us-east-1") -> Session:
     """Return a botocore session that could reach nothing but an emulator. All share what is read from disk."""
     made = Session()
     made.register_component("data_loader", _loader)
     made.set_credentials("test", "test")
-    made.set_config_variable("region", "us-east-1")
+    made.set_config_variable("region", region)
     return made
+
+
+#: Other tests of a process may hold moto open, with what is in it: so whoever wants nothing there goes elsewhere.
+_elsewhere = itertools.cycle(Session().get_available_regions("dynamodb")[1:])
+
+
+def elsewhere() -> Session:
+    """Return a session in a region in which no test of this process is yet."""
+    region = next(_elsewhere)
+    return session(region if region != "us-east-1" else next(_elsewhere))

@@ -366,6 +366,11 @@ class _Rejects:
             self._write(each)
 
 
+def as_text(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula (OWASP, "CSV Injection")."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
 @contextmanager
 def _rejected(path: Path | None, *, keep: bool) -> Iterator[_Rejects]:
     """Write to the file, if there is to be one; with `keep` to its end, what stands there only once."""
@@ -387,8 +392,9 @@ def _rejected(path: Path | None, *, keep: bool) -> Iterator[_Rejects]:
                 raise RekindleError(f"{path} cannot be written ({error.strerror}): say --rejects FILE") from error
             if not known:
                 csv.writer(out).writerow(("where", "why"))
-        if (each.where, each.why) not in known:
-            csv.writer(out).writerow((each.where, each.why))
+        row = (as_text(each.where), as_text(each.why))
+        if row not in known:
+            csv.writer(out).writerow(row)
             out.flush()
 
     try:
