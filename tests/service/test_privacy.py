@@ -964,3 +964,15 @@ def test_an_old_order_brings_no_erased_address_back_by_way_of_an_account_that_li
     deliver(plant, bought(at(days=1), who=replace(account, email="ada@example.com")))
     plant.until(ASKED + timedelta(hours=2))
     assert "ada@example.com" not in stored(plant)
+
+
+def test_an_order_that_went_with_its_customer_is_not_placed_and_confirmed_once_more(plant: Plant) -> None:
+    """A parcel or a refund of it is told after the erasure: as of an order that nobody knows, it began all anew."""
+    deliver(plant, bought(at()))
+    plant.until(ASKED)
+    ask(plant)
+    plant.until(ASKED + timedelta(hours=1))
+    assert "ada@example.com" not in stored(plant)
+    deliver(plant, bought(ASKED + timedelta(hours=1)))
+    plant.until(ASKED + timedelta(hours=2))
+    assert "ada@example.com" not in stored(plant)

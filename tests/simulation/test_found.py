@@ -141,3 +141,27 @@ def test_a_code_whose_mail_went_out_before_it_was_told_is_told() -> None:
         simulation.run()
     assert simulation.watch.violations == []
     assert len(simulation.world.issued) == 1
+
+
+def test_an_order_that_was_erased_with_its_customer_is_not_confirmed_a_second_time() -> None:
+    """It came between the request and the erasure, which had trouble; a day later it was told of again."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada", number=1),
+            Happening(at=0, what="unsubscribes", who="ada", number=2),
+            Happening(at=60, what="erasure", who="ada", number=3),
+            Happening(at=3600, what="order", who="ada", number=1),
+            Happening(at=86400, what="order", who="ada", number=1),
+        ),
+        book=1,
+    )
+    trouble = [
+        Choice("stream", 2, "delayed", 1200),
+        Choice("state.profile", 48, "time_out"),
+        Choice("state.profile", 103, "crash_before"),
+    ]
+    with running():
+        simulation = Simulation(story, Told(trouble))
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert [sent.mail.subject for sent in simulation.world.inbox] == ["confirmation"]

@@ -19,6 +19,8 @@ from rekindle.service.people import MOVABLE, Load, Share, alias_key
 
 #: As in `people.follow`: chains are short, and a circle must not hang a worker.
 _MAX_SIGNPOSTS = 10
+#: The kind of contact point that an order is.
+_ORDER = "order"
 
 
 def trail(load: Load, profile_id: str) -> tuple[tuple[str, ...], Profile | Tombstone | None]:
@@ -36,7 +38,9 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
     """Whether this was said of somebody before they were erased, so that it must not be kept.
 
     An address, an account or an order of theirs is enough, whoever else it names: else an old order that comes late
-    would bring an erased address back by way of an account that lives. What an import tells of somebody who was erased
+    would bring an erased address back by way of an account that lives. An order that went with its customer stays gone,
+    whatever is said of it later: told anew it would count as placed, and be confirmed, once more. What an import tells
+    of somebody who was erased
     is never later than that: the shop may have touched its record, and it still is what the person wanted gone.
     Otherwise the strongest contact point that leads to anybody decides (`people.share_out`). What names a profile
     instead of a contact point cannot be said of a new one, so it goes with the profile. A sign-up's profile may not be
@@ -50,7 +54,7 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
     for kind, value in event.points():
         owner = owners.get(alias_key(key, event.shop, kind, value))
         found = trail(load, owner)[1] if owner is not None else None
-        if isinstance(found, Tombstone) and kind not in MOVABLE and _before(event, found):
+        if isinstance(found, Tombstone) and kind not in MOVABLE and (kind == _ORDER or _before(event, found)):
             return True
         strongest = strongest or found
     return strongest is not None and strongest.erased_at is not None and _before(event, strongest)
