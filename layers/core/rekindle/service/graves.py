@@ -40,8 +40,9 @@ def buried(event: Event, owners: Mapping[str, str], load: Load, key: bytes) -> b
     An address, an account or an order of theirs is enough, whoever else it names: else an old order that comes late
     would bring an erased address back by way of an account that lives. An order that went with its customer stays gone,
     whatever is said of it later: told anew it would count as placed, and be confirmed, once more. What an import tells
-    of somebody who was erased
-    is never later than that: the shop may have touched its record, and it still is what the person wanted gone.
+    of somebody who was erased is never later than that: the shop may have touched its record, and it still is what the
+    person wanted gone.
+
     Otherwise the strongest contact point that leads to anybody decides (`people.share_out`). What names a profile
     instead of a contact point cannot be said of a new one, so it goes with the profile. A sign-up's profile may not be
     there yet: of that its address decides as well.
