@@ -1,6 +1,6 @@
 """An installation's life with two shops, by the commands that ops people have: each test goes on where the last ended.
 
-`OPERATING` says how many customers both shops have together (60; `make test-long`: 10,000, and what takes minutes).
+`OPERATING` says how many customers both shops have together (60; `make test-long`: 10,000).
 What each took is left in `out/operating.json`.
 """
 
@@ -39,8 +39,6 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.xdist_group("e2e-operating")
 
 PEOPLE = int(os.environ.get("OPERATING", "60"))
-#: What waits for a minute or more is done where somebody asked for all of it.
-minutes = pytest.mark.skipif("OPERATING" not in os.environ, reason="takes minutes: make test-long")
 #: Between two webhooks of the traffic, in seconds.
 _PAUSE = 0.5
 #: What is posted while something is done to the installation: somebody's order, from this number on.
@@ -242,7 +240,6 @@ def test_a_customer_is_erased_and_the_receipt_names_every_store(installed: Insta
     installed.figures["erased"] = {name: told["erased"] for name, told in stores.items() if told["erased"]}
 
 
-@minutes
 def test_a_secret_is_rotated_under_traffic(installed: Installation) -> None:
     there, south = installed.there, installed.south
     at = ("--webhooks-at", there.stack.api_url)
@@ -303,7 +300,6 @@ def test_the_stack_is_upgraded_under_traffic(installed: Installation, tmp_path: 
     assert installed.former is None or installed.former.post() == 401
 
 
-@minutes
 def test_what_functions_gave_up_on_is_put_back_and_done(installed: Installation) -> None:
     there, trade = installed.there, installed.south
     table = there.stack.tables["Profiles"]
