@@ -789,9 +789,8 @@ def _answers(samples: tuple[Any, ...]) -> st.SearchStrategy[Answer]:
     return st.builds(Answer, statuses, headers, hostile.bodies(*samples))
 
 
-def _answer(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], None]:
-    """Return what lets a shop answer: what it says is believed, or one of three errors says what it means."""
-    known = ShopSecrets(
+def _connected(platform: Literal["shopify", "woocommerce"]) -> ShopSecrets:
+    return ShopSecrets(
         shop="tea",
         platform=platform,
         domain="tea.example",
@@ -800,6 +799,11 @@ def _answer(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], N
         api_key="k",
         api_secret="s",
     )
+
+
+def _answer(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], None]:
+    """Return what lets a shop answer: what it says is believed, or one of three errors says what it means."""
+    known = _connected(platform)
 
     def attack(answer: Answer) -> None:
         world = World(T0)
@@ -833,15 +837,7 @@ _RESOURCES: tuple[tuple[Resource, str], ...] = (("orders", "7"), ("products", "7
 
 def _list(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], None]:
     """Return what lets a shop say what it has: that is read into events, or one of three errors says why not."""
-    known = ShopSecrets(
-        shop="tea",
-        platform=platform,
-        domain="tea.example",
-        webhook_secrets=(),
-        access_token="a",
-        api_key="k",
-        api_secret="s",
-    )
+    known = _connected(platform)
 
     def attack(answer: Answer) -> None:
         world = World(T0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from rekindle.cli.named import Named
 from rekindle.domain.errors import RekindleError
 
 #: command → its module here, which has a click command of the same name
@@ -47,31 +47,13 @@ _NAMES = {"import": "imports"}
 FAILED = 2
 
 
-class _Commands(click.Group):
-    """Commands that are imported when they are named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, imported now."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        name = _NAMES.get(cmd_name, cmd_name.replace("-", "_"))
-        command = getattr(importlib.import_module(f"rekindle.cli.{name}"), name)
-        return command if isinstance(command, click.Command) else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Named,
+    package="rekindle.cli",
+    listed=COMMANDS,
+    modules=_NAMES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def rekindle() -> None:
     """Look into Rekindle from a laptop.
 

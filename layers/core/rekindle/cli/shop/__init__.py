@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import click
+
+from rekindle.cli.named import Named
 
 #: command → what it is for; each is a module here with a click command of the same name, but for these
 COMMANDS = {
@@ -18,31 +17,7 @@ COMMANDS = {
 _MODULES = {"list": "listing"}
 
 
-class _Commands(click.Group):
-    """Commands that are imported when they are named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, imported now."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        name = _MODULES.get(cmd_name) or cmd_name.replace("-", "_")
-        command: Any = getattr(importlib.import_module(f"rekindle.cli.shop.{name}"), name)
-        return command if isinstance(command, click.Command) else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=_Commands)
+@click.group(cls=Named, package="rekindle.cli.shop", listed=COMMANDS, modules=_MODULES)
 def shop() -> None:
     """Connect shops to an installation, and see that every link of the chain holds.
 
