@@ -16,6 +16,7 @@ from rekindle.domain.events import Delivery
 from rekindle.ports import ShopSecrets
 from tests.adapters.test_replay_command import Deployed
 from tests.shops.payloads import DOMAIN, SECRET, woo_customer, woo_order
+from tests.support.terminal import reach
 from tests.support.worlds import AwsPorts
 
 SHOP = "tea"
@@ -46,10 +47,7 @@ def api() -> Iterator[LocalWooCommerce]:
 @pytest.fixture
 def stack(ministack_ports: AwsPorts, api: LocalWooCommerce, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """Return a stack that the command finds as it would find AWS."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", str(ministack_ports.clients.endpoint_url))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
+    reach(monkeypatch, str(ministack_ports.clients.endpoint_url))
     made = Installation(ministack_ports)
     shop = ShopSecrets(
         shop=SHOP,

@@ -14,6 +14,7 @@ from rekindle.service.reconcile import place_of
 from tests.adapters.test_replay_command import Deployed
 from tests.shops.payloads import DOMAIN, SECRET
 from tests.support import shopify_nodes as nodes
+from tests.support.terminal import reach
 from tests.support.worlds import AwsPorts
 
 SHOP = "kettle"
@@ -31,10 +32,7 @@ def shop() -> Iterator[LocalShopify]:
 @pytest.fixture
 def stack(ministack_ports: AwsPorts, shop: LocalShopify, monkeypatch: pytest.MonkeyPatch) -> Deployed:
     """Return a stack with a Shopify shop, which the command finds as it would find AWS."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", str(ministack_ports.clients.endpoint_url))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
+    reach(monkeypatch, str(ministack_ports.clients.endpoint_url))
     made = Deployed(ministack_ports)
     ministack_ports.connect(
         ShopSecrets(

@@ -13,6 +13,7 @@ from rekindle.ports import ShopSecrets
 from tests.service.test_replay import RECEIVED, deliver, make_world, unread
 from tests.shops.payloads import DOMAIN, SECRET, SHOP, shopify_cart
 from tests.support.template import tables
+from tests.support.terminal import reach
 from tests.support.worlds import AwsPorts
 
 
@@ -60,10 +61,7 @@ def deployed(ministack_ports: AwsPorts, monkeypatch: pytest.MonkeyPatch) -> Depl
 
     The command finds the emulator as it would find AWS: by the environment.
     """
-    monkeypatch.setenv("AWS_ENDPOINT_URL", str(ministack_ports.clients.endpoint_url))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
+    reach(monkeypatch, str(ministack_ports.clients.endpoint_url))
     made = Deployed(ministack_ports)
     world = make_world()
     world.intake = ministack_ports.intake  # type: ignore[assignment]

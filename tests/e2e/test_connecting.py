@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from local.emulator import CREDENTIALS, REGION
 from local.shops import (
     BELL,
     BIKES,
@@ -28,6 +27,7 @@ from rekindle.aws.stack import read_stack
 from rekindle.cli.main import main
 from rekindle.shops.registering import topics_of
 from tests.support.connecting import name_server
+from tests.support.terminal import reach
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
@@ -39,17 +39,15 @@ ADA = Person(880, "Ada", "Anew", "ada880@example.com", "Hove", "BN3 2FP", consen
 def test_two_new_shops_are_connected_and_their_webhooks_come_through(
     live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in {
-        **CREDENTIALS,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": live.emulator.url,
-        "AWS_ENDPOINT_URL_SESV2": live.ses.url,
-        "REKINDLE_SHOPIFY_TOKEN": str(TEA.access["access_token"]),
-        "REKINDLE_SHOPIFY_APP_SECRET": APP_SECRET,
-        "REKINDLE_WOOCOMMERCE_KEY": str(BIKES.access["api_key"]),
-        "REKINDLE_WOOCOMMERCE_SECRET": str(BIKES.access["api_secret"]),
-    }.items():
-        monkeypatch.setenv(name, value)
+    reach(
+        monkeypatch,
+        live.emulator.url,
+        AWS_ENDPOINT_URL_SESV2=live.ses.url,
+        REKINDLE_SHOPIFY_TOKEN=str(TEA.access["access_token"]),
+        REKINDLE_SHOPIFY_APP_SECRET=APP_SECRET,
+        REKINDLE_WOOCOMMERCE_KEY=str(BIKES.access["api_key"]),
+        REKINDLE_WOOCOMMERCE_SECRET=str(BIKES.access["api_secret"]),
+    )
     there = ("--stack", STACK_NAME, "--webhooks-at", live.stack.api_url)
     tea = ("new-tea", "--domain", SHOPIFY, "--api", live.shopify.url)
     assert main(["shop", "connect", "shopify", *tea, *there]) == 0

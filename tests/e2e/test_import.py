@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.emulator import CREDENTIALS, REGION
 from local.shops import BIKES
 from local.stack import STACK_NAME
 from local.world import World
 from rekindle.cli.main import main
 from tests.shops.payloads import woo_customer, woo_order
+from tests.support.terminal import reach
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
@@ -23,8 +23,7 @@ def test_a_shop_s_past_is_known_and_nobody_gets_a_mail(
     live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each placed an order an hour ago, which is young enough for every flow."""
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": live.emulator.url, "AWS_DEFAULT_REGION": REGION}.items():
-        monkeypatch.setenv(name, value)
+    reach(monkeypatch, live.emulator.url)
     stamp = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
     dates = {f"date_{what}_gmt": stamp for what in ("created", "modified", "paid")}
     for number in range(1, PEOPLE + 1):

@@ -33,6 +33,7 @@ from rekindle.cli.main import main
 from rekindle.domain.profile import Profile
 from tests.support.content import demo_content
 from tests.support.opened import everything
+from tests.support.terminal import reach
 from tests.support.trade import Hook, North, South, Trade, orders_of
 from tests.support.waiting import eventually
 
@@ -99,14 +100,15 @@ def installed() -> Iterator[Installation]:
         LocalWooCommerce(key="ck_south", secret="cs_south").running() as woocommerce,
         pytest.MonkeyPatch.context() as environment,
     ):
-        settings = {
-            "AWS_ENDPOINT_URL": there.stack.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1", "CLOCK_OFFSET_FILE": str(there.clock.file),
-            "REKINDLE_SHOPIFY_TOKEN": "shpat_north", "REKINDLE_SHOPIFY_APP_SECRET": shopify.client[1],
-            "REKINDLE_WOOCOMMERCE_KEY": "ck_south", "REKINDLE_WOOCOMMERCE_SECRET": "cs_south",
-        }  # fmt: skip
-        for name, value in settings.items():
-            environment.setenv(name, value)
+        reach(
+            environment,
+            there.stack.endpoint,
+            CLOCK_OFFSET_FILE=str(there.clock.file),
+            REKINDLE_SHOPIFY_TOKEN="shpat_north",
+            REKINDLE_SHOPIFY_APP_SECRET=shopify.client[1],
+            REKINDLE_WOOCOMMERCE_KEY="ck_south",
+            REKINDLE_WOOCOMMERCE_SECRET="cs_south",
+        )
         most = PEOPLE * 3 // 5
         found = Installation(there, North(shopify, "north", most), South(woocommerce, "south", PEOPLE - most))
         yield found

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from local.emulator import CREDENTIALS, REGION
 from local.shops import CUP, TEA, Person, shopify, shopify_checkout
 from local.stack import STACK_NAME
 from local.world import World
 from rekindle.cli.main import main
 from tests.support.opened import everything
+from tests.support.terminal import reach
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
@@ -62,8 +62,7 @@ def test_somebody_is_erased_by_hand(
     live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As an operator does it, with the deployed functions doing the work meanwhile."""
-    for name, value in {"AWS_ENDPOINT_URL": live.emulator.url, "AWS_DEFAULT_REGION": REGION, **CREDENTIALS}.items():
-        monkeypatch.setenv(name, value)
+    reach(monkeypatch, live.emulator.url)
     checkout = shopify("checkouts/create", shopify_checkout(HASSAN, [(CUP, 1)], live.clock.now()), live.clock.now())
     assert live.post(TEA, checkout) == 200
     live.runner.wait_until_idle()

@@ -23,6 +23,7 @@ from local.stack import STACK_NAME, Shop
 from local.timeline import Timeline
 from local.world import world
 from rekindle.cli.main import main
+from tests.support.terminal import reach
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e-story")
@@ -120,11 +121,7 @@ def test_results_count_what_the_records_say(
     shop: Shop, day: Day, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """By the command, on what `tally` has heard by the streams of the deployed tables."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": day.world.stack.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1", "CLOCK_OFFSET_FILE": str(day.world.clock.file),
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
+    reach(monkeypatch, day.world.stack.endpoint, CLOCK_OFFSET_FILE=str(day.world.clock.file))
     records = [one for one in day.world.records() if one["shop"]["S"] == shop.id and "day" in one]
     sent = Counter(one["flow"]["S"] for one in records if one["state"]["S"] in _SENT)
     clicked = Counter(one["flow"]["S"] for one in records if "links" in one)

@@ -9,12 +9,12 @@ from typing import Any
 import boto3.session
 import pytest
 
-from local.emulator import CREDENTIALS, REGION
 from local.shops import CUP, TEA, Person, shopify, shopify_order
 from local.stack import STACK_NAME
 from local.world import World
 from rekindle.cli.main import main
 from rekindle.service.notices import MESSAGE_TAG
+from tests.support.terminal import reach
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
@@ -78,8 +78,7 @@ def lines(live: World) -> Iterator[dict[str, Any]]:
 def test_a_mail_can_be_followed_back_to_its_webhook_by_ids_in_tables_and_logs(
     live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in {"AWS_ENDPOINT_URL": live.emulator.url, "AWS_DEFAULT_REGION": REGION, **CREDENTIALS}.items():
-        monkeypatch.setenv(name, value)
+    reach(monkeypatch, live.emulator.url)
     now = live.clock.now()
     assert live.post(TEA, shopify("orders/create", shopify_order(WANDA, [(CUP, 1)], now), now)) == 200
     live.runner.wait_until_idle()
