@@ -142,6 +142,22 @@ def test_a_refusal_outdoes_what_the_same_row_allows() -> None:
     assert [each["state"] for each in rows(read(text))[0]["consents"]] == ["unsubscribed"]
 
 
+@pytest.mark.parametrize("said", ["NEVER_SUBSCRIBED", "no", "pending", "0", "perhaps"])
+def test_what_is_said_of_the_whole_list_is_not_said_of_a_row_that_says_otherwise(said: str) -> None:
+    when = datetime(2025, 1, 1, tzinfo=UTC)
+    file = read(
+        f"email,email marketing consent\na@x.example,{said}\nb@x.example,\n", consent="subscribed", consent_at=when
+    )
+    assert [row["email"] for row in rows(file) if "consents" in row] == ["b@x.example"]
+
+
+def test_a_refusal_is_not_dated_by_when_they_once_agreed() -> None:
+    """Else whatever they agreed to since would count as later."""
+    head = "email,email marketing consent,email marketing consent timestamp,email suppressions\n"
+    file = read(head + "a@x.example,SUBSCRIBED,2022-01-01T00:00:00Z,SPAM_COMPLAINT\n")
+    assert rows(file)[0]["consents"] == [{"channel": "email", "state": "unsubscribed", "at": AS_OF.isoformat()}]
+
+
 def test_a_state_that_nobody_knows_is_reported_without_the_cell() -> None:
     file = read("email,email marketing consent\na@x.example,perhaps-secret\n")
     assert wrong(file) == [("line 2", "taken without consent: its email_consent is no state that is known")]

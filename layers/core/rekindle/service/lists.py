@@ -361,15 +361,19 @@ class ListFile:
     def _consents(
         self, row: Mapping[str, str], changed: datetime | None, problems: list[str]
     ) -> Iterator[tuple[str, str, datetime]]:
-        """Yield (channel, state, when). One refusal in a row outdoes whatever else it says of that channel."""
+        """Yield (channel, state, when). One refusal in a row outdoes whatever else it says of that channel.
+
+        What is said of the whole list is not said of a row whose own column says anything else.
+        """
         reading = self._reading
         refused = self._refused(row, problems)
         said, said_at = self._state(row, "email_consent", problems), self._moment(row, "email_consent_at", problems)
         opted_in = self._moment(row, "opted_in_at", problems)
         if refused is not None or said in ("unsubscribed", "invalid"):
-            state, at = refused or (said, None)
-            yield "email", state, at or said_at or changed or reading.as_of
-        elif said or reading.consent == "subscribed":
+            # Never by when they once agreed: whatever they said in between would count as later.
+            state, at = refused or (said, said_at)
+            yield "email", state, at or changed or reading.as_of
+        elif said or (reading.consent == "subscribed" and "email_consent" not in row):
             at = said_at or opted_in or reading.consent_at
             if at is None:
                 problems.append("taken without consent to e-mail: it does not say since when (--consented-at)")
