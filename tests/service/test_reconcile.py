@@ -214,9 +214,22 @@ def test_who_was_erased_is_not_brought_back_by_an_old_order(plant: Plant) -> Non
     later(plant, minutes=20)
     (looked,) = look(plant)
     assert (looked.seen, looked.missing) == (1, ())
+    # Whatever the shop changes of it later, it went with them (`service.graves`): it is not fetched to be thrown away.
     has(plant, "orders", an_order(minutes=25))
     later(plant, minutes=20)
-    assert named(look(plant)[0]) == [("orders", "727")]
+    (looked,) = look(plant)
+    assert (looked.seen, looked.missing, brought(plant)) == (1, (), [])
+
+
+def test_an_account_that_was_changed_after_its_erasure_is_fetched(plant: Plant) -> None:
+    """Somebody may have come back: what is said from then on is of a new person."""
+    world = plant.world
+    stamped = an_order(minutes=5)["date_modified_gmt"]
+    has(plant, "customers", woo_customer(date_modified_gmt=stamped))
+    world.owners[alias_key(world.secret_address_key, "tea", "shop_customer_id", "25")] = "gone"
+    world.profiles["gone"] = Tombstone(erased_at=START + timedelta(minutes=2), shop="tea")
+    later(plant, minutes=20)
+    assert named(look(plant)[0]) == [("customers", "25")]
 
 
 def test_a_shop_that_was_not_heard_for_a_day_is_caught_up_with(plant: Plant) -> None:
@@ -374,6 +387,22 @@ def test_a_shop_that_gives_no_answer_is_asked_once_and_holds_up_no_other(
     later(plant, days=2)
     oak = next(looked for looked in look(plant, "tea", "oak") if looked.shop == "oak")
     assert named(oak) == [("orders", "2")]
+
+
+def test_a_secret_that_nobody_can_read_holds_up_no_other_shop(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(plant, "orders", an_order(1, minutes=5), "tea")
+    later(plant, minutes=20)
+    of = plant.world.secrets.shop
+
+    def shop(name: str) -> ShopSecrets | None:
+        if name == "oak":
+            raise ValueError("a secret of words")
+        return of(name)
+
+    monkeypatch.setattr(plant.world.secrets, "shop", shop)
+    found = {looked.shop: looked for looked in look(plant, "oak", "tea")}
+    assert (found["oak"].how, found["oak"].why) == ("failed", "ValueError")
+    assert named(found["tea"]) == [("orders", "1")]
 
 
 def test_shops_are_kept_apart(plant: Plant) -> None:

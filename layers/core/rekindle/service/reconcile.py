@@ -188,7 +188,10 @@ class Reconciler:
     # --- one shop
 
     def _judged(self, shop: str, left: Callable[[], float]) -> Looked:
-        known = self._secrets.shop(shop)
+        try:
+            known = self._secrets.shop(shop)
+        except Exception as error:  # noqa: BLE001 - told, and counted
+            return Looked(shop=shop, how="failed", why=_unforeseen(shop, error))
         if known is None:
             return Looked(shop=shop, how="skipped", why="the shop is not connected")
         look = _Look(known, self._clock.now())
@@ -201,9 +204,7 @@ class Reconciler:
         except (ShopRejectedError, ShopUncertainError) as error:
             return _told(look, "failed", str(error))
         except Exception as error:  # noqa: BLE001 - told, and counted
-            # Whatever it was, it is this shop's: the next one is looked at, and this one again the next time.
-            _log.exception("not reconciled", extra={"shop": shop})
-            return _told(look, "failed", type(error).__name__)
+            return _told(look, "failed", _unforeseen(shop, error))
         return _told(look, "looked" if done else "behind")
 
     def _see_hooks(self, look: _Look, stands: Marks | None) -> None:
@@ -373,6 +374,12 @@ def _until(left: Callable[[], float], rest: float) -> Callable[[], float]:
     return lambda: left() - rest
 
 
+def _unforeseen(shop: str, error: Exception) -> str:
+    """Log what is this shop's alone: the next one is looked at, and this one again the next time."""
+    _log.error("not reconciled", extra={"shop": shop}, exc_info=error)
+    return type(error).__name__
+
+
 def _told(look: _Look, how: How, why: str = "") -> Looked:
     return Looked(
         shop=look.known.shop, how=how, why=why, seen=look.seen, missing=tuple(look.missing), silent=look.silent
@@ -383,8 +390,8 @@ def _knows(whose: Profile | Tombstone | None, resource: Resource, changed: Chang
     if whose is None:
         return False
     if isinstance(whose, Tombstone):
-        # What was said up to then is not wanted back.
-        return changed.at <= whose.erased_at
+        # What was said up to then is not wanted back, nor is an order that went with its customer, whenever it changes.
+        return resource == "orders" or changed.at <= whose.erased_at
     if resource == "customers":
         return whose.customer_at is not None and whose.customer_at >= changed.at
     mark = whose.orders.get(changed.id)
