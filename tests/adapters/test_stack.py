@@ -53,6 +53,7 @@ def test_a_command_that_reaches_nothing_says_one_line(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    assert main(["privacy", "receipts", "--stack", "nowhere", "--shop", "tea"]) == 2
+    monkeypatch.setenv("REKINDLE_STACK", "nowhere")
+    assert main(["privacy", "receipts", "--shop", "tea"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "AWS_ENDPOINT_URL" in line

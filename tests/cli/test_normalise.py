@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rekindle.cli.main import COMMANDS, main
+from rekindle.cli.main import main
 from tests.shops.payloads import DOMAIN, shopify_order, shopify_product, shopify_refund, woo_order
 
 ROOT = Path(__file__).parents[2]
@@ -212,47 +212,3 @@ def test_a_bare_body_does_not_say_whose_it_is(files: Files) -> None:
     file = files.write(shopify_order())
     assert "--platform" in files.refuse("normalise", "--topic", "orders/create", file)
     assert "--topic" in files.refuse("normalise", "--platform", "shopify", file)
-
-
-# --- the command -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which says more than its line in the list of commands does: what it reads, and every option."""
-    assert main(["--help"]) == 0
-    listed = capsys.readouterr().out
-    assert COMMANDS[command] in listed
-    assert main([command, "--help"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith(f"Usage: rekindle {command} ")
-    assert len(told) > len(COMMANDS[command]) + 400
-    assert "\\b" not in told, "click reads no control character in a raw docstring"
-
-
-def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
-    assert "normalise" in capsys.readouterr().err
-
-
-def test_the_command_is_found_through_a_link(tmp_path: Path) -> None:
-    """As `make` puts one into .venv/bin."""
-    link = tmp_path / "rekindle"
-    link.symlink_to(ROOT / "bin/rekindle")
-    told = subprocess.run(  # noqa: S603 - our own command
-        [str(link), "--help"], capture_output=True, check=True, text=True, env={"PATH": os.defpath}
-    )
-    assert told.stdout.startswith("Usage: rekindle")
-
-
-def test_reading_a_body_needs_no_aws() -> None:
-    """Each command imports what it needs and no more."""
-    program = "import sys; from rekindle.cli import normalise; print('botocore' in sys.modules)"
-    told = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", program],
-        capture_output=True,
-        check=True,
-        text=True,
-        env={"PYTHONPATH": str(ROOT / "layers/core"), "PATH": os.defpath},
-    )
-    assert told.stdout == "False\n"

@@ -8,10 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from rekindle.cli.main import rekindle
 from rekindle.content.offers import parse_offer
 from rekindle.domain.offers import DEFAULT_LIFE
 from rekindle.flow.definition import parse_flow, parse_segment
@@ -33,7 +31,6 @@ SECTIONS = {
     for found in re.finditer(r"^### [^\n]*\(`([a-z-]+)`\)\n(.*?)(?=^##)", GUIDE + "\n##", re.DOTALL | re.MULTILINE)
 }
 CHANGES = re.findall(r"^```diff\n# (\S+)\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
-COMMANDS = re.findall(r"(?:^    |`)(?:bin/)?rekindle ([a-z][^`\n]*)", GUIDE, re.MULTILINE)
 PARSERS = {"flows": parse_flow, "offers": parse_offer, "segments": parse_segment}
 
 
@@ -110,17 +107,6 @@ def test_every_change_fits_the_file_and_leaves_it_right(path: str, change: str) 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_every_flow_shows_a_change(flow: str) -> None:
     assert "```diff" in SECTIONS[flow]
-
-
-@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
-def test_every_command_exists_with_its_options(command: str) -> None:
-    words = re.split(r"\s{2,}|\s#", command)[0].split()
-    found: click.Command | None = rekindle
-    while isinstance(found, click.Group) and words:
-        found = found.get_command(click.Context(found), words.pop(0))
-    assert found is not None
-    known = {option for parameter in found.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= known
 
 
 def test_the_rules_for_all_are_those_of_the_code() -> None:

@@ -25,6 +25,7 @@ from rekindle.aws.state import DynamoState
 from rekindle.aws.survey import DynamoSurvey
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.events import as_json
+from rekindle.cli.options import STACK
 from rekindle.service.audit import Audit, Finding
 from rekindle.settings import LEASE_LIFE_SECONDS
 
@@ -32,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", default="", help="Only what is this shop's; dead letters and the pass are everybody's.")
 @click.option("--repair", is_flag=True, help="Mend what is safe to mend, and say what was done.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON.")

@@ -20,6 +20,7 @@ from rekindle.aws.mailer import SesAccount
 from rekindle.aws.stack import explained, read_stack
 from rekindle.aws.tables import Tables
 from rekindle.cli.events import as_json
+from rekindle.cli.options import STACK
 from rekindle.domain.profile import Profile
 from rekindle.flow.program import Playbook
 from rekindle.ports import Clock
@@ -33,7 +34,6 @@ from rekindle.service.stops import Stopping, put_stop
 #: So far ahead campaigns are looked for by name, and listed unless told otherwise.
 _AHEAD, _SHOWN = 370, 14
 
-_stack = click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
 _shop = click.option("--shop", help="Which shop; needed where several have it.")
 _at = click.option("--at", "occurrence", help="Which one, as the list names it: the one under way, else the next.")
 
@@ -48,8 +48,8 @@ def campaign() -> None:
 
 
 @campaign.command("list")
-@_stack
-@_shop
+@STACK
+@click.option("--shop", default=None, help="Only this shop's.")
 @click.option(
     "--days", type=click.IntRange(1, _AHEAD), default=_SHOWN, show_default=True, help="So far back and ahead."
 )
@@ -77,9 +77,9 @@ def listed(*, stack: str, shop: str | None, days: int, machine: bool) -> None:
     Console(width=None if os.isatty(1) else 140).print(table)
 
 
-@campaign.command()
+@campaign.command(short_help="Hold a campaign back for some hours.")
 @click.argument("flow")
-@_stack
+@STACK
 @_shop
 @_at
 def pause(*, flow: str, stack: str, shop: str | None, occurrence: str | None) -> None:
@@ -93,7 +93,7 @@ def pause(*, flow: str, stack: str, shop: str | None, occurrence: str | None) ->
 
 @campaign.command()
 @click.argument("flow")
-@_stack
+@STACK
 @_shop
 @_at
 def resume(*, flow: str, stack: str, shop: str | None, occurrence: str | None) -> None:
@@ -101,9 +101,9 @@ def resume(*, flow: str, stack: str, shop: str | None, occurrence: str | None) -
     _stop(flow, stack, shop, occurrence, None)
 
 
-@campaign.command()
+@campaign.command(short_help="Stop a campaign for good.")
 @click.argument("flow")
-@_stack
+@STACK
 @_shop
 @_at
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -117,9 +117,9 @@ def cancel(*, flow: str, stack: str, shop: str | None, occurrence: str | None, y
     _stop(flow, stack, shop, occurrence, "cancelled")
 
 
-@campaign.command("plan")
+@campaign.command("plan", short_help="Try a campaign on everybody, without sending anything.")
 @click.argument("flow")
-@_stack
+@STACK
 @_shop
 @_at
 @click.option("--sample", type=click.IntRange(1, 10_000), default=1, help="Look at one person in so many, and reckon.")

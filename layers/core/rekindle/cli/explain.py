@@ -19,7 +19,7 @@ from rekindle.aws.stack import explained, read_stack
 from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.events import as_json
-from rekindle.cli.options import Moment
+from rekindle.cli.options import STACK, Moment
 from rekindle.service.explain import Explanation, Line, Standing
 from rekindle.service.explain import explain as explain_person
 from rekindle.service.library import Library
@@ -35,7 +35,7 @@ _KNOWN_FROM = {
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--email", required=True, help="The person's address.")
 @click.option("--flow", help="Only this flow; also why it was never entered.")

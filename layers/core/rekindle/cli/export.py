@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from rekindle.cli.buckets import in_order
-from rekindle.cli.options import Moment
+from rekindle.cli.options import STACK, Moment
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--since", type=Moment(), help="Only what was received at this moment (UTC) or later.")
 @click.option("--until", type=Moment(), help="Only what was received before this moment (UTC).")

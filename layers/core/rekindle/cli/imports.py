@@ -21,7 +21,7 @@ from rekindle.aws.clock import clock_for
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json
-from rekindle.cli.options import Moment
+from rekindle.cli.options import STACK, Moment
 from rekindle.domain.errors import RekindleError, ShopRefusedError, UnknownShopError
 from rekindle.ports import RESOURCES, Resource, ShopSecrets, Source, Unusable
 from rekindle.service.imports import Importer, Job, Progress, Step
@@ -48,7 +48,7 @@ def imports() -> None:
 def _shared(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
-            click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod."),
+            STACK,
             click.option("--shop", required=True, help="The shop's id."),
             click.option("--dry-run", is_flag=True, help="Read and count, say what cannot be used; write nothing."),
             click.option(
@@ -112,7 +112,7 @@ def _resources(value: str) -> tuple[Resource, ...]:
     return cast("tuple[Resource, ...]", named)
 
 
-@imports.command()
+@imports.command(short_help="Import from a WooCommerce shop.")
 @_of_a_shop(gather=10_000)
 def woocommerce(*, what: tuple[Resource, ...], since: datetime | None, **how: Any) -> None:
     """Import from a WooCommerce shop, by its REST API.
@@ -133,7 +133,7 @@ def woocommerce(*, what: tuple[Resource, ...], since: datetime | None, **how: An
     _import(made, _named("woocommerce", what, since), "woocommerce " + ", ".join(what), **how)
 
 
-@imports.command()
+@imports.command(short_help="Import from a Shopify shop.")
 @_of_a_shop(gather=50_000)
 def shopify(*, what: tuple[Resource, ...], since: datetime | None, **how: Any) -> None:
     """Import from a Shopify shop, by bulk operations of its Admin API.
@@ -169,7 +169,7 @@ _FIELDS = "\n".join(
 )
 
 
-@imports.command("csv", epilog=_FIELDS)
+@imports.command("csv", epilog=_FIELDS, short_help="Import a list of people, such as Klaviyo's or Mailchimp's.")
 @click.argument("path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--map", "mapped", metavar="COLUMN=FIELD", multiple=True, help="What a column is. Can be given often.")
 @click.option(

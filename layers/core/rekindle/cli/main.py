@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -47,12 +51,30 @@ _NAMES = {"import": "imports"}
 FAILED = 2
 
 
+_ROOT = Path(__file__).resolve().parents[4]
+
+
+def _tell(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print the version: of pyproject.toml, and as `make deploy` calls it, in the stack's output `Version`."""
+    if not asked:
+        return
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    git = shutil.which("git")
+    asked_of = [str(git), "-C", str(_ROOT), "describe", "--tags", "--always", "--dirty"]
+    named = subprocess.run(asked_of, capture_output=True, check=False, text=True).stdout.strip() if git else ""  # noqa: S603
+    click.echo(f"rekindle {project['version']} ({named or 'unnamed'})")
+    ctx.exit()
+
+
 @click.group(
     cls=Named,
     package="rekindle.cli",
     listed=COMMANDS,
     modules=_NAMES,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell, help="Print this checkout's version."
 )
 def rekindle() -> None:
     """Look into Rekindle from a laptop.
@@ -71,6 +93,10 @@ def main(arguments: Sequence[str]) -> int:
         return FAILED
     except click.Abort:
         return _fail("stopped")
+    except click.UsageError as error:
+        # What click says is short, and does not say of which command.
+        more = f" ({error.ctx.command_path} --help)" if error.ctx is not None else ""
+        return _fail(f"{error.format_message()}{more}")
     except click.ClickException as error:
         return _fail(error.format_message())
     except RekindleError as error:

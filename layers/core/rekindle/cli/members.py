@@ -17,6 +17,7 @@ from rekindle.aws.items import Wanted, batch_get, text
 from rekindle.aws.profiles import parse_profile
 from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json
+from rekindle.cli.options import STACK
 from rekindle.domain.errors import RekindleError
 from rekindle.domain.profile import Profile
 from rekindle.service.library import Library
@@ -32,7 +33,7 @@ class _Member(Struct, frozen=True):
 
 @click.command()
 @click.argument("segment")
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON.")
 def members(*, segment: str, stack: str, shop: str, machine: bool) -> None:

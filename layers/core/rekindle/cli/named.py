@@ -25,10 +25,9 @@ class Named(click.Group):
         return list(self._listed)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, imported now."""
-        del ctx
+        """Return the command, imported now. Raises `click.NoSuchCommand`, which names those that are written alike."""
         if cmd_name not in self._listed:
-            return None
+            raise click.NoSuchCommand(cmd_name, possibilities=self._listed, ctx=ctx)
         name = self._modules.get(cmd_name, cmd_name.replace("-", "_"))
         command = getattr(importlib.import_module(f"{self._package}.{name}"), name)
         return command if isinstance(command, click.Command) else None

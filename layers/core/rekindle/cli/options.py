@@ -22,3 +22,12 @@ class Moment(click.ParamType[datetime]):
             return read.astimezone(UTC) if read.tzinfo is not None else read.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             self.fail(f"{value} is no date: write 2026-03-31 or 2026-03-31T09:00Z", param, ctx)
+
+
+#: Of every command that works on a deployed stack, and on nothing else.
+STACK = click.option(
+    "--stack",
+    required=True,
+    envvar="REKINDLE_STACK",
+    help="The name of the deployed stack, such as rekindle-prod; or set REKINDLE_STACK.",
+)

@@ -22,6 +22,7 @@ from rekindle.aws.stack import Stack, explained, read_stack
 from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.events import as_json
+from rekindle.cli.options import STACK
 from rekindle.domain.events import Who
 from rekindle.service.asking import NOBODY, Asked, ask, known, receipt_of, receipts
 from rekindle.service.library import Library
@@ -40,7 +41,7 @@ def _shared(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that both wishes have."""
     for option in reversed(
         (
-            click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod."),
+            STACK,
             click.option("--shop", required=True, help="The shop's id."),
             click.option("--email", help="The person's address."),
             click.option("--phone", help="The person's number, with its country code: +31…"),
@@ -112,7 +113,7 @@ def erase(*, yes: bool, **given: Any) -> int:
 
 
 @privacy.command(name="erase-shop")
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The id of the shop that has left.")
 @click.option("--reference", help="What the request is called: asked once, ever.")
 @click.option("--reason", default="", help="One line for the receipt, which stays for good: name nobody.")
@@ -139,7 +140,7 @@ def erase_shop(*, stack: str, yes: bool, machine: bool, **given: Any) -> int:
 
 @privacy.command(name="receipts")
 @click.argument("name", required=False)
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, one receipt a line.")
 def shown(*, name: str | None, stack: str, shop: str, machine: bool) -> int:

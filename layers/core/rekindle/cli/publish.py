@@ -27,6 +27,7 @@ from rekindle.cli.drafts import folder_files, is_leftover
 from rekindle.cli.events import as_json
 from rekindle.cli.lint import print_verdict
 from rekindle.cli.main import FAILED
+from rekindle.cli.options import STACK
 from rekindle.content.validate import Verdict, validate
 from rekindle.domain.words import counted
 from rekindle.ports import Look
@@ -52,7 +53,7 @@ class Plan(Struct, frozen=True):
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option(
     "--content",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -7,11 +7,12 @@ import click
 from rekindle.aws.clients import Clients
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import explained, read_stack
+from rekindle.cli.options import STACK
 from rekindle.outside.webpush import public_key
 
 
 @click.command("push-key")
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 def push_key(*, stack: str) -> None:
     """Print the key by which a shop's site asks for push messages.
 

@@ -16,7 +16,7 @@ from rekindle.aws.known import DynamoKnown
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json
-from rekindle.cli.options import Moment
+from rekindle.cli.options import STACK, Moment
 from rekindle.outside.http import Http
 from rekindle.outside.lists import OutsideShopLists
 from rekindle.service.reconcile import Looked, Reconciler
@@ -26,7 +26,7 @@ _BUDGET, _READ = 60.0, 30.0
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--since", type=Moment(), help="Look at all that was changed since then; else since the last look.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON.")

@@ -22,6 +22,7 @@ from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import Stack, explained, read_stack
 from rekindle.aws.state import DynamoState
+from rekindle.cli.options import STACK
 from rekindle.ports import Clock
 from rekindle.service.feedback import take_any
 from rekindle.service.guard import Guard
@@ -30,7 +31,7 @@ from rekindle.service.redrive import PENDING, Redrive, Redriven, Selected, choic
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--queue", required=True, metavar="NAME", help="wake, marketing, transactional, feedback … or pending.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Only what has this id or is about it; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many.")

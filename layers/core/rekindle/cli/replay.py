@@ -19,14 +19,14 @@ from rekindle.aws.intake import DynamoIntake
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json, shown
-from rekindle.cli.options import Moment
+from rekindle.cli.options import STACK, Moment
 from rekindle.service.replay import Replay, Replayed
 
 _QUIET = ("same",)
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--since", type=Moment(), help="Only what was received at this moment (UTC) or later.")
 @click.option("--until", type=Moment(), help="Only what was received before this moment (UTC).")

@@ -16,6 +16,7 @@ from rekindle.aws.counters import DynamoCounters
 from rekindle.aws.outbox import DynamoOutbox
 from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json
+from rekindle.cli.options import STACK
 from rekindle.ports import Outbox, Pause
 from rekindle.service.guard import Guard, Limits, Rates, resume, told_of, word_of
 from rekindle.service.library import Library
@@ -30,7 +31,7 @@ class _Standing(Struct, frozen=True):
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", help="Only this shop.")
 @click.option("--resume", "resumes", is_flag=True, help="End the pause of --shop: on the shop's word, not before.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON.")

@@ -17,7 +17,7 @@ from rekindle.aws.clock import clock_for
 from rekindle.aws.results import DynamoResults
 from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json
-from rekindle.cli.options import Moment
+from rekindle.cli.options import STACK, Moment
 from rekindle.cli.report import words
 from rekindle.cli.report.outcomes import HEADS, cells, sentences
 from rekindle.flow.local_time import zone
@@ -29,7 +29,7 @@ _DAYS = 30
 
 @click.command()
 @click.argument("flow", required=False)
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", help="Which shop; needed where there are several.")
 @click.option("--days", type=click.IntRange(1, 4_000), help=f"The last so many days; {_DAYS} unless told otherwise.")
 @click.option("--since", type=Moment(), help="From this day on, by the shop's calendar.")

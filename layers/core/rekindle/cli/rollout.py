@@ -16,6 +16,7 @@ from rekindle.aws.clock import clock_for
 from rekindle.aws.queues import SqsFanoutQueue
 from rekindle.aws.stack import Stack, explained, read_stack
 from rekindle.cli.events import as_json
+from rekindle.cli.options import STACK
 from rekindle.service.fanout import SHARDS, last_pass
 from rekindle.service.library import Library
 from rekindle.service.passes import Passes, PassStatus, pass_status
@@ -32,7 +33,7 @@ class _Seen(Struct, frozen=True):
 
 
 @click.command()
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--watch", is_flag=True, help="Go on showing it until everybody is reached.")
 @click.option("--start", is_flag=True, help="Begin anew first, whether there is reason to or not.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON.")

@@ -14,6 +14,7 @@ from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import explained, read_stack
 from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
+from rekindle.cli.options import STACK
 from rekindle.service.library import Library
 from rekindle.service.start import start_flow
 from rekindle.shops import contact
@@ -21,7 +22,7 @@ from rekindle.shops import contact
 
 @click.command()
 @click.argument("flow")
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--shop", required=True, help="The shop's id.")
 @click.option("--email", required=True, help="The person's address.")
 @click.option("--reference", help="What this start is called: a second one of the same name changes nothing.")

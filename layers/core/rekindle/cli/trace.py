@@ -16,6 +16,7 @@ from rekindle.aws.stack import explained, read_stack
 from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.events import as_json
+from rekindle.cli.options import STACK
 from rekindle.ports import Message
 from rekindle.service.trace import Chain
 from rekindle.service.trace import trace as traced
@@ -30,7 +31,7 @@ _KNOWN = frozenset({"level", "location", "timestamp"})
 
 @click.command()
 @click.argument("wanted", metavar="ID")
-@click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
+@STACK
 @click.option("--logs", "look", is_flag=True, help="Look into the logs as well: half a cent for each GB of them.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON.")
 def trace(*, wanted: str, stack: str, look: bool, machine: bool) -> None:

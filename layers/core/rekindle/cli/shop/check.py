@@ -15,7 +15,8 @@ from rekindle.aws.mailer import SesAccount
 from rekindle.aws.stack import explained
 from rekindle.aws.watch import alarm_receivers
 from rekindle.cli.events import as_json
-from rekindle.cli.shop.there import API, JSON, STACK, There, shown
+from rekindle.cli.options import STACK
+from rekindle.cli.shop.there import API, JSON, There, shown
 from rekindle.content.sources import parse_shop
 from rekindle.outside.door import Dns
 from rekindle.ports import Allowance

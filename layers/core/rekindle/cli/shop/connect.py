@@ -9,7 +9,8 @@ import click
 
 from rekindle.aws.stack import explained
 from rekindle.cli.events import as_json
-from rekindle.cli.shop.there import API, JSON, STACK, There, secret_of, secret_option, shown
+from rekindle.cli.options import STACK
+from rekindle.cli.shop.there import API, JSON, There, secret_of, secret_option, shown
 from rekindle.service.connecting import Connected, Wanted
 from rekindle.shops.registering import FURTHER_SCOPES, SCOPES, compliance_toml, lacking
 

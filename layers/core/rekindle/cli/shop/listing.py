@@ -8,7 +8,8 @@ import click
 
 from rekindle.aws.stack import explained
 from rekindle.cli.events import as_json
-from rekindle.cli.shop.there import API, JSON, STACK, There
+from rekindle.cli.options import STACK
+from rekindle.cli.shop.there import API, JSON, There
 from rekindle.shops.registering import path_of
 
 

@@ -7,7 +7,8 @@ import click
 from rekindle.aws.stack import explained
 from rekindle.aws.watch import WebhookLog
 from rekindle.cli.events import as_json
-from rekindle.cli.shop.there import API, JSON, STACK, There, secret_of, secret_option, shown
+from rekindle.cli.options import STACK
+from rekindle.cli.shop.there import API, JSON, There, secret_of, secret_option, shown
 from rekindle.service.connecting import ConnectError, as_secrets, check_shop_id
 from rekindle.service.rotating import Rotated, Rotating
 

@@ -30,7 +30,6 @@ _BUDGET_SECONDS = 60.0
 _READ_SECONDS = 20.0
 _TRIES = 5
 
-STACK = click.option("--stack", required=True, help="The name of the deployed stack, such as rekindle-prod.")
 API = click.option(
     "--webhooks-at",
     default=None,
