@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from rekindle.domain.ids import digest
 from rekindle.service.trace import Chain, NoTraceError, trace
@@ -54,6 +55,18 @@ def test_a_chain_holds_nothing_of_another_flow_and_nothing_personal(plant: Plant
     chain = traced(plant, CHECKOUT)
     assert not set(mails_of(plant, CONFIRMATION.name)) & set(chain.ids)
     assert not [planted for planted in PLANTED if planted in repr(chain)]
+
+
+def test_where_a_mail_leads_stays_out_of_its_chain(plant: Plant) -> None:
+    """A link that brings a checkout back opens it for whoever has it, with its address in it."""
+    (mail, *_) = mails_of(plant, CART.name)
+    recovers = "https://tea.example/checkouts/recover"
+    world = plant.world
+    assert recovers in world.messages[mail].targets
+    world.messages[mail] = replace(world.messages[mail], links=(recovers,), gone=("a-hash",))
+    chain = traced(plant, mail)
+    assert [became.clicked for became in chain.messages if became.id == mail] == [1]
+    assert not [told for told in (recovers, "a-hash") if told in repr(chain)]
 
 
 def test_what_nobody_knows_is_said(plant: Plant) -> None:

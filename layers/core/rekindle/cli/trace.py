@@ -17,8 +17,7 @@ from rekindle.aws.state import DynamoState
 from rekindle.aws.vault import AwsVault
 from rekindle.cli.events import as_json
 from rekindle.cli.options import STACK
-from rekindle.ports import Message
-from rekindle.service.trace import Chain
+from rekindle.service.trace import Became, Chain
 from rekindle.service.trace import trace as traced
 from rekindle.service.wording import phrase
 
@@ -132,14 +131,14 @@ def _said(line: LogLine) -> str:
     return f"{_at(line.at)}  {function.ljust(8)}  {message}  {about}".rstrip()
 
 
-def _about(message: Message) -> str:
+def _about(message: Became) -> str:
     parts = [message.channel, message.template or message.step, f"message {message.id}"]
     if message.vendor_id:
         parts.append(f"vendor's id {message.vendor_id}")
     if message.opened_at is not None:
         parts.append(f"opened {_at(message.opened_at)}")
-    if message.links:
-        parts.append(f"clicked {len(message.links)}")
+    if message.clicked:
+        parts.append(f"clicked {message.clicked}")
     if message.why:
         parts.append(message.why)
     return "  ".join(parts)

@@ -46,10 +46,27 @@ class Step(Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
+class Became(Struct, frozen=True, kw_only=True):
+    """A message of the chain, and what became of it."""
+
+    id: str
+    state: str
+    channel: str
+    template: str
+    step: str
+    vendor_id: str | None
+    why: str | None
+    leased_at: datetime | None
+    at: datetime | None
+    opened_at: datetime | None
+    clicked: int
+    """how many of its links"""
+
+
 class Chain(Struct, frozen=True, kw_only=True):
     """All that hangs together with one id: deliveries, decisions about their runs, messages; each oldest first.
 
-    Decisions are without the values that they read, messages without hashes: nothing in it is personal.
+    Decisions are without the values that they read, messages without hashes and links: nothing in it is personal.
     """
 
     id: str
@@ -57,7 +74,7 @@ class Chain(Struct, frozen=True, kw_only=True):
     profiles: tuple[str, ...]
     arrivals: tuple[Arrival, ...]
     steps: tuple[Step, ...]
-    messages: tuple[Message, ...]
+    messages: tuple[Became, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -99,7 +116,7 @@ def trace(wanted: str, *, vault: Vault, state: State, key: bytes) -> Chain:
         profiles=people,
         arrivals=tuple(sorted(_arrivals(vault, arrived), key=lambda arrival: arrival.received_at)),
         steps=tuple(mine),
-        messages=tuple(replace(each, address="", token="") for each in sorted(found, key=_since)),
+        messages=tuple(map(_became, sorted(found, key=_since))),
     )
 
 
@@ -154,6 +171,11 @@ def _arrivals(vault: Vault, delivery_ids: Iterable[str]) -> Iterator[Arrival]:
                 received_at=found.received_at,
                 events=tuple(dict.fromkeys(event.type for event in found.events)),
             )
+
+
+def _became(message: Message) -> Became:
+    named = {name: getattr(message, name) for name in Became.__struct_fields__ if name != "clicked"}
+    return Became(**named, clicked=len(message.links))
 
 
 def _since(message: Message) -> tuple[str, str]:
