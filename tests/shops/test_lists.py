@@ -65,6 +65,13 @@ def test_nobody_agrees_tomorrow() -> None:
     assert said.occurred_at == arrival().received_at
 
 
+def test_nothing_is_known_as_of_tomorrow() -> None:
+    """Else it would outdo whatever the person says until then."""
+    told, *_ = read(at="2999-01-01T00:00:00+00:00", person={"first_name": "Ann"}, traits={"tea": "Sencha"})
+    assert isinstance(told.data, TraitsTold)
+    assert (told.occurred_at, told.data.at) == (arrival().received_at, arrival().received_at)
+
+
 @pytest.mark.parametrize("body", [{"email": ""}, {"email": "no address"}, {"email": None, "phone": "12"}, {"email": 7}])
 def test_a_row_that_names_nobody_is_none_and_its_cells_are_not_repeated(body: dict[str, Any]) -> None:
     with pytest.raises(MalformedBodyError) as malformed:

@@ -6,6 +6,7 @@ refused (`domain.absorb.person.LISTED`). Pure: imports `rekindle.domain` and its
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 
 from rekindle.domain.absorb import LISTED
@@ -41,7 +42,7 @@ def normalise(body: Body, arrival: Arrival) -> tuple[Event, ...]:
     if email is None and phone is None and customer_id is None:
         why = telling.problems[-1] if telling.problems else "it names nobody: no e-mail address, no phone number"
         raise MalformedBodyError(why)
-    at = moment(body.get("at")) or arrival.at
+    at = _by_now(moment(body.get("at")) or arrival.at, arrival)
     who = Who(email=email, phone=phone, shop_customer_id=customer_id)
     person = Person(
         first_name=text(place.get("first_name")),
@@ -63,8 +64,7 @@ def _consent(row: Body, who: Who, telling: Telling) -> None:
     address = who.email if channel == "email" else who.phone
     if channel not in _CHANNELS or state not in _STATES or at is None or address is None:
         return
-    # A date of tomorrow is a mistake, and must not win over what is said until then.
-    at = min(at, telling.arrival.received_at)
+    at = _by_now(at, telling.arrival)
     by = short(row.get("by"), _BY)
     act = Consent(
         channel=cast("Channel", channel),
@@ -75,6 +75,11 @@ def _consent(row: Body, who: Who, telling: Telling) -> None:
         proof=Proof(form=by, asked_at=at) if by is not None and state == "subscribed" else None,
     )
     telling.tell("consent.changed", act, at, who)
+
+
+def _by_now(at: datetime, arrival: Arrival) -> datetime:
+    """Return the moment, or now: a date of tomorrow is a mistake, and must not win over what is said until then."""
+    return min(at, arrival.received_at)
 
 
 def _traits(body: Body) -> dict[str, Any]:
