@@ -455,6 +455,21 @@ def test_an_address_is_quarantined_when_enough_customers_share_it(ports: Ports) 
     assert (work.quarantined, work.owners) == (frozenset({key}), {key: ANNA})
 
 
+def test_an_address_that_is_first_heard_of_as_shared_can_become_somebodys(ports: Ports) -> None:
+    key = "tea#email#new"
+    assert ports.state.share_address(key, "customer 1") == 1
+    ports.intake.accept(a_delivery(), keys=[key])
+    pending = ports.state.pending(D1)
+    assert pending is not None
+    work = ports.state.work(pending)
+    assert work is not None
+    assert work.owners == {}
+    ports.state.commit(Commit(profile=a_profile(1), aliases=(Alias(key, ANNA),)))
+    work = ports.state.work(pending)
+    assert work is not None
+    assert work.owners == {key: ANNA}
+
+
 def test_a_large_profile_comes_back_as_it_was(ports: Ports) -> None:
     large = a_profile(1, was=tuple(f"{number:032x}" for number in range(400)))
     ports.state.commit(Commit(profile=large))

@@ -18,6 +18,7 @@ from rekindle.service.library import POINTER
 from tests.support.build import CART, CONFIRMATION, playbook
 from tests.support.lambdas import environment
 from tests.support.lambdas import load as import_app
+from tests.support.rights import checked
 from tests.support.worlds import START, AwsPorts, session
 
 Load = Callable[[str], ModuleType]
@@ -48,15 +49,17 @@ def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]
 
 
 @pytest.fixture
-def load(ports: AwsPorts) -> Iterator[Load]:
-    """Return what imports one function's `app.py` afresh."""
-    del ports
+def load(ports: AwsPorts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Return what imports one function's `app.py` afresh, with the rights that its role has and no other."""
     loaded: set[str] = set()
+    denied: list[str] = []
 
     def load_app(function: str) -> ModuleType:
         loaded.add(f"app_{function}")
+        monkeypatch.setattr("rekindle.aws.clients.Session", lambda: checked(function, ports.installation, denied))
         return import_app(function)
 
     yield load_app
     for name in loaded:
         del sys.modules[name]
+    assert denied == [], "what a function does, its role in template.yaml must allow"

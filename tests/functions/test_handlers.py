@@ -251,6 +251,16 @@ def test_journey_applies_a_stream_record_and_sets_the_alarm(load: Load, ports: A
     assert len(ports.schedules()) == 1
 
 
+def test_journey_applies_what_comes_of_an_address_that_customers_share(load: Load, ports: AwsPorts) -> None:
+    for customer in ("71", "72"):
+        body = json.dumps({"id": customer, "email": "till@tea.example", "updated_at": "2026-03-02T09:00:00Z"}).encode()
+        more = {"x-shopify-topic": "customers/update", "x-shopify-webhook-id": customer}
+        load("webhook").handler(shopify(body, headers=more), None)
+        (pending,) = ports.pending_ids()
+        load("journey").handler({"Records": [stream_record(ports, pending)]}, None)
+        assert ports.pending_ids() == set()
+
+
 def test_journey_lets_a_wake_come_back_that_failed_and_the_others_go(load: Load, ports: AwsPorts) -> None:
     del ports
     records = [

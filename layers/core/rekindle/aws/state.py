@@ -93,7 +93,12 @@ class DynamoState:
         return Work(
             pending=parse_pending(found[self._tables.pending][0]),
             events=self._events(found[self._tables.deliveries][0]),
-            owners={item["key"]["S"]: item["profile_id"]["S"] for item in found[self._tables.aliases]},
+            # An address that was first heard of as one that customers share leads to nobody yet.
+            owners={
+                item["key"]["S"]: item["profile_id"]["S"]
+                for item in found[self._tables.aliases]
+                if "profile_id" in item
+            },
             quarantined=frozenset(
                 item["key"]["S"]
                 for item in found[self._tables.aliases]
@@ -335,7 +340,10 @@ class DynamoState:
         item = {"key": text(alias.key), "profile_id": text(alias.profile_id)}
         put: dict[str, Any] = {"TableName": self._tables.aliases, "Item": item}
         if alias.was is None:
-            put |= {"ConditionExpression": "attribute_not_exists(#key)", "ExpressionAttributeNames": names("key")}
+            put |= {
+                "ConditionExpression": "attribute_not_exists(#profile_id)",
+                "ExpressionAttributeNames": names("profile_id"),
+            }
         else:
             put |= {
                 "ConditionExpression": "#profile_id = :was",

@@ -200,7 +200,9 @@ class Journey:
         shares, nobody = share_out(work, risen(events, load), load, self._key, now)
         shares = remembering(shares, load, named)
         for alias, customer in shared_addresses(events, shares, self._key):
-            self._state.share_address(alias, customer)
+            # Of one that enough share no more are counted: a till's would outgrow its item.
+            if alias not in work.quarantined:
+                self._state.share_address(alias, customer)
         products = tuple(event.data for event in nobody if isinstance(event.data, Product))
         self._tell_catalogue(
             [Stocked(shop=pending.shop, stock=event.data) for event in nobody if isinstance(event.data, VariantStock)]
