@@ -165,6 +165,24 @@ def test_where_no_log_says_it_is_told_and_anyway_means_at_once(bench: Bench, rot
     assert (done.step, done.known) == ("finished", False)
 
 
+@pytest.mark.parametrize("rotation", [None, {"began": "?", "registered": "?"}, "?"])
+def test_two_secrets_that_somebody_stored_by_hand_are_one_again_when_that_is_asked_for(
+    bench: Bench, rotating: Rotating, rotation: object
+) -> None:
+    """Nobody knows then which of them signs: only whoever asks for it anyway drops one."""
+    bench.bikes()
+    stored = bench.connections.stored["bikes"]
+    stored["webhook_secrets"] = ["made-1", "by-hand"]
+    if rotation is not None:
+        stored["rotation"] = rotation
+    with pytest.raises(ConnectError, match="--anyway"):
+        rotating.rotate("bikes")
+    with pytest.raises(ConnectError, match="--anyway"):
+        rotating.finish("bikes")
+    assert rotating.finish("bikes", anyway=True).step == "finished"
+    assert bench.connections.stored["bikes"]["webhook_secrets"] == ["made-1"]
+
+
 @pytest.mark.parametrize(
     ("shop", "new", "said"), [("nobody", None, "not connected"), ("bikes", "mine", "leave --app-secret out")]
 )

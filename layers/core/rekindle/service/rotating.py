@@ -12,10 +12,12 @@ The steps, and what would be lost if they came in another order:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Protocol
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rekindle.ports import Clock, Connections, ShopAdmin, ShopSecrets
 from rekindle.service.connecting import LIVE, ROTATION, ConnectError, Connecting, as_secrets, former_urls
@@ -26,6 +28,16 @@ SETTLE = timedelta(seconds=65)
 GRACE = timedelta(hours=24)
 #: Who has used the old secret within this is still using it.
 QUIET = timedelta(hours=6)
+
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Rotation(Struct, frozen=True):
+    """As the shop's secret holds it: since when two are live, and since when the shop signs with the first of them."""
+
+    began: _Moment
+    registered: _Moment | None = None
 
 
 class OldSecrets(Protocol):
@@ -65,14 +77,15 @@ class Rotating:
         """
         content = self._stored(shop)
         known = as_secrets(shop, content)
-        state = _state(content)
+        state = rotation_of(content)
         if state is None:
-            content = self._store(shop, content, known, new)
-            known, state = as_secrets(shop, content), _state(content) or {}
+            state = Rotation(self._clock.now())
+            content = self._store(shop, content, known, new, state)
+            known = as_secrets(shop, content)
         elif new is not None and new not in known.webhook_secrets:
             raise ConnectError("two secrets are live: finish that rotation first, with --finish")
-        if state.get("registered"):
-            return Rotated(step="registered", from_=_moment(state["registered"]) + GRACE)
+        if state.registered is not None:
+            return Rotated(step="registered", from_=state.registered + GRACE)
         return self._register(shop, content, known, state)
 
     def finish(self, shop: str, *, anyway: bool = False) -> Rotated:
@@ -81,10 +94,12 @@ class Rotating:
         known = as_secrets(shop, content)
         if len(known.webhook_secrets) < LIVE:
             raise ConnectError(f"there is one secret of {shop}: nothing is to be dropped")
-        state = _state(content) or {}
-        if not state.get("registered"):
+        state, now = rotation_of(content), self._clock.now()
+        if state is None and not anyway:
+            raise ConnectError("nobody knows which of two live secrets signs: --finish --anyway drops the second one")
+        since = state.registered if state is not None else now - GRACE
+        if since is None:
             raise ConnectError("the shop does not sign with the new secret yet: rekindle shop rotate-secret goes on")
-        since, now = _moment(state["registered"]), self._clock.now()
         seen, sure = self._last_use(shop, since)
         if not anyway:
             if now < since + GRACE:
@@ -105,7 +120,9 @@ class Rotating:
         except LookupError:
             return None, False
 
-    def _store(self, shop: str, content: dict[str, Any], known: ShopSecrets, new: str | None) -> dict[str, Any]:
+    def _store(
+        self, shop: str, content: dict[str, Any], known: ShopSecrets, new: str | None, state: Rotation
+    ) -> dict[str, Any]:
         if len(known.webhook_secrets) >= LIVE:
             raise ConnectError("two secrets are live: drop the old one first, with --finish --anyway")
         if known.platform == "shopify" and not new:
@@ -120,15 +137,15 @@ class Rotating:
         content = {
             **content,
             "webhook_secrets": [made, *known.webhook_secrets],
-            ROTATION: {"began": self._clock.now().isoformat(), "registered": None},
+            ROTATION: msgspec.to_builtins(state),
         }
         if known.client_secret:
             content["client_secret"] = made
         self._connections.write(shop, content)
         return content
 
-    def _register(self, shop: str, content: dict[str, Any], known: ShopSecrets, state: Mapping[str, Any]) -> Rotated:
-        left = (_moment(state["began"]) + SETTLE - self._clock.now()).total_seconds()
+    def _register(self, shop: str, content: dict[str, Any], known: ShopSecrets, state: Rotation) -> Rotated:
+        left = (state.began + SETTLE - self._clock.now()).total_seconds()
         if left > 0:
             self._connecting.progress("waiting until every function knows the new secret", 0, 0)
             self._connecting.sleep(left)
@@ -143,7 +160,7 @@ class Rotating:
                 admin.change(hook, self._url(known), known.webhook_secrets[0])
                 changed += 1
         now = self._clock.now()
-        self._connections.write(shop, {**content, ROTATION: {**state, "registered": now.isoformat()}})
+        self._connections.write(shop, {**content, ROTATION: msgspec.to_builtins(replace(state, registered=now))})
         return Rotated(step="registered", changed=changed, from_=now + GRACE)
 
     def _stored(self, shop: str) -> dict[str, Any]:
@@ -156,16 +173,9 @@ class Rotating:
         return self._connecting.url_of(known.platform, known.shop)
 
 
-def _state(content: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = content.get(ROTATION)
-    return found if isinstance(found, dict) and "began" in found else None
-
-
-def _moment(told: Any) -> datetime:
+def rotation_of(content: Mapping[str, Any]) -> Rotation | None:
+    """Return how far a shop's rotation is; `None`: there is none, or what says so was written by somebody else."""
     try:
-        read = datetime.fromisoformat(str(told))
-    except ValueError as error:
-        raise ConnectError(
-            "the shop's secret does not say when its rotation began: --finish --anyway ends it"
-        ) from error
-    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+        return msgspec.convert(content.get(ROTATION), Rotation)
+    except msgspec.ValidationError:
+        return None

@@ -15,7 +15,8 @@ from msgspec import Struct
 from rekindle.domain.errors import RekindleError, ShopRefusedError, ShopRejectedError, ShopUncertainError
 from rekindle.flow.program import Playbook, Shop
 from rekindle.ports import Hook, MailDesk, Names, SenderDomain, SendingAccount, ShopAdmin, ShopSecrets
-from rekindle.service.connecting import LIVE, ROTATION, Connecting, as_secrets, former_urls, planned
+from rekindle.service.connecting import LIVE, Connecting, as_secrets, former_urls, planned
+from rekindle.service.rotating import rotation_of
 from rekindle.shops.registering import (
     COMPLIANCE,
     FURTHER_SCOPES,
@@ -149,7 +150,8 @@ class Checking:
             return known, content, Link(name=name, state="missing", told=told, cure="put the file's platform right")
         told = f"{known.domain}"
         if len(known.webhook_secrets) >= LIVE:
-            began = (content.get(ROTATION) or {}).get("began", "some time ago")
+            rotation = rotation_of(content)
+            began = f"{rotation.began:%Y-%m-%d %H:%M} UTC" if rotation is not None else "some time ago"
             told += f", two are live since {began}: rekindle shop rotate-secret --finish drops the old one"
         return known, content, Link(name=name, state="ok", told=told)
 
