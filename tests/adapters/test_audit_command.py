@@ -166,7 +166,7 @@ def test_a_complaint_that_was_parked_is_recorded_and_counted(live: Live, capsys:
     recorded = live.ports.outbox.message("m1")
     assert recorded is not None
     assert recorded.state == "complained"
-    assert live.ports.item("suppressions", f"{SHOP}#email#{'f' * 32}#marketing") is not None
+    assert live.ports.item("suppressions", f"{SHOP}#email#{'f' * 32}") is not None
     assert [tally.complained for tally in live.ports.counters.tallies(SHOP, START).values()] == [1]
     assert live.depth("feedback") == 0
 

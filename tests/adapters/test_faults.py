@@ -107,7 +107,7 @@ def test_accepting_says_when_it_does_not_know_and_the_repeat_finds_out(ports: Aw
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_missing_suppression_of_a_repeat_survives_a_loss(ports: AwsPorts, loss: Loss) -> None:
     ports.intake.accept(a_delivery())
-    with lose(ports, "PutItem", loss, 1) as lost:
+    with lose(ports, "UpdateItem", loss, 1) as lost:
         assert ports.intake.accept(a_delivery(), [a_refusal()]) is False
     assert lost.count == 1
     ports.state.commit(Commit(profile=a_profile()))
@@ -387,7 +387,7 @@ WRITES: dict[str, tuple[str, Callable[[AwsPorts], Any]]] = {
     "a hit": ("UpdateItem", lambda ports: ports.outbox.note_hit(MAIL, hit(0, START))),
     "progress": ("UpdateItem", lambda ports: ports.outbox.progress(SENT, ["leased"])),
     "an alias": ("UpdateItem", lambda ports: ports.vault.point("tea#email#9", ANNA)),
-    "a refusal": ("PutItem", lambda ports: ports.vault.suppress(a_refusal())),
+    "a refusal": ("UpdateItem", lambda ports: ports.vault.suppress(a_refusal())),
     "a tombstone": ("PutItem", lambda ports: ports.vault.bury(ANNA, Tombstone(erased_at=START, shop="tea"), 1)),
     "a count": ("UpdateItem", lambda ports: ports.counters.count("tea", START, Tally(sent=1))),
     "a pause": ("PutItem", lambda ports: ports.counters.pause(a_pause())),

@@ -195,6 +195,24 @@ def test_a_grant_never_lifts_a_suppression_of_everything(ports: Ports) -> None:
     assert lease_answer(ports) == "suppressed"
 
 
+@pytest.mark.parametrize("overruled", ["marketing", "everything"])
+def test_of_two_refusals_in_one_delivery_each_stands_for_itself(ports: Ports, overruled: str) -> None:
+    """They share an item, and what is known later of one of them keeps only that one out."""
+    both = [a_refusal(START, covers, "said") for covers in ("marketing", "everything")]
+    ports.intake.accept(a_delivery("d1"), [a_refusal(LATER, overruled, "known")])
+    assert ports.intake.accept(a_delivery("d2"), both) is True
+    assert ports.intake.accept(a_delivery("d2"), both) is False
+    found = {one.covers: (one.reason, one.since) for one in ports.vault.suppressions("tea", "email", "a1")}
+    assert found.pop(overruled) == ("known", LATER)
+    assert list(found.values()) == [("said", START)]
+
+
+def test_a_grant_between_two_refusals_of_one_delivery_lifts_marketing_alone(ports: Ports) -> None:
+    ports.state.lift("tea", "email", "a1", LATER)
+    ports.intake.accept(a_delivery(), [a_refusal(START), a_refusal(START, "everything", "bounced")])
+    assert [one.covers for one in ports.vault.suppressions("tea", "email", "a1")] == ["everything"]
+
+
 # --- the items
 
 
@@ -206,10 +224,10 @@ def test_items_of_a_delivery_expire_after_400_days_and_carry_no_address(moto_por
         item = moto_ports.item("deliveries", key)
         assert item is not None
         assert item["expires"] == {"N": expiry}
-    assert moto_ports.item("suppressions", "tea#email#a1#marketing") == {
-        "key": {"S": "tea#email#a1#marketing"},
-        "reason": {"S": "unsubscribed"},
-        "since": {"S": "2035-03-05T09:00:00.000000Z"},
+    assert moto_ports.item("suppressions", "tea#email#a1") == {
+        "key": {"S": "tea#email#a1"},
+        "marketing_reason": {"S": "unsubscribed"},
+        "marketing_since": {"S": "2035-03-05T09:00:00.000000Z"},
     }
 
 

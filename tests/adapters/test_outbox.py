@@ -380,7 +380,7 @@ def test_a_message_expires_400_days_after_its_newest_news(moto_ports: AwsPorts) 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["message", "profile", "suppression"])
 def test_a_lease_that_meets_another_transaction_is_asked_for_again(moto_ports: AwsPorts, place: int) -> None:
     moto_ports.state.commit(Commit(profile=a_profile()))
-    codes = ["None", "None", "None", "None"]
+    codes = ["None", "None", "None"]
     codes[place] = "TransactionConflict"
     with refuse_transactions(moto_ports.clients, codes, times=2) as refused:
         assert moto_ports.outbox.lease(a_lease()) == "taken"
@@ -390,7 +390,7 @@ def test_a_lease_that_meets_another_transaction_is_asked_for_again(moto_ports: A
 def test_a_lease_that_keeps_meeting_others_is_a_conflict_and_not_taken(moto_ports: AwsPorts) -> None:
     moto_ports.state.commit(Commit(profile=a_profile()))
     with (
-        refuse_transactions(moto_ports.clients, ["TransactionConflict", "None", "None", "None"], times=10),
+        refuse_transactions(moto_ports.clients, ["TransactionConflict", "None", "None"], times=10),
         pytest.raises(ConflictError),
     ):
         moto_ports.outbox.lease(a_lease())

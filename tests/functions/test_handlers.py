@@ -401,7 +401,7 @@ def test_links_asks_on_get_and_acts_on_post_only(load: Load, ports: AwsPorts) ->
     assert ports.pending_ids() == set()
     assert app.handler(visit(token, "POST"), None)["statusCode"] == 200
     assert len(ports.pending_ids()) == 1
-    assert ports.item("suppressions", f"tea#email#{'f' * 32}#marketing") is not None
+    assert ports.item("suppressions", f"tea#email#{'f' * 32}") is not None
 
 
 def test_links_refuses_what_it_did_not_sign(load: Load, ports: AwsPorts) -> None:

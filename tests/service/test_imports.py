@@ -391,8 +391,8 @@ def listed(plant: Plant, text: str, **how: Any) -> Step:
 def forbidden(plant: Plant, email: str) -> set[str]:
     """Return why nothing may be sent to this address."""
     hashed = address_hash(plant.world.secret_address_key, "email", email)
-    found = [record.latest for (_, _, address, _), record in plant.world.suppressions.items() if address == hashed]
-    return {refusal.reason for refusal in found if refusal is not None}
+    found = [record for (_, _, address), record in plant.world.suppressions.items() if address == hashed]
+    return {refusal.reason for record in found for refusal in record.latest.values()}
 
 
 def test_a_list_brings_people_with_what_they_said_and_starts_no_welcome(plant: Plant) -> None:

@@ -191,8 +191,9 @@ def owner(plant: Plant, kind: str, value: str) -> Profile | Signpost | Tombstone
 def refused(plant: Plant, email: str = "ada@example.com") -> str | None:
     """Return why this address gets no marketing, if it is so."""
     hashed = address_hash(plant.world.secret_address_key, "email", email)
-    record = plant.world.suppressions.get(("tea", "email", hashed, "marketing"))
-    return record.latest.reason if record is not None and record.active and record.latest is not None else None
+    record = plant.world.suppressions.get(("tea", "email", hashed))
+    reasons = {one.covers: one.reason for one in record.active} if record is not None else {}
+    return reasons.get("marketing")
 
 
 def of_bert(plant: Plant) -> object:

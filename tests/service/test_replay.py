@@ -146,7 +146,7 @@ def test_a_refusal_that_was_not_read_then_forbids_from_now_on() -> None:
     deliver(world, "customers_email_marketing_consent/update", body, as_read=unread)
     assert not world.suppressions
     run(world)
-    assert [record.active for record in world.suppressions.values()] == [True]
+    assert [len(record.active) for record in world.suppressions.values()] == [1]
 
 
 def test_an_old_privacy_request_is_not_carried_out_in_passing() -> None:

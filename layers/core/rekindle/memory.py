@@ -288,20 +288,23 @@ class SentText(Struct, frozen=True, kw_only=True):
 
 
 class SuppressionRecord(Struct, frozen=True, kw_only=True):
-    """Refusals of one address under one cover: the latest, if any, and when it was last lifted, if ever."""
+    """Refusals of one address: the latest of each cover, and when marketing was last granted again, if ever."""
 
-    latest: Suppression | None = None
+    latest: Mapping[str, Suppression] = {}
     lifted_at: datetime | None = None
 
     @property
-    def active(self) -> bool:
-        """Whether the address must not be written to."""
-        if self.latest is None:
-            return False
-        return self.lifted_at is None or self.latest.since >= self.lifted_at
+    def active(self) -> tuple[Suppression, ...]:
+        """What must not be sent to the address: marketing, everything."""
+        found = (self.latest[cover] for cover in ("marketing", "everything") if cover in self.latest)
+        return tuple(one for one in found if not self.lifted_since(one))
+
+    def lifted_since(self, refusal: Suppression) -> bool:
+        """Whether a later grant overrules it."""
+        return refusal.covers == "marketing" and self.lifted_at is not None and refusal.since < self.lifted_at
 
 
-SuppressionKey = tuple[str, str, str, str]
+SuppressionKey = tuple[str, str, str]
 
 
 class World:
@@ -524,17 +527,17 @@ class World:
 
     def suppressed(self, shop: str, channel: str, address: str, covers: str) -> bool:
         """Whether this very suppression is in force."""
-        record = self.suppressions.get((shop, channel, address, covers))
-        return record is not None and record.active
+        record = self.suppressions.get((shop, channel, address), SuppressionRecord())
+        return any(one.covers == covers for one in record.active)
 
     def suppress(self, suppression: Suppression) -> None:
         """Write a refusal, unless a later one stands or it was lifted since."""
-        key = (suppression.shop, suppression.channel, suppression.address, suppression.covers)
+        key = (suppression.shop, suppression.channel, suppression.address)
         record = self.suppressions.get(key, SuppressionRecord())
-        if record.lifted_at is not None and suppression.since < record.lifted_at:
-            return
-        if record.latest is None or record.latest.since < suppression.since:
-            self.suppressions[key] = structs.replace(record, latest=suppression)
+        stands = record.latest.get(suppression.covers)
+        if not record.lifted_since(suppression) and (stands is None or stands.since < suppression.since):
+            latest = {**record.latest, suppression.covers: suppression}
+            self.suppressions[key] = structs.replace(record, latest=latest)
 
     def put_message(self, message: Message) -> None:
         """Store a message's record, and let the stream tell of it."""
@@ -734,7 +737,7 @@ class MemoryState(_Port):
     @_call
     def lift(self, shop: str, channel: str, address: str, granted_at: datetime) -> None:
         """Remember the newest grant."""
-        key = (shop, channel, address, "marketing")
+        key = (shop, channel, address)
         record = self.world.suppressions.get(key, SuppressionRecord())
         if record.lifted_at is None or record.lifted_at < granted_at:
             self.world.suppressions[key] = structs.replace(record, lifted_at=granted_at)
@@ -1589,12 +1592,7 @@ class MemoryVault(_Port):
     @_call
     def suppressions(self, shop: str, channel: str, address: str) -> Sequence[Suppression]:
         """Return what is in force."""
-        records = self.world.suppressions.items()
-        return [
-            record.latest
-            for key, record in records
-            if key[:3] == (shop, channel, address) and record.active and record.latest is not None
-        ]
+        return self.world.suppressions.get((shop, channel, address), SuppressionRecord()).active
 
     @_call
     def delivery(self, delivery_id: str) -> Delivery | None:

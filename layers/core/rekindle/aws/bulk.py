@@ -105,11 +105,11 @@ class DynamoBulkIntake(DynamoIntake):
         """Return the writes of one delivery, and which items they touch: a transaction touches an item once."""
         delivery = each.delivery
         item, files = self._delivery_item(delivery)
-        refusals = [(one.shop, one.channel, one.address, one.covers) for one in each.suppressions]
+        refusals = [(one.shop, one.channel, one.address) for one in each.suppressions]
         if files or len(set(refusals)) < len(refusals):
             return None, []
         writes = self._new(delivery, item, each.keys)
-        writes += [{"Put": suppression_items.put(self._names.suppressions, one)} for one in each.suppressions]
+        writes += [{"Update": suppression_items.put(self._names.suppressions, [one])} for one in each.suppressions]
         size = sum(len(value.get("S") or value.get("B") or b"") for value in item.values()) + 2_000 + 200 * len(writes)
         return _Ready(place, writes, each.suppressions, size), [
             (delivery.id,),
@@ -130,8 +130,7 @@ class DynamoBulkIntake(DynamoIntake):
                 mine = [next(codes).code for _ in one.writes]
                 if FAILED in mine[: len(one.writes) - len(one.refusals)]:
                     new[one.place] = False
-                    for refusal in one.refusals:
-                        self._suppress(refusal)
+                    self._suppress(one.refusals)
                 elif FAILED in mine:
                     alone.append(one.place)
                 else:

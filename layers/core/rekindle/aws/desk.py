@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rekindle.aws import suppressions as suppression_items
-from rekindle.aws.items import Wanted, batch_get, optional, text
+from rekindle.aws.items import Wanted, batch_get, text
 from rekindle.aws.profiles import parse_profile
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 
 if TYPE_CHECKING:
     from rekindle.aws.clients import Clients
     from rekindle.aws.tables import Tables
-
-_COVERS = ("marketing", "everything")
 
 
 class DynamoDesk:
@@ -31,11 +29,7 @@ class DynamoDesk:
 
     def refused(self, shop: str, channel: str, address: str) -> frozenset[str]:
         """Return what is in force, in one call."""
-        keys = [suppression_items.key(shop, channel, address, cover) for cover in _COVERS]
-        items = batch_get(self._clients.dynamodb, [Wanted(self._tables.suppressions, keys)])[self._tables.suppressions]
-        return frozenset(item["key"]["S"].rpartition("#")[2] for item in items if _in_force(item))
-
-
-def _in_force(item: dict[str, object]) -> bool:
-    since, lifted = optional(item, "since"), optional(item, "lifted_at")
-    return since is not None and (lifted is None or lifted <= since)
+        wanted = Wanted(self._tables.suppressions, [suppression_items.key(shop, channel, address)])
+        items = batch_get(self._clients.dynamodb, [wanted])[self._tables.suppressions]
+        found = [one for item in items for one in suppression_items.in_force(item, shop, channel, address)]
+        return frozenset(one.covers for one in found)

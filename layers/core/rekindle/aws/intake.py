@@ -6,8 +6,6 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from rekindle.aws import suppressions as suppression_items
 from rekindle.aws.items import (
     FAILED,
@@ -17,9 +15,7 @@ from rekindle.aws.items import (
     KEPT_UNSIGNED,
     Item,
     Wanted,
-    answered,
     batch_get,
-    code_of,
     epoch,
     names,
     stamp,
@@ -61,27 +57,22 @@ class DynamoIntake:
         item, files = self._delivery_item(delivery)
         if files and self._known(delivery):
             # A repeat stores nothing, also not in the bucket: what it holds may have been erased.
-            for refusal in _latest(suppressions):
-                self._suppress(refusal)
+            self._suppress(suppressions)
             return False
         for key, content in files.items():
             self._clients.s3.put_object(Bucket=self._raw_bucket, Key=key, Body=content, ContentType="application/zlib")
         stored = self._new(delivery, item, keys)
-        refusals = _latest(suppressions)
+        refusals = suppression_items.together(suppressions)
         for _ in tries(_TRIES):
-            writes = stored + [
-                {"Put": suppression_items.put(self._tables.suppressions, refusal)} for refusal in refusals
-            ]
+            writes = stored + [{"Update": suppression_items.put(self._tables.suppressions, each)} for each in refusals]
             reasons = transact(self._clients.dynamodb, writes)
             if reasons is None:
                 return True
             if any(reason.code == FAILED for reason in reasons[: len(stored)]):
-                for refusal in refusals:
-                    self._suppress(refusal)
+                self._suppress(suppressions)
                 return False
             # a refusal that a newer one or a later grant overrules must not keep the delivery out
-            overruled = [reason.code == FAILED for reason in reasons[len(stored) :]]
-            refusals = [refusal for refusal, out in zip(refusals, overruled, strict=True) if not out]
+            refusals = suppression_items.still(refusals, reasons[len(stored) :])
         raise ConflictError(f"delivery {delivery.id}: others kept writing the same items")
 
     def _new(self, delivery: Delivery, item: Item, keys: Sequence[str]) -> list[dict[str, Any]]:
@@ -93,14 +84,10 @@ class DynamoIntake:
             *(self._put_new(self._tables.deliveries, _mark_item(mark, delivery)) for mark in marks),
         ]
 
-    def _suppress(self, refusal: Suppression) -> None:
-        """Write a suppression by itself, unless it is overruled."""
-        try:
-            with answered():
-                self._clients.dynamodb.put_item(**suppression_items.put(self._tables.suppressions, refusal))
-        except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise
+    def _suppress(self, suppressions: Sequence[Suppression]) -> None:
+        """Write suppressions by themselves, but for those that are overruled."""
+        for refusals in suppression_items.together(suppressions):
+            suppression_items.write(self._clients, self._tables.suppressions, refusals)
 
     def _known(self, delivery: Delivery) -> bool:
         """Whether this delivery, or one with any of its further ids, was accepted before."""
@@ -174,11 +161,3 @@ def _mark_item(mark: str, delivery: Delivery) -> Item:
         "shop": text(delivery.shop),
         "expires": epoch(delivery.received_at + KEPT),
     }
-
-
-def _latest(suppressions: Sequence[Suppression]) -> list[Suppression]:
-    """Return the latest refusal for each item: a transaction may write an item only once."""
-    latest: dict[tuple[str, str, str, str], Suppression] = {}
-    for refusal in sorted(suppressions, key=lambda s: s.since):
-        latest[refusal.shop, refusal.channel, refusal.address, refusal.covers] = refusal
-    return list(latest.values())

@@ -86,11 +86,11 @@ class DynamoOutbox:
             *(
                 {
                     "ConditionCheck": suppression_items.absent(
-                        self._tables.suppressions, wanted.shop, channel, address, cover
+                        self._tables.suppressions, wanted.shop, channel, address, lease.covers
                     )
                 }
                 for channel, address in ((wanted.channel, wanted.address), *lease.also)
-                for cover in lease.covers
+                if lease.covers
             ),
         ]
         for _ in tries(_TRIES):

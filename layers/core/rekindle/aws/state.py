@@ -144,16 +144,16 @@ class DynamoState:
 
     def _commit(self, commit: Commit, writes: Sequence[dict[str, Any]]) -> None:
         """Write it all; of the suppressions those that no later refusal or grant forbids."""
-        puts = [{"Put": suppression_items.put(self._tables.suppressions, one)} for one in commit.suppressions]
+        refusals = suppression_items.together(commit.suppressions)
         while True:
+            puts = [{"Update": suppression_items.put(self._tables.suppressions, each)} for each in refusals]
             reasons = transact(self._clients.dynamodb, [*writes, *puts])
             if reasons is None:
                 return
-            theirs = reasons[len(writes) :]
-            kept = [put for put, reason in zip(puts, theirs, strict=True) if reason.code != FAILED]
-            if len(kept) == len(puts) or any(reason.code in {FAILED, CONFLICT} for reason in reasons[: len(writes)]):
+            kept = suppression_items.still(refusals, reasons[len(writes) :])
+            if kept == refusals or any(reason.code in {FAILED, CONFLICT} for reason in reasons[: len(writes)]):
                 raise self._lost(commit.pending_id, reasons)
-            puts = kept
+            refusals = kept
 
     def lift(self, shop: str, channel: str, address: str, granted_at: datetime) -> None:
         """Remember the newest grant."""

@@ -22,7 +22,6 @@ from rekindle.aws.items import (
     moment,
     names,
     number,
-    optional,
     query_until,
     stamp,
     text,
@@ -50,7 +49,6 @@ _FILES = 1000
 _MOST_COUPONS = 1000
 #: And of the lists of products on which one stands.
 _MOST_INTERESTS = 1000
-_COVERS = ("marketing", "everything")
 #: Tables whose items name their shop in the key, and those that name it in an attribute; and each one's own key.
 _BY_KEY = frozenset({"aliases", "interests", "products", "shelves", "suppressions"})
 _KEYS: Mapping[str, tuple[str, ...]] = {
@@ -124,33 +122,13 @@ class AwsVault:
 
     def suppress(self, suppression: Suppression) -> None:
         """Write the refusal, unless it is overruled."""
-        try:
-            with answered():
-                self._clients.dynamodb.put_item(**suppression_items.put(self._tables.suppressions, suppression))
-        except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise
+        suppression_items.write(self._clients, self._tables.suppressions, [suppression])
 
     def suppressions(self, shop: str, channel: str, address: str) -> Sequence[Suppression]:
         """Return what is in force."""
-        found = []
-        for cover in _COVERS:
-            key = suppression_items.key(shop, channel, address, cover)
-            answer = self._clients.dynamodb.get_item(TableName=self._tables.suppressions, Key=key, ConsistentRead=True)
-            item = answer.get("Item", {})
-            since, lifted = optional(item, "since"), optional(item, "lifted_at")
-            if since is not None and (lifted is None or lifted <= since):
-                found.append(
-                    Suppression(
-                        shop=shop,
-                        channel=channel,
-                        address=address,
-                        covers=cover,
-                        reason=item["reason"]["S"],
-                        since=moment(since),
-                    )
-                )
-        return found
+        key = suppression_items.key(shop, channel, address)
+        answer = self._clients.dynamodb.get_item(TableName=self._tables.suppressions, Key=key, ConsistentRead=True)
+        return suppression_items.in_force(answer.get("Item", {}), shop, channel, address)
 
     # --- deliveries, and what is pending of them
 
