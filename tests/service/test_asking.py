@@ -98,6 +98,8 @@ def test_a_number_or_a_customer_id_is_enough(plant: Plant, who: Who) -> None:
         (WHO, {"reason": "two\nlines"}),
         (WHO, {"reference": "../secrets"}),
         (Who(phone="+31612345678"), {"reason": "called from +31612345678"}),
+        (Who(phone="+31612345678"), {"reason": "called from 06 1234 5678"}),
+        (Who(phone="+31612345678"), {"reference": "31612345678"}),
     ],
 )
 def test_what_cannot_be_asked_so_is_refused_and_stores_nothing(plant: Plant, who: Who, more: dict[str, str]) -> None:
