@@ -185,11 +185,15 @@ def test_what_the_shops_index_showed_late_is_found_by_the_next_look(plant: Plant
     assert named(look(plant)[0]) == [("orders", "727")]
 
 
-def test_what_was_before_the_shop_was_connected_is_for_an_import(plant: Plant) -> None:
-    has(plant, "orders", an_order(minutes=-120))
-    later(plant, minutes=20)
-    (looked,) = look(plant)
-    assert (looked.how, looked.seen) == ("looked", 0)
+@pytest.mark.parametrize("minutes", [-120, -25])
+def test_what_was_before_the_shop_was_connected_is_for_an_import(plant: Plant, minutes: int) -> None:
+    """The shop's own mails have confirmed it; and no look begins before the first, however far they overlap."""
+    has(plant, "orders", an_order(minutes=minutes))
+    for _ in range(3):
+        later(plant, minutes=15)
+        (looked,) = look(plant)
+        assert (looked.how, looked.seen) == ("looked", 0)
+    assert plant.mails() == []
 
 
 def test_accounts_and_products_are_found_too(plant: Plant) -> None:
@@ -429,6 +433,23 @@ def test_a_shop_that_is_not_connected_or_has_no_api_is_skipped_without_a_trace(p
     assert [(looked.shop, looked.how) for looked in found] == [("nowhere", "skipped"), ("oak", "skipped")]
     assert place_of("oak") not in plant.world.files
     assert place_of("nowhere") not in plant.world.files
+
+
+def test_a_shop_that_left_and_came_back_begins_anew(plant: Plant) -> None:
+    """What it sold while it was not connected is for an import: its own mails have confirmed that."""
+    del plant.world.shops["tea"]
+    later(plant, minutes=15)
+    assert look(plant)[0].how == "skipped"
+    has(plant, "orders", an_order(minutes=20))
+    later(plant, minutes=15)
+    assert look(plant)[0].how == "skipped"
+    plant.world.shops["tea"] = secrets()
+    later(plant, minutes=15)
+    looked = [look(plant)[0]]
+    has(plant, "orders", an_order(728, minutes=60))
+    later(plant, minutes=40)
+    looked += look(plant)
+    assert [named(each) for each in looked] == [[], [("orders", "728")]]
 
 
 def test_another_shop_begins_each_time_and_each_has_its_share_of_the_time(plant: Plant) -> None:

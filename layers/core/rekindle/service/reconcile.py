@@ -78,12 +78,14 @@ class Mark(Struct, frozen=True, omit_defaults=True):
 
 
 class Marks(Struct, frozen=True):
-    """How a shop stands: a mark for each kind of thing, and when it was looked at last."""
+    """How a shop stands: a mark for each kind of thing (none: it has left), and when it was looked at last."""
 
     marks: Mapping[str, Mark]
     looked_at: datetime
     hooks: Mapping[str, datetime] = {}
     """the topics of our webhooks in the shop → when each was seen to be sent last"""
+    began: datetime | None = None
+    """no look begins before this: what was changed before the shop was connected is for an import"""
 
 
 class Missing(Struct, frozen=True):
@@ -126,6 +128,12 @@ class _Look:
         self.missing: list[Missing] = []
         self.silent: tuple[str, ...] = ()
         self.hooks: dict[str, datetime] = {}
+        self.began: datetime | None = None
+
+    def after(self, known: datetime) -> datetime:
+        """Return where to begin when all is known up to then: a little earlier, but not before the shop was there."""
+        earlier = known - OVERLAP
+        return earlier if self.began is None else max(earlier, self.began)
 
 
 class Reconciler:
@@ -190,10 +198,11 @@ class Reconciler:
     def _judged(self, shop: str, left: Callable[[], float]) -> Looked:
         try:
             known = self._secrets.shop(shop)
+            if known is None:
+                self._forget(shop)
+                return Looked(shop=shop, how="skipped", why="the shop is not connected")
         except Exception as error:  # noqa: BLE001 - told, and counted
             return Looked(shop=shop, how="failed", why=_unforeseen(shop, error))
-        if known is None:
-            return Looked(shop=shop, how="skipped", why="the shop is not connected")
         look = _Look(known, self._clock.now())
         try:
             done = self._all_of(look, self._marks(shop), left)
@@ -232,12 +241,13 @@ class Reconciler:
         """Look at everything of a shop; return whether there was the time for all of it."""
         now = look.now
         look.hooks = dict(stands.hooks) if stands is not None else {}
+        look.began = stands.began if stands is not None else _first(now)
         marks: dict[Resource, Mark] = {resource: _start(stands, resource, now) for resource in RESOURCES}
         try:
             for resource in RESOURCES:
                 mark = marks[resource]
                 if mark.until is None:
-                    mark = Mark(mark.since - OVERLAP, now - SETTLE)
+                    mark = Mark(look.after(mark.since), now - SETTLE)
                 while mark.until is not None:
                     mark = _after(self._page(look, resource, mark, left))
                     marks[resource] = mark
@@ -335,10 +345,17 @@ class Reconciler:
 
     def _marks(self, shop: str) -> Marks | None:
         raw = self._blobs.get(place_of(shop))
-        return None if raw is None else _marks.decode(raw)
+        stands = _marks.decode(raw) if raw is not None else None
+        return stands if stands is not None and stands.marks else None
+
+    def _forget(self, shop: str) -> None:
+        """Forget a shop that is not connected: should it come back, what was meanwhile is for an import."""
+        if self._marks(shop) is not None:
+            nothing = Marks({}, self._clock.now())
+            self._blobs.put(place_of(shop), msgspec.json.encode(nothing), "application/json")
 
     def _keep(self, look: _Look, marks: Mapping[Resource, Mark]) -> None:
-        kept = Marks({str(name): mark for name, mark in marks.items()}, look.now, look.hooks)
+        kept = Marks({str(name): mark for name, mark in marks.items()}, look.now, look.hooks, look.began)
         self._blobs.put(place_of(look.known.shop), msgspec.json.encode(kept), "application/json")
 
 
@@ -353,7 +370,11 @@ def place_of(shop: str) -> str:
 def _start(stands: Marks | None, resource: Resource, now: datetime) -> Mark:
     """Return where to begin. What was before a shop was first looked at is for an import."""
     found = stands.marks.get(resource) if stands is not None else None
-    return found or Mark(now - SETTLE - _FIRST, now - SETTLE)
+    return found or Mark(_first(now), now - SETTLE)
+
+
+def _first(now: datetime) -> datetime:
+    return now - SETTLE - _FIRST
 
 
 def _after(mark: Mark) -> Mark:
