@@ -84,11 +84,13 @@ build: .venv-sam/ready ## build the functions and the layer (RUNTIME=python3.13 
 
 deploy: build .venv/ready ## build and deploy to the account that you are logged in to (STAGE=dev, staging or prod, see samconfig.toml)
 	$(BIN)/python -m local.releases keep --stage $(STAGE)
-	$(if $(AWS_ENDPOINT_URL),$(BIN)/python -m local.at_once $(BUILD)/template.yaml $(BUILT))
+	$(if $(AWS_ENDPOINT_URL),$(BIN)/python -m local.at_once $(BUILD)/template.yaml $(BUILT) $(AWS_ENDPOINT_URL))
 	$(SAM) deploy --template-file $(BUILT) --config-file "$(CURDIR)/samconfig.toml" --config-env $(STAGE) \
 		--parameter-overrides $(TARGET) Release=$(RELEASE) $(PARAMETERS) $(ASK)
+	$(DOORS)
 
-# The emulator has no CodeDeploy (local/at_once.py).
+# The emulator has no CodeDeploy (local/at_once.py), and leaves out the API's routes (local/doors.py).
+DOORS = $(if $(AWS_ENDPOINT_URL),$(BIN)/python -m local.doors --stage $(STAGE))
 BUILT = $(BUILD)/$(if $(AWS_ENDPOINT_URL),at-once.json,template.yaml)
 # What samconfig.toml says of the stage; and in a pipeline, where somebody has said yes already, CONFIRM=no.
 PARAMETERS = $$(.venv-sam/bin/python -c 'import sys, tomllib; \
@@ -103,6 +105,7 @@ rollback: .venv/ready .venv-sam/ready ## deploy the version again that ran befor
 	$(BIN)/python -m local.releases keep --stage $(STAGE)
 	$(SAM) deploy --template-file .aws-sam/back/template.yaml --config-file "$(CURDIR)/samconfig.toml" --config-env $(STAGE) \
 		--parameter-overrides "$$(cat .aws-sam/back/parameters)" $(ASK)
+	$(DOORS)
 
 releases: .venv/ready ## list the versions that STAGE can go back to
 	@$(BIN)/python -m local.releases list --stage $(STAGE)

@@ -1,6 +1,7 @@
 """The template for where there is no CodeDeploy: functions are reached directly, and a new version takes over at once.
 
-The emulator knows no CodeDeploy. `make deploy` uses this where `AWS_ENDPOINT_URL` says that it is no AWS.
+The emulator knows no CodeDeploy, and its API has no host of its own. `make deploy` uses this where `AWS_ENDPOINT_URL`
+says that it is no AWS.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
+_ON_AWS = "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
 _SHIFTING = ("AutoPublishAlias", "AutoPublishAliasAllProperties", "DeploymentPreference")
 
 
-def at_once(template: dict[str, Any]) -> None:
-    """Take aliases, shifting and what waits for either out of a SAM template, and numbers that parameters give."""
+def at_once(template: dict[str, Any], endpoint: str) -> None:
+    """Take aliases, shifting and what waits for either out of a SAM template, and numbers that parameters give.
+
+    The API is reached at `endpoint`, where the emulator is.
+    """
     resources = template["Resources"]
     for resource in resources.values():
         for name in _SHIFTING:
@@ -32,6 +37,8 @@ def at_once(template: dict[str, Any]) -> None:
     body, values = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     del values["Rollout"]
     resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"] = [body.replace("${Rollout}", ""), values]
+    here = f"{endpoint}/_aws/execute-api/${{HttpApi}}/$default"
+    template |= json.loads(json.dumps(template).replace(_ON_AWS, here))
 
 
 def _plain_numbers(source: dict[str, Any], parameters: dict[str, Any]) -> None:
@@ -41,12 +48,12 @@ def _plain_numbers(source: dict[str, Any], parameters: dict[str, Any]) -> None:
             told[name] = parameters[told[name]["Ref"]]["Default"]
 
 
-def main(built: Path, made: Path) -> None:
+def main(built: Path, made: Path, endpoint: str) -> None:
     """Write the plain form of a built template beside it, so that its paths still hold."""
     template: dict[str, Any] = yaml_parse(built.read_text("utf-8"))
-    at_once(template)
+    at_once(template, endpoint)
     made.write_text(json.dumps(template, indent=1), "utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -22,11 +22,11 @@ import boto3
 import msgspec
 from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from msgspec import Struct
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
-from local.stack import ROOT
+from rekindle.aws.stack import StackError, explained
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 _SAM_STACK = "aws-sam-cli-managed-default"
 #: What holds data: if the older version has no such thing, what lies in it stays, and nobody reads it.
 _HOLDS_DATA = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SecretsManager::Secret"}
-_BACK = ROOT / ".aws-sam" / "back"
+_ROOT = Path(__file__).resolve().parent.parent
+_BACK = _ROOT / ".aws-sam" / "back"
 
 
 class ReleaseError(Exception):
@@ -141,7 +142,7 @@ def _holding(template: str) -> set[str]:
     return {name for name, resource in resources.items() if resource["Type"] in _HOLDS_DATA}
 
 
-def stack_of(stage: str, config: Path = ROOT / "samconfig.toml") -> str:
+def stack_of(stage: str, config: Path = _ROOT / "samconfig.toml") -> str:
     """Return the name of a stage's stack. Raises `ReleaseError` for a stage that samconfig.toml does not have."""
     stages = tomllib.loads(config.read_text("utf-8"))
     try:
@@ -167,23 +168,32 @@ def main(
     parser.add_argument("--yes", action="store_true", help="go back also where that leaves data behind")
     chosen = parser.parse_args(arguments)
     try:
-        session, config = session or boto3.session.Session(), Config(retries={"mode": "standard"})
         stack = stack_of(chosen.stage)
-        cloudformation = session.client("cloudformation", config=config)
-        releases = Releases(stack, cloudformation, session.client("s3", config=config))
-        match chosen.command:
-            case "keep":
-                kept = releases.keep(now())
-                print(f"{stack} runs {kept.version or 'an unnamed version'}: kept" if kept else f"{stack} is new")
-            case "list":
-                for one in releases.kept():
-                    print(f"{one.kept_at:%Y-%m-%d %H:%M:%SZ}  {one.version or 'unnamed'}")
-            case _:
-                _prepare(*releases.back(now(), chosen.to), stack=stack, yes=chosen.yes, folder=folder)
-    except (ReleaseError, ClientError, BotoCoreError) as error:
+        with explained():
+            session, config = session or boto3.session.Session(), Config(retries={"mode": "standard"})
+            cloudformation = session.client("cloudformation", config=config)
+            releases = Releases(stack, cloudformation, session.client("s3", config=config))
+            match chosen.command:
+                case "keep":
+                    kept = releases.keep(now())
+                    print(f"{stack} runs {kept.version or 'an unnamed version'}: kept" if kept else f"{stack} is new")
+                case "list":
+                    _list(releases, stack)
+                case _:
+                    _prepare(*releases.back(now(), chosen.to), stack=stack, yes=chosen.yes, folder=folder)
+    except (ReleaseError, StackError) as error:
         print(f"releases: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _list(releases: Releases, stack: str) -> None:
+    """Print what was kept."""
+    found = releases.kept()
+    if not found:
+        print(f"no version of {stack} was kept yet: each deploy keeps what ran before it")
+    for one in found:
+        print(f"{one.kept_at:%Y-%m-%d %H:%M:%SZ}  {one.version or 'unnamed'}")
 
 
 def _prepare(kept: Kept, left: Sequence[str], *, stack: str, yes: bool, folder: Path) -> None:

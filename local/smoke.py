@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import boto3
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from local.releases import ReleaseError, stack_of
+from rekindle.aws.clients import Clients
+from rekindle.aws.stack import StackError, explained, read_stack
 
 _SECONDS = 20.0
+#: What API Gateway answers where no function does.
+_NO_ROUTE = b'{"message":"Not Found"}'
 _WEBHOOK = {
     "X-Shopify-Topic": "orders/create",
     "X-Shopify-Shop-Domain": "smoke.example",
@@ -49,7 +50,9 @@ def knock(api_url: str) -> Iterator[tuple[str, str, bool]]:
             yield function, f"{asked}: {error}", False
             continue
         told = "" if answer.status == wanted else f", and should {wanted}"
-        yield function, f"{asked}: {answer.status}{told}", answer.status == wanted
+        if answer.data == _NO_ROUTE:
+            told = ", said by the API itself: it leads to no function"
+        yield function, f"{asked}: {answer.status}{told}", not told
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,16 +61,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--stage", required=True, help="dev, staging or prod, as in samconfig.toml")
     stage: str = parser.parse_args(arguments).stage
     try:
-        (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_of(stage))["Stacks"]
-    except (ReleaseError, ClientError, BotoCoreError) as error:
+        with explained():
+            stack = read_stack(Clients(), stack_of(stage))
+        api_url = stack.output("ApiUrl")
+    except (ReleaseError, StackError) as error:
         print(f"smoke: {error}", file=sys.stderr)
         return 2
-    outputs: dict[str, Any] = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
     well = True
-    for function, told, right in knock(outputs["ApiUrl"]):
+    for function, told, right in knock(api_url):
         print(f"{'ok  ' if right else 'FAIL'}  {function:8} {told}")
         well = well and right
-    print(f"{outputs.get('Version', 'unnamed')} {'answers' if well else 'does not answer as it should'}")
+    print(f"{stack.outputs.get('Version', 'unnamed')} {'answers' if well else 'does not answer as it should'}")
     return 0 if well else 1
 
 

@@ -9,10 +9,9 @@ import functools
 import hashlib
 import io
 import json
-import re
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +23,11 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
+from local import doors
 from local.at_once import at_once
 from local.emulator import REGION, Emulator
 
 if TYPE_CHECKING:
-    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
@@ -268,12 +267,12 @@ def deploy(
     cloudformation.create_stack(StackName=STACK_NAME, **_as_told(emulator.url))
     outputs = _await_stack(cloudformation)
     resources = _resources(cloudformation)
-    _attach_routes(make("apigatewayv2"), plain, outputs["ApiId"], resources, lambdas)
+    doors.attach(make("apigatewayv2"), lambdas, plain, {name: physical for name, (_, physical) in resources.items()})
     sqs: SQSClient = make("sqs")
     queues = {name: physical for name, (kind, physical) in resources.items() if kind == "AWS::SQS::Queue"}
     sqs.set_queue_attributes(QueueUrl=queues["PublishQueue"], Attributes={"DelaySeconds": "1"})
     return Stack(
-        api_url=_api_url(emulator.url, outputs["ApiId"]),
+        api_url=outputs["ApiUrl"],
         endpoint=emulator.url,
         outputs=outputs,
         functions={
@@ -336,7 +335,7 @@ def _packaged(
     """Upload code and template; return the template as plain CloudFormation."""
     progress("packaging the functions and the layer")
     template = _load(root)
-    at_once(template)
+    at_once(template, endpoint)
     _package(template, root, s3)
     progress("applying the SAM transform")
     plain = _transformed(template, session)
@@ -364,10 +363,6 @@ def content_files(*folders: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
-
-
-def _api_url(endpoint: str, api: str) -> str:
-    return f"{endpoint}/_aws/execute-api/{api}/$default"
 
 
 def _load(root: Path) -> dict[str, Any]:
@@ -439,8 +434,6 @@ def _make_local(plain: dict[str, Any], endpoint: str, clock_file: Path, services
         if "HOLD_SECONDS" in variables:
             # Nobody here sweeps through a mail's links: a click need not wait half a minute to be taken for one.
             variables["HOLD_SECONDS"] = "1"
-        if "LINK_BASE" in variables:
-            variables["LINK_BASE"] = {"Fn::Sub": _api_url(endpoint, "${HttpApi}")}
 
 
 def _await_stack(cloudformation: CloudFormationClient, done: str = "CREATE_COMPLETE") -> dict[str, str]:
@@ -469,30 +462,3 @@ def _resources(cloudformation: CloudFormationClient) -> dict[str, tuple[str, str
         for page in pages
         for each in page["StackResourceSummaries"]
     }
-
-
-def _attach_routes(
-    gateway: ApiGatewayV2Client,
-    plain: Mapping[str, Any],
-    api: str,
-    resources: Mapping[str, tuple[str, str]],
-    lambdas: LambdaClient,
-) -> None:
-    """Make the routes that the API's OpenAPI body describes: the emulator ignores the body (LOCAL.md, 1)."""
-    for path, method, function in _routes(plain):
-        arn = lambdas.get_function(FunctionName=resources[function][1])["Configuration"]["FunctionArn"]
-        integration = gateway.create_integration(
-            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
-        )["IntegrationId"]
-        gateway.create_route(ApiId=api, RouteKey=f"{method} {path}", Target=f"integrations/{integration}")
-
-
-def _routes(plain: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-    """Yield path, method and the function's logical name of everything in the API's body."""
-    for path, operations in plain["Resources"]["HttpApi"]["Properties"]["Body"]["paths"].items():
-        for method, operation in operations.items():
-            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-            found = re.search(r"\$\{(\w+)\.Arn\}", uri)
-            if found is None:
-                raise StackError(f"{method} {path} does not lead to a function: {uri}")
-            yield path, method.upper(), found[1]

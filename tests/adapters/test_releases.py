@@ -102,6 +102,8 @@ def test_a_first_deploy_has_nothing_to_keep(
 ) -> None:
     assert account.run("keep", folder=tmp_path) == 0
     assert capsys.readouterr().out == f"{STACK} is new\n"
+    assert account.run("list", folder=tmp_path) == 0
+    assert f"no version of {STACK} was kept yet" in capsys.readouterr().out
     assert account.releases.kept() == []
 
 

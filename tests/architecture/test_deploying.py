@@ -27,7 +27,7 @@ def deployed(layer: str, *, plain: bool = False) -> dict[str, Any]:
     """Return the resources that AWS makes of the template with this layer, by the translator that AWS uses."""
     given = copy.deepcopy(template())
     if plain:
-        at_once(given)
+        at_once(given, "http://emulator.example")
     for name, resource in given["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": "artifacts", "Key": name}

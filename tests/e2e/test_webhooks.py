@@ -23,8 +23,9 @@ from local.shops import (
     woocommerce_order,
     woocommerce_ping,
 )
-from local.stack import Shop
+from local.stack import STACK_NAME, Shop
 from local.world import World
+from tests.support.terminal import reach
 
 pytestmark = pytest.mark.xdist_group("e2e-live")
 
@@ -106,10 +107,31 @@ def test_a_captured_body_under_another_event_id_stores_nothing(live: World) -> N
     assert live.stack.count("Deliveries") == stored
 
 
-def test_every_door_answers_a_look_from_outside_and_stores_nothing(live: World) -> None:
+def test_every_door_answers_a_look_from_outside_and_stores_nothing(
+    live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What `make smoke` does after a deploy."""
     before = live.stack.count("Deliveries")
-    told = list(smoke.knock(live.stack.api_url))
-    assert [each for each in told if not each[2]] == []
-    assert {function for function, _, _ in told} == {door for door, *_ in smoke.DOORS}
+    reach(monkeypatch, live.stack.endpoint)
+    monkeypatch.setattr(smoke, "stack_of", lambda _: STACK_NAME)
+    assert smoke.main(["--stage", "dev"]) == 0
+    *told, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in told] == [["ok", door] for door, *_ in smoke.DOORS]
+    assert last.endswith(" answers")
     assert live.stack.count("Deliveries") == before
+
+
+def test_a_door_that_leads_nowhere_is_not_taken_for_one_that_refuses(live: World) -> None:
+    """Both say 404."""
+    told = list(smoke.knock(f"{live.stack.api_url}/elsewhere"))
+    assert not any(right for _, _, right in told)
+    assert "leads to no function" in told[-1][1]
+
+
+def test_a_stage_that_is_not_there_is_one_line(
+    live: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reach(monkeypatch, live.stack.endpoint)
+    assert smoke.main(["--stage", "staging"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "there is no stack rekindle-staging" in line
