@@ -409,6 +409,23 @@ def test_a_secret_that_nobody_can_read_holds_up_no_other_shop(plant: Plant, monk
     assert named(found["tea"]) == [("orders", "1")]
 
 
+def test_what_is_changed_while_a_list_is_read_lets_nothing_behind_it_slip(plant: Plant) -> None:
+    """It leaves its place, and what comes after moves up over the edge of a page."""
+    world = plant.world
+    for number in range(1, 7):
+        has(plant, "orders", an_order(number, minutes=number))
+    later(plant, minutes=20)
+    changing = iter([True])
+
+    def hook(call: str, moment: str) -> None:
+        if (call, moment) == ("lists.read", "after") and next(changing, False):
+            has(plant, "orders", an_order(1, minutes=19))
+
+    world.hook = hook
+    found = named(look(plant)[0])
+    assert {("orders", str(number)) for number in range(2, 7)} <= set(found)
+
+
 def test_shops_are_kept_apart(plant: Plant) -> None:
     """Two shops with one order number: what is known of the one says nothing of the other."""
     plant.world.shops["oak"] = secrets("oak")

@@ -35,7 +35,6 @@ from rekindle.domain.profile import Planned, Profile, Signpost, Tombstone
 from rekindle.domain.push import browser_key
 from rekindle.domain.results import standing
 from rekindle.domain.shelves import BEST_HALF_LIFE, decode_near
-from rekindle.domain.sign_ups import TEMPLATE
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash
 from rekindle.ports import (
@@ -62,7 +61,7 @@ from rekindle.service.library import POINTER
 from rekindle.service.notices import Notice
 from rekindle.service.tally import figures
 from tests.simulation.faults import ATTEMPTS, LOSSES, InfrastructureError
-from tests.simulation.said import Said
+from tests.simulation.said import ASKING, Said
 from tests.simulation.story import (
     CAMPAIGNS,
     GIVES,
@@ -511,7 +510,7 @@ class Watch:
             self.wrong(clause, f"{wanted.id}: its run is {status}")
         if planned.not_after <= self.world.clock.now() - _SLACK:
             self.wrong(clause, f"{wanted.id} was worth sending until {planned.not_after}")
-        self.said.leased(planned, profile)
+        self.said.leased(wanted.id, planned, profile)
         if planned.flow in CAMPAIGNS:
             self._not_stopped(planned.flow, "a campaign that is stopped sends nothing more")
             if planned.flow == "own":
@@ -698,7 +697,7 @@ class Watch:
         finally:
             if len(self.world.inbox) > left:
                 # Anybody can type an address into a form: the mail that asks it back says nothing of the shop.
-                self.taken += mail.to.endswith("@example.com") and mail.subject != TEMPLATE
+                self.taken += mail.to.endswith("@example.com") and mail.subject not in ASKING
                 self.simulation.hear_of(mail, self.world.inbox[-1].vendor_id)
 
     def asked(self, place: str, args: tuple[Any, ...]) -> None:
@@ -827,6 +826,10 @@ class Watch:
                 break
             begun = since
         return begun is not None and begun < LETTER_AT
+
+    def people(self) -> list[Profile]:
+        """Return everybody whom a customer's id, an address or anything else leads to."""
+        return list(self._known().values())
 
     def _known(self) -> dict[str, Profile]:
         """Return everybody but who was merged, erased, or is nobody in particular."""
@@ -965,6 +968,7 @@ class Watch:
             self._listed,
             self.said.final,
             self._looked_at,
+            self.simulation.unheard.final,
         ):
             clause()
         for flow in CAMPAIGNS:

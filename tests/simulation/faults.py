@@ -35,6 +35,8 @@ _WRITE = (*CRASHES, *LOSSES, "throttle", "slow_before", "slow_after")
 _UPDATE = (*_WRITE, "repeat")
 _TRANSACTION = (*_WRITE, "conflict")
 _QUEUE = (*_UPDATE, "partial")
+#: What a shop's API may say that is asked what it has.
+_OF_AN_API = (*_READ[:2], "throttled", "not_connected", "not_allowed", "reject", *_READ[3:])
 
 #: Port call → what can happen at it. Every call that a function makes stands here.
 CALL_FAULTS: dict[str, tuple[str, ...]] = {
@@ -143,6 +145,11 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "coupons.put_stock": _UPDATE,
     "coupons.count": _UPDATE,
     "coupons.advance": _UPDATE,
+    "lists.changed": _OF_AN_API,
+    "lists.read": _OF_AN_API,
+    "lists.hooks": _OF_AN_API,
+    "known.people": _READ,
+    "known.products": _READ,
     "reactions.put": _UPDATE,
     "outbox.note_hit": _UPDATE,
     "desk.profile": _READ,
@@ -220,6 +227,7 @@ ROAD_FAULTS: dict[str, tuple[str, ...]] = {
     "results": ("twice", "delayed"),
     "fanout": ("twice", "delayed"),
     "minute": ("twice", "lost"),
+    "look": ("twice", "lost"),
     "reactions": ("twice", "delayed"),
     "visitor": ("twice", "delayed"),
     "schedule": ("twice", "delayed", "lost", "lingers"),
@@ -250,7 +258,7 @@ def error_of(place: str, kind: str) -> Exception:
         return MailUncertainError(f"{kind}, as told")
     if place == "audiences.change":
         return MailRefusedError("uncertain", 60)
-    if place == "codes.make":
+    if place.startswith(("codes.", "lists.")):
         return _of_a_shop(kind)
     if kind == "conflict":
         return ConflictError("as told")

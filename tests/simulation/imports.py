@@ -24,14 +24,19 @@ _BACKLOG, _LOOK = 2, 60
 _BEFORE = T0 - timedelta(days=1)
 
 
+def customer(person: str) -> dict[str, Any]:
+    """Return what the shop's API shows of an account, but for what it agreed to."""
+    return {"id": f"id-{person}", "email": who(person).email, "tags": "club", "updated_at": _BEFORE.isoformat()}
+
+
 def _customer(person: str) -> tuple[str, dict[str, Any]]:
     consent = {"state": "subscribed", "opt_in_level": "single_opt_in", "consent_updated_at": _BEFORE.isoformat()}
-    known = {"id": f"id-{person}", "email": who(person).email, "tags": "club", "updated_at": _BEFORE.isoformat()}
-    return "customers/update", {**known, "email_marketing_consent": consent}
+    return "customers/update", {**customer(person), "email_marketing_consent": consent}
 
 
-def _order(person: str, number: int) -> tuple[str, dict[str, Any]]:
-    order = {
+def order(person: str, number: int) -> dict[str, Any]:
+    """Return what the shop's API shows of an order."""
+    return {
         "id": f"order-{person}-{number}",
         "email": who(person).email,
         "customer": {"id": f"id-{person}", "email": who(person).email},
@@ -45,7 +50,6 @@ def _order(person: str, number: int) -> tuple[str, dict[str, Any]]:
         "cart_token": who(person).cart_token,
         "checkout_token": who(person).checkout_token,
     }
-    return "orders/updated", order
 
 
 def _row(person: str, number: int) -> tuple[str, dict[str, Any]]:
@@ -60,8 +64,8 @@ class Lists:
     def __init__(self, person: str, number: int) -> None:
         other = "bob" if person == "ada" else "ada"
         self._pages: Sequence[Sequence[tuple[str, dict[str, Any]]]] = (
-            (_customer(person), _order(person, number)),
-            (_row(other, number % 2), _order(other, 1)),
+            (_customer(person), ("orders/updated", order(person, number))),
+            (_row(other, number % 2), ("orders/updated", order(other, 1))),
         )
 
     def page(self, cursor: str | None) -> Page:

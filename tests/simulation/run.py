@@ -33,7 +33,7 @@ _VARIANTS = 9
 _COLLECTED = 2_000
 _loggers = [
     logging.getLogger(f"rekindle.service.{name}")
-    for name in ("journey", "deliver", "feedback", "guard", "catalogue", "mint", "tracks")
+    for name in ("journey", "deliver", "feedback", "guard", "catalogue", "mint", "tracks", "reconcile")
 ]
 
 

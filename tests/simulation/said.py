@@ -6,16 +6,18 @@ what nobody signed makes nobody agree, joins no two people, and brings at most t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rekindle.domain import ids
 from rekindle.domain.events import Delivery
-from rekindle.domain.facts import Form, PreferencesTold, Review
+from rekindle.domain.facts import Form, PreferencesTold, Review, SignUp
 from rekindle.domain.profile import Planned, Profile
-from rekindle.domain.sign_ups import A_DAY, TEMPLATE
+from rekindle.domain.sign_ups import A_DAY, ALERT_TEMPLATE, TEMPLATE
 from rekindle.ports import Commit, Message, Pending, Reaction
+from rekindle.service import sign_up
 from rekindle.service.tracks import Followed
 from tests.simulation.story import TARGETS
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 #: As docs/architecture.md tells it: so soon nobody has read a mail, and whoever follows two links at once is a machine.
 _TOO_SOON, _SWEEP = timedelta(seconds=2), timedelta(seconds=10)
+#: Whoever is asked answers within so long.
+_ANSWERS = timedelta(seconds=10)
+#: The mails that ask whether it was oneself.
+ASKING = frozenset({TEMPLATE, ALERT_TEMPLATE})
 _UNSIGNED = frozenset({"onsite", "page"})
 #: What a page answers when it has taken what was posted.
 _TAKEN = frozenset({"saved", "stopped", "confirmed", "repeated", "accepted"})
@@ -39,10 +45,12 @@ class Said:
         """what is on the reactions queue, or was"""
         self._unsigned: set[str] = set()
         """deliveries in which nobody signed anything"""
-        self._asked: dict[str, int] = {}
-        """profile of a sign-up → how many mails asked it"""
+        self._asked: dict[str, set[str]] = {}
+        """profile of a sign-up → the mails that asked it"""
         self._chosen: dict[tuple[str, str], list[tuple[datetime, object]]] = {}
         """profile and what it chose about → when, and what"""
+        self._knocks: list[tuple[datetime, str]] = []
+        """when somebody tried to sign up, and from where"""
         watch.calls["reactions.put"] = self._put
 
     # --- as it happens
@@ -76,13 +84,14 @@ class Said:
         if any(known.get(key) != act for key, act in commit.profile.consent.items() if not key.startswith("push")):
             self.wrong("nothing unsigned makes anybody agree", pending.id)
 
-    def leased(self, planned: Planned, profile: Profile) -> None:
+    def leased(self, message: str, planned: Planned, profile: Profile) -> None:
         """Look at who is to be written to: to an address that somebody typed goes what asks it, a few times a day."""
         if not profile.sign_ups:
             return
-        self._asked[profile.id] = times = self._asked.get(profile.id, 0) + 1
-        if (planned.template, planned.to) != (TEMPLATE, "claimed") or times > A_DAY:
-            self.wrong("what nobody signed brings only the mail that asks", f"{planned.template}, {times}")
+        asked = self._asked.setdefault(profile.id, set())
+        asked.add(message)
+        if planned.template not in ASKING or planned.to != "claimed" or len(asked) > A_DAY:
+            self.wrong("what nobody signed brings only the mail that asks", f"{planned.template}, {len(asked)}")
 
     def _put(self, method: Callable[..., None], reaction: Reaction, delay: int = 0) -> None:
         method(reaction, delay)
@@ -104,6 +113,22 @@ class Said:
             self.wrong("what was answered as taken is accepted", f"{worker.name}: {what}")
         if what == "refused" or visited:
             self.refused()
+
+    def knocked(self, seat: str) -> None:
+        """Note that somebody begins to sign up from there."""
+        self._knocks.append((self._watch.world.clock.now(), seat))
+
+    def turned_away(self, seat: str) -> None:
+        """Look at who was told that too many sign up: so many did, from there or in all, and nothing came of it."""
+        self.refused()
+        worker = self._watch.simulation.current
+        assert worker is not None
+        since = _stretch(worker.started_at) - _ANSWERS
+        tried = [each for at, each in self._knocks if at >= since]
+        # What is counted twice is counted twice: it is a limit, not a ledger.
+        again = self._watch.simulation.exercised["limits.take", "repeat"]
+        if tried.count(seat) + again <= sign_up.FROM_ONE and len(tried) + again <= sign_up.FOR_ONE:
+            self.wrong("whoever is under a limit is let in", f"{worker.name}: {tried} since {since}")
 
     def followed(self, message: str, followed: Followed) -> None:
         """Look at where a link led, and at what is said of it."""
@@ -130,7 +155,9 @@ class Said:
     # --- at the end
 
     def final(self) -> None:
-        """Check that everything that was taken is applied."""
+        """Check that everything that was taken is applied, and no more than the limits let through."""
+        if self._knocks:
+            self._limited()
         if self._watch.erased:
             return
         if self._reactions:
@@ -150,6 +177,16 @@ class Said:
             choices = [choice for at, choice in told if at == latest]
             if _choice(profile, about) not in choices:
                 self.wrong("what somebody chose last holds", f"{about}: {_choice(profile, about)}, not {choices}")
+
+    def _limited(self) -> None:
+        taken = Counter[tuple[datetime, str]]()
+        for delivery, _ in self._watch.accepted.values():
+            for event in delivery.events:
+                if isinstance(event.data, SignUp):
+                    taken.update([(_stretch(event.data.at), event.data.proof.ip), (_stretch(event.data.at), "all")])
+        for (since, seat), times in taken.items():
+            if times > (sign_up.FOR_ONE if seat == "all" else sign_up.FROM_ONE):
+                self.wrong("a limit lets no more through", f"{times} sign-ups of {seat} in the hour from {since} on")
 
     def _reacted(self) -> None:
         """A human's click is an event and in the record; a machine's is neither."""
@@ -172,6 +209,10 @@ class Said:
             data = delivery.events[0].data if delivery.topic == "email.clicked" else None
             if getattr(data, "link", None) in TARGETS and delivery.id not in maybe:
                 self.wrong("what a machine did is no event", delivery.id)
+
+
+def _stretch(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0)
 
 
 def _made(told: PreferencesTold | Form | Review) -> Mapping[str, object]:

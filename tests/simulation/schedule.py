@@ -29,6 +29,7 @@ _WEIGHTS = {
     "outbox.lease": 5,
     "outbox.record": 3,
     "mailer.send": 3,
+    "lists.read": 3,
     "blobs.swap": 4,
 }
 _AGAIN = 0.4

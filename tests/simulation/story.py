@@ -66,6 +66,8 @@ FORM = "letters"
 CONNECTED = ShopSecrets(shop=SHOP, platform="shopify", domain="tea.myshopify.com", webhook_secrets=("s",))
 #: What pages tell: nobody signed it.
 UNSIGNED = frozenset({"browses", "leaves_browser"})
+#: What the shop has in its API: told of by a webhook at once, by one that comes late, or by none.
+UNHEARD = frozenset({"told_order", "late_order", "silent_order", "silent_account", "silent_product"})
 _KEY = "BGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"
 _AUTH = "YWFhYWFhYWFhYWFhYWFhYQ"
 
@@ -256,6 +258,8 @@ _TELLINGS: dict[str, Callable[[str, int, datetime], tuple[Event, ...]]] = {
     "identified": lambda who_, _, at: (_known(who_, at, who(who_).email),),
     "moves": lambda who_, n, at: (_known(who_, at, f"{who_}.{n}@example.com"),),
     "order": lambda who_, n, at: (_order("order.placed", at, who_, n, who(who_)),),
+    "told_order": lambda who_, n, at: (_order("order.placed", at, who_, n, who(who_)),),
+    "late_order": lambda who_, n, at: (_order("order.placed", at, who_, n, who(who_)),),
     "guest_order": lambda who_, n, at: (_order("order.placed", at, who_, n + 10, _shopper(who_)),),
     "member_order": lambda who_, n, at: (_order("order.placed", at, who_, n + 20, _member(who_)),),
     "paid": lambda who_, n, at: (_order("order.paid", at, who_, n, who(who_)),),
@@ -663,6 +667,8 @@ REFERENCES: dict[str, Story] = {
         book=PAGES,
     ),
     "sign-up": _story((0, "signs_up", "ada"), (60, "confirms", "ada"), (_HOUR, "forges", "ada", 4), book=PAGES),
+    "too many": _story((0, "fills_in", "ada"), (0, "fills_in", "bob"), (60, "signs_up", "ada", 1), book=PAGES),
+    "unheard": _story((60, "silent_order", "ada", 1), (60, "late_order", "ada", 4), book=2),
     "gone": _story((0, "allows", "ada"), (0, "checkout", "ada"), ada="gone", book=TEXTS),
     "text or mail": _story(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "allows", "ada"), (_HOUR, "order", "ada"), book=TEXTS
@@ -696,12 +702,13 @@ def random_story(dice: random.Random) -> Story:
 
     Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
     pauses the shop while somebody else's mails come due, or everybody is reached, or it goes by text or push, or gives
-    a code, or puts people on a list, or they come by links and to pages, or the shop's lists are imported.
+    a code, or puts people on a list, or they come by links and to pages, or the shop's lists are imported, or asked for
+    what no webhook told.
     """
     tell = dice.choice(
         (
             *(_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody, _texted),
-            *(_given, _pushed, _listed, _visited, _imported),
+            *(_given, _pushed, _listed, _visited, _imported, _unheard),
         )
     )
     story = tell(dice)
@@ -845,6 +852,8 @@ def _listed(dice: random.Random) -> Story:
 
 
 def _visited(dice: random.Random) -> Story:
+    if dice.random() < 0.2:
+        return _crowded(dice)
     people = ("ada", "bob")[: dice.choice((1, 1, 2))]
     happenings = []
     for person in people:
@@ -864,6 +873,14 @@ def _visited(dice: random.Random) -> Story:
     return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=PAGES)
 
 
+def _crowded(dice: random.Random) -> Story:
+    """Return a story in which more sign up than are let through in an hour."""
+    people, moments = ("ada", "ada", "bob", "carol"), (0, 0, 1, 60, 60, _HOUR - 1, _HOUR, _HOUR + 60)
+    acts = ("signs_up", "signs_up", "fills_in", "fills_in", "confirms", "visits", "identified", "deploy")
+    happenings = [_act(dice, people, acts, moments) for _ in range(dice.choice((3, 4, 5)))]
+    return Story(happenings=tuple(happenings), book=PAGES)
+
+
 def _imported(dice: random.Random) -> Story:
     people = ("ada", "bob")[: dice.choice((1, 1, 2))]
     happenings = []
@@ -876,6 +893,16 @@ def _imported(dice: random.Random) -> Story:
     acts = (*("unsubscribes", "subscribes", "order", "link") * 2, "checkout", "identified", "paid", "deploy", "erasure")
     happenings += [_act(dice, people, acts, (0, 1, at, at + 60, _HOUR)) for _ in range(dice.choice((0, 1, 1, 2)))]
     return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=dice.choice((0, 0, 3, SEGMENT)))
+
+
+def _unheard(dice: random.Random) -> Story:
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = [Happening(at=0, what="subscribes", who=person) for person in people if dice.random() < 0.5]
+    moments = (0, 60, 299, 300, 301, 899, 900, 901, 1800, _HOUR)
+    happenings += [_act(dice, people, tuple(sorted(UNHEARD)), moments[:8]) for _ in range(dice.choice((1, 2, 2, 3)))]
+    acts = (*sorted(UNHEARD), "identified", "unsubscribes", "refund", "link", "deploy", "erasure", "moves")
+    happenings += [_act(dice, people, acts, moments) for _ in range(dice.choice((0, 1, 1, 2)))]
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=dice.choice((0, 2, 2, 3)))
 
 
 def _act(

@@ -29,18 +29,19 @@ from rekindle.content.links import (
 )
 from rekindle.content.pages.forms import Posted
 from rekindle.content.pages.surveys import REWARDS
-from rekindle.domain.errors import RequestError
+from rekindle.domain.errors import RequestError, TooManyError
 from rekindle.domain.profile import Profile
 from rekindle.domain.sign_ups import OPEN
 from rekindle.memory import Crash, Queue, Received
 from rekindle.ports import Mail, Message
 from rekindle.service import reactions
 from rekindle.service.collect import Collector
-from rekindle.service.confirm import ConfirmDesk
+from rekindle.service.confirm import ConfirmDesk, SignUpPage
 from rekindle.service.desks import Desks
 from rekindle.service.library import Library
 from rekindle.service.pages import PageLibrary
 from rekindle.service.people import address_hash, alias_key
+from rekindle.service.sign_up import SignUps
 from rekindle.service.sites import Sites
 from rekindle.service.tracks import Request, Tracks
 from tests.simulation.story import FORM, SHOP, TARGETS, Happening
@@ -53,6 +54,8 @@ _BROWSER = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100
 _SCANNER = {"user-agent": "Mozilla/5.0 (compatible; Barracuda Sentinel (EE))"}
 _SITE = {**_BROWSER, "origin": "https://tea.example"}
 _STAY = ("leave", "stay", "fewer")
+#: Where people sit, two of them behind one address: so many sign up from there as `Limits` let through.
+_SEATS = {"ada": "198.51.100.7", "bob": "198.51.100.7", "carol": "203.0.113.9"}
 
 #: What somebody does: the function that it comes to, and what that is asked.
 Act = tuple[str, Callable[[], None]]
@@ -76,6 +79,7 @@ class Visitors:
             "answers": self._answer,
             "rates": self._rate,
             "signs_up": self._sign_up,
+            "fills_in": self._fill_in,
             "confirms": self._confirm,
             "visits": self._visit,
             "forges": self._forge,
@@ -287,22 +291,57 @@ class Visitors:
             limits=ports["limits"],
         )
 
-    def _batch(self, happening: Happening, *told: dict[str, Any], visit: str | None = None) -> Act:
-        """Post what a page tells. Its place in the story is in it, so that one visit is one body."""
+    def _batch(self, happening: Happening, *told: dict[str, Any], visit: str | None = None) -> Callable[[], str]:
+        """Return what posts what a page tells. Its place in the story is in it, so that one visit is one body."""
         browser = f"browser-of-{happening.who}".ljust(16, "-")
         batch = {"browser": browser, "events": told, "seen": str(happening), **({"visit": visit} if visit else {})}
-        body = msgspec.json.encode(batch)
-        return "collect", lambda: self._said.answered(
-            self._warm("collect", self._collector, lambda one: one.receive(SHOP, _SITE, body, "198.51.100.7").what)
+        body, seat = msgspec.json.encode(batch), _SEATS[happening.who]
+        return lambda: str(
+            self._warm("collect", self._collector, lambda one: one.receive(SHOP, _SITE, body, seat).what)
         )
 
     def _visit(self, happening: Happening) -> Act:
         found = {"type": "search.submitted", "query": f"green {happening.number}"}
-        return self._batch(happening, found, visit=self._led.get(happening.who))
+        post = self._batch(happening, found, visit=self._led.get(happening.who))
+        return "collect", lambda: self._said.answered(post())
 
     def _sign_up(self, happening: Happening) -> Act:
+        """Sign up on a page of the shop, whose script may tell of a search along with it."""
         typed = {"type": "form.submitted", "name": FORM, "email": f"{happening.who}@example.com"}
-        return self._batch(happening, {**typed, "answers": {"first_name": "Ada"}})
+        found = [{"type": "search.submitted", "query": "green"}] * (happening.number % 2)
+        post = self._batch(happening, *found, {**typed, "answers": {"first_name": "Ada"}})
+        return "collect", lambda: self._knock(happening.who, post)
+
+    def _fill_in(self, happening: Happening) -> Act:
+        """Sign up where the shop's scripts are off, on a page of ours."""
+        values = {"email": [f"{happening.who}@example.com"], "first_name": [str(happening)]}
+        seat, ports, clock = _SEATS[happening.who], self._simulation.ports, self._world.clock
+
+        def send(sandbox: tuple[Sites, SignUps, PageLibrary]) -> str:
+            sites, sign_ups, library = sandbox
+            site, key = sites.of(SHOP), ports["secrets"].address_key()
+            assert site is not None
+            page = SignUpPage(sign_ups, ports["intake"], clock, address_key=key, published=library.newest())
+            return page.send(site, FORM, Posted(values), ip=seat).what
+
+        def make() -> tuple[Sites, SignUps, PageLibrary]:
+            blobs = ports["blobs"]
+            sign_ups = SignUps(limits=ports["limits"], secrets=ports["secrets"], clock=clock)
+            return Sites(blobs, clock), sign_ups, PageLibrary(blobs, clock)
+
+        return "signup", lambda: self._knock(happening.who, lambda: str(self._warm("signup", make, send)))
+
+    def _knock(self, person: str, ask: Callable[[], str]) -> None:
+        """Ask at a door that lets in so many."""
+        self._said.knocked(_SEATS[person])
+        try:
+            what = ask()
+        except TooManyError:
+            what = "limited"
+        if what == "limited":
+            self._said.turned_away(_SEATS[person])
+        else:
+            self._said.answered(what)
 
     # --- what is nobody's
 

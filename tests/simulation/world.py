@@ -41,6 +41,7 @@ from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
 from rekindle.service import mint as mint_module
 from rekindle.service import publish as publish_module
+from rekindle.service import sign_up as sign_up_module
 from rekindle.service.accept import accept
 from rekindle.service.answers import hear
 from rekindle.service.campaigns import MARK_EVERY, Campaigns
@@ -94,6 +95,7 @@ from tests.simulation.story import (
     pages_of,
     person_at,
 )
+from tests.simulation.unheard import Unheard
 from tests.simulation.visitors import Visitors
 
 LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
@@ -108,6 +110,7 @@ TIMEOUTS = {
     "sweep": 240,
     "privacy": 300,
     "campaign": 60,
+    "reconcile": 300,
     "tool": 60,
     # Nobody ends what runs on an operator's own machine.
     "import": 1_000_000,
@@ -258,6 +261,7 @@ class Simulation:
             queue._max_receives = MAX_RECEIVES[name]
         self._queued = [(name, queue.messages) for name, queue in self.queues.items()]
         self.visitors = Visitors(self)
+        self.unheard = Unheard(self)
         self._consumers = {
             "wake": ("journey", self._wake),
             "tasks": ("privacy", self._privacy),
@@ -367,7 +371,8 @@ class Simulation:
         if self.world.schedules:
             moments += [schedule.at for schedule in self.world.schedules.values() if not schedule.fired]
         sweep, tick = self._next_sweep(), self._next_tick()
-        moments += [regular for regular in (sweep, tick) if regular is not None]
+        look = self.unheard.next_look() if self.unheard.any else None
+        moments += [regular for regular in (sweep, tick, look) if regular is not None]
         moment = min(moments, default=None)
         if moment is None:
             return False
@@ -378,13 +383,19 @@ class Simulation:
             self.due.append(heapq.heappop(self.later)[2])
         if self.world.schedules:
             self._fire_schedules(now)
-        if sweep == moment:
-            self.swept_at = now
-            self._sweep()
-        if tick == moment:
-            self.ticked_at = now
-            self._tick()
+        if moment in (sweep, tick, look):
+            self._do_regularly(sweep=sweep == moment, tick=tick == moment, look=look == moment)
         return True
+
+    def _do_regularly(self, *, sweep: bool, tick: bool, look: bool) -> None:
+        if sweep:
+            self.swept_at = self.clock.now()
+            self._sweep()
+        if tick:
+            self.ticked_at = self.clock.now()
+            self._tick()
+        if look:
+            self.unheard.look()
 
     def _redrive(self) -> bool:
         """Do as an operator about dead letters and stuck items, if so much went wrong that there may be any."""
@@ -599,10 +610,11 @@ class Simulation:
                 refuse(happening.who, 1)
             case "stops" | "starts":
                 self._answers(happening)
-            case _ if not self.visitors.come(happening):
-                self._deliver(happening)
+            case _ if not (self.unheard.happen(happening) or self.visitors.come(happening)):
+                self.deliver(happening)
 
-    def _deliver(self, happening: Happening) -> None:
+    def deliver(self, happening: Happening) -> None:
+        """Let the shop send what it tells of this."""
         choice = self.road("shop")
         if choice is not None and choice.kind == "delayed":
             self.after(choice.amount, lambda: self._webhook(happening, 1))
@@ -1323,7 +1335,7 @@ _PORTS = {name: name for name in ("intake", "state", "alarms", "queues", "outbox
 _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody", "fanout")}
 _PORTS |= {"catalogue": "catalogue_tasks"}
 _PORTS |= {name: name for name in ("texter", "pusher", "audiences", "codes", "coupons", "mint", "results", "sending")}
-_PORTS |= {name: name for name in ("reactions", "desk", "secrets", "limits", "bulk")}
+_PORTS |= {name: name for name in ("reactions", "desk", "secrets", "limits", "bulk", "lists", "known")}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:
@@ -1486,7 +1498,7 @@ _PAGES = (
     *((preferences, name) for name in ("page", "nobody", "stopped")),
     *((stay, name) for name in ("ask", "done")),
     *((page, name) for page in (surveys, reviews) for name in ("ask", "done")),
-    *((sign_up, name) for name in ("confirm", "confirmed", "too_late")),
+    *((sign_up, name) for name in ("confirm", "confirmed", "too_late", "sent", "busy", "page")),
 )
 #: Module → attribute → what stands there while worlds run. All of it is pure, so nothing but time is saved.
 _SHORTCUTS: list[tuple[Any, str, Any]] = [
@@ -1498,11 +1510,15 @@ _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (library_module, "_flow", _Remembering(library_module._flow)),
     # Few people are here, and still there is to be more than one page, slice and chunk of them.
     (memory, "_PAGE", 1),
+    (memory.MemoryShopLists, "page", 1),
     (fanout_module, "SLICE", 1),
     (fanout_module, "_CHUNK", 1),
     (fanout_module, "BACKLOG", 1),
     (fanout_module, "_SORTED", 1),
     (mint_module, "_WINDOW", 1),
+    # And few are too many.
+    (sign_up_module, "FROM_ONE", 2),
+    (sign_up_module, "FOR_ONE", 3),
     # How pages look is tested elsewhere: here nobody reads them.
     (layout, "look_of", lambda *_: None),
     *((module, name, lambda *_, **__: None) for module, name in _PAGES),

@@ -1474,10 +1474,13 @@ class MemoryShopLists(_Port):
         """Return a page, oldest first."""
         things = self.world.shop_things.get((shop, resource), {})
         found = sorted((at, name) for name, (at, _) in things.items() if since <= at < until)
-        start = int(cursor or 0)
-        shown = found[start : start + self.page]
-        more = start + self.page < len(found)
-        return ChangedPage(tuple(Changed(name, at) for at, name in shown), str(start + self.page) if more else None)
+        if cursor is not None:
+            # Behind the last one that was shown, not by number: what is changed meanwhile leaves its place.
+            at, _, name = cursor.partition("|")
+            found = [each for each in found if each > (datetime.fromisoformat(at), name)]
+        shown = tuple(Changed(name, at) for at, name in found[: self.page])
+        more = len(found) > self.page
+        return ChangedPage(shown, f"{shown[-1].at.isoformat()}|{shown[-1].id}" if more else None)
 
     @_call
     def read(self, shop: str, resource: Resource, ids: Sequence[str]) -> Sequence[Record]:
