@@ -49,7 +49,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         metrics.add_metric("PageShown", MetricUnit.Count, 1)
         return layout.answer(200, page.ask(spoken, look, rather))
     source = "page" if "page=1" in (event.get("rawQueryString") or "") else "one-click"
-    unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
-    logger.info("unsubscribed", extra={"shop": claim.shop, "message_id": claim.message, "source": source})
+    done = unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
+    told = {"shop": claim.shop, "message_id": claim.message, "source": source, "delivery_id": done.delivery_id}
+    logger.info("unsubscribed", extra=told)
     metrics.add_metric("Unsubscribed", MetricUnit.Count, 1)
     return layout.answer(200, page.done(spoken, look, rather))

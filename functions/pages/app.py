@@ -70,6 +70,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             return layout.answer(refused.status, page)
         answer = desk.save(claim, posted, published, spoken)
     form = "preferences" if name == "p" else name
-    logger.info(form, extra={"shop": claim.shop, "message_id": claim.message, "what": answer.what})
+    told = {"shop": claim.shop, "message_id": claim.message, "what": answer.what, "delivery_id": answer.delivery_id}
+    logger.info(form, extra=told)
     metrics.add_metric(f"{form.title()}{answer.what.title()}", MetricUnit.Count, 1)
     return layout.answer(answer.status, answer.page)

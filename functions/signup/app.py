@@ -47,7 +47,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         metrics.add_metric("SignUpRefused", MetricUnit.Count, 1)
         page = layout.bad_link if isinstance(refused, BadLinkError) else sign_up.refused
         return layout.answer(refused.status, page(texts.language(spoken)))
-    logger.info("sign-up", extra={"shop": shop, "what": answer.what})
+    logger.info("sign-up", extra={"shop": shop, "what": answer.what, "delivery_id": answer.delivery_id})
     metrics.add_metric(f"SignUp{answer.what.title()}", MetricUnit.Count, 1)
     return layout.answer(answer.status, answer.page)
 

@@ -67,6 +67,12 @@ def test_a_delivery_is_a_repeat_by_any_of_its_ids(ports: Ports, second: str, als
     assert ports.pending_ids() == {first.id}
 
 
+def test_which_ids_are_taken_can_be_asked(ports: Ports) -> None:
+    mark = ids.digest("mark")
+    ports.intake.accept(a_delivery(also=(mark,)))
+    assert ports.intake.known((ids.digest("d1"), mark, ids.digest("d2"))) == {ids.digest("d1"), mark}
+
+
 def test_deliveries_with_nothing_in_common_are_both_new(ports: Ports) -> None:
     assert ports.intake.accept(a_delivery("d1", also=("m1",))) is True
     assert ports.intake.accept(a_delivery("d2", also=("m2",))) is True

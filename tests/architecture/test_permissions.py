@@ -190,6 +190,7 @@ RIGHTS: dict[str, set[str]] = {
         "sqs:SendMessage TransactionalQueue",
     },
     "PagesRole": {
+        "dynamodb:BatchGetItem DeliveriesTable",
         "dynamodb:BatchGetItem ProfilesTable",
         "dynamodb:BatchGetItem SuppressionsTable",
         "dynamodb:PutItem DeliveriesTable",

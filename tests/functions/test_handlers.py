@@ -389,7 +389,7 @@ def test_privacy_carries_a_request_out_and_logs_no_address(
     assert "ada@example.com" not in said
 
 
-def test_links_asks_on_get_and_acts_on_post_only(load: Load, ports: AwsPorts) -> None:
+def test_links_asks_on_get_and_acts_on_post_only(load: Load, ports: AwsPorts, caplog: pytest.LogCaptureFixture) -> None:
     claim = Unsubscribe(shop="tea", channel="email", address="f" * 32, message="m", profile="p")
     token = sign_unsubscribe(ports.secrets.link_keys(), claim)
     app = load("links")
@@ -400,7 +400,7 @@ def test_links_asks_on_get_and_acts_on_post_only(load: Load, ports: AwsPorts) ->
     assert read_preferences(ports.secrets.link_keys(), rather).profile == "p"
     assert ports.pending_ids() == set()
     assert app.handler(visit(token, "POST"), None)["statusCode"] == 200
-    assert len(ports.pending_ids()) == 1
+    assert [*ports.pending_ids()] == logged(caplog)
     assert ports.item("suppressions", f"tea#email#{'f' * 32}") is not None
 
 
@@ -536,7 +536,7 @@ def test_one_bad_reaction_does_not_bring_its_batch_back(load: Load, ports: AwsPo
 
 
 def test_pages_shows_on_get_saves_on_post_and_refuses_what_is_no_form(
-    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The whole way: the profile read, the form as API Gateway hands it over, one delivery, and no address in a log."""
     ada = a_profile()
@@ -562,6 +562,7 @@ def test_pages_shows_on_get_saves_on_post_and_refuses_what_is_no_form(
     assert ports.pending_ids() == {pending}
     said = capsys.readouterr().out
     assert '"PreferencesSaved":[1.0]' in said
+    assert logged(caplog) == [pending]
     assert ada.email is not None
     assert ada.email not in said
 
@@ -581,7 +582,7 @@ def test_a_form_is_answered_under_its_own_name_alone(load: Load, ports: AwsPorts
 
 
 def test_signup_takes_a_form_as_a_page_and_what_its_mail_leads_to(
-    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str]
+    load: Load, ports: AwsPorts, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The whole way of somebody without scripts: the form, the request, and the button behind the mail's link."""
     shop = playbook(CART, CONFIRMATION).shops["tea"]
@@ -601,6 +602,7 @@ def test_signup_takes_a_form_as_a_page_and_what_its_mail_leads_to(
     assert app.handler(request("POST", where, "email=nobody"), None)["statusCode"] == 422
     assert app.handler(request("POST", where, "email=cleo%40example.com"), None)["statusCode"] == 200
     (pending,) = ports.pending_ids()
+    accepted = [pending]
     (event,) = told(ports, pending)
     assert isinstance(event.data, SignUp)
     assert (event.data.email, event.signed, event.data.proof.wording[:6]) == ("cleo@example.com", False, "新品消息，搶")
@@ -612,13 +614,22 @@ def test_signup_takes_a_form_as_a_page_and_what_its_mail_leads_to(
     assert (app.handler(request("GET", link), None)["statusCode"], ports.pending_ids()) == (200, set())
     assert app.handler(request("POST", link), None)["statusCode"] == 200
     (pending,) = ports.pending_ids()
+    accepted.append(pending)
     assert [(each.type, each.signed) for each in told(ports, pending)] == [
         ("consent.changed", True),
         ("form.submitted", True),
     ]
     for wrong in ({"shop": "tea", "form": "x"}, {"shop": "x", "form": "newsletter"}, {"token": "k1.x.y"}):
         assert app.handler(request("GET", {"pathParameters": wrong}), None)["statusCode"] == 404
-    assert "cleo@example.com" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "cleo@example.com" not in said
+    assert logged(caplog) == accepted
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the deliveries that the log names, in order: `rekindle trace` goes on from these."""
+    named = (getattr(record, "delivery_id", None) for record in caplog.records)
+    return [delivery for delivery in named if delivery]
 
 
 def told(ports: AwsPorts, pending: str) -> tuple[Event, ...]:

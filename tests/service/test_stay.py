@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from rekindle.content.links import FORMS, BadLinkError, sign_form
 from rekindle.content.pages.forms import TRAP
 from rekindle.domain.profile import Profile, Tombstone
+from rekindle.service.trace import trace
 from tests.support.build import T0, at, consent, flow_of, order, playbook
 from tests.support.plant import Plant
 from tests.support.visitor import Visitor
@@ -83,6 +84,38 @@ def test_flows_hear_of_every_answer_once(choice: str) -> None:
         visitor.press(choice, nonce="n")
     assert ada(heard).tags == ("answered",)
     assert len(heard.world.deliveries) == 2
+
+
+def test_who_goes_back_to_their_first_word_has_said_it_last(plant: Plant) -> None:
+    """Pages of one browser's history are one form. A second press on any of them says nothing new."""
+    visitor = Visitor(plant)
+    before = len(plant.world.deliveries)
+    for choice in ("stay", "leave", "stay", "leave", "stay"):
+        for _ in range(2):
+            plant.world.clock.advance(seconds=1)
+            visitor.press(choice, nonce="n")
+    assert len(plant.world.deliveries) == before + 5
+    assert ada(plant).consented("email")
+    assert not plant.world.suppressed("tea", "email", visitor.claim.address, "marketing")
+
+
+def test_an_answer_can_be_followed_by_the_id_that_the_log_has(plant: Plant) -> None:
+    visitor, world = Visitor(plant), plant.world
+    first, again = visitor.press("leave", nonce="n"), visitor.press("leave", nonce="n")
+    plant.settle()
+    assert first.delivery_id is not None
+    chain = trace(first.delivery_id, vault=world.vault, state=world.state, key=world.secret_address_key)
+    assert [(arrival.id, arrival.topic) for arrival in chain.arrivals] == [(again.delivery_id, "stay-or-leave")]
+    assert visitor.press("?").delivery_id is None
+
+
+def test_however_often_somebody_changes_their_mind_it_costs_little(plant: Plant) -> None:
+    visitor = Visitor(plant)
+    for number in range(30):
+        visitor.press(("stay", "leave")[number % 2], nonce=f"{number}")
+    plant.world.calls.clear()
+    visitor.press("stay", nonce="last")
+    assert plant.world.calls["intake.accept"] + plant.world.calls["intake.known"] <= 20
 
 
 def test_an_old_address_may_leave_and_not_agree(plant: Plant) -> None:

@@ -67,7 +67,7 @@ def stop(plant: Plant) -> bool:
         source="one-click",
     )
     plant.settle()
-    return done
+    return done.new
 
 
 @pytest.fixture

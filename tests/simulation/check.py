@@ -263,7 +263,7 @@ class Watch:
             self.wrong("a delivery is accepted once", delivery.id)
         if new:
             self.accepted[delivery.id] = delivery, keys
-        self.said.accepted(delivery)
+        self.said.accepted(delivery, new=new)
         for event in delivery.events:
             self._note_refusal(event)
             self._note_grant(event)

@@ -41,6 +41,7 @@ _OF_AN_API = (*_READ[:2], "throttled", "not_connected", "not_allowed", "reject",
 #: Port call → what can happen at it. Every call that a function makes stands here.
 CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "intake.accept": _TRANSACTION,
+    "intake.known": _READ,
     "bulk.accept_all": (*_WRITE, "partial"),
     "bulk.waiting": _READ,
     "state.pending": _READ,

@@ -55,7 +55,7 @@ class Said:
 
     # --- as it happens
 
-    def accepted(self, delivery: Delivery) -> None:
+    def accepted(self, delivery: Delivery, *, new: bool) -> None:
         """Look at what is accepted now, or was before."""
         self._did(delivery.id)
         unsigned = delivery.source in _UNSIGNED
@@ -65,11 +65,7 @@ class Said:
             told = event.data
             if unsigned and event.signed and event.type != "browser.recognised":
                 self.wrong("what nobody signed is not taken for signed", f"{event.id}: {event.type}")
-        # The same form again within its minute is a repeat, and changes nothing: what was said first stands.
-        known, _ = self._watch.accepted.get(delivery.id, (delivery, ()))
-        for event in known.events:
-            told = event.data
-            if isinstance(told, (PreferencesTold, Form, Review)) and event.profile_id is not None:
+            if new and isinstance(told, (PreferencesTold, Form, Review)) and event.profile_id is not None:
                 for about, choice in _made(told).items():
                     if choice is not None:
                         self._chosen.setdefault((event.profile_id, about), []).append((told.at, choice))

@@ -607,6 +607,12 @@ class MemoryIntake(_Port):
         )
         return True
 
+    @_call
+    def known(self, delivery_ids: Sequence[str]) -> frozenset[str]:
+        """Return which of these ids are taken."""
+        world = self.world
+        return frozenset(one for one in delivery_ids if one in world.deliveries or one in world.delivery_marks)
+
 
 class MemoryBulkIntake(_Port):
     """`ports.BulkIntake`."""

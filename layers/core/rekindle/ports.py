@@ -47,6 +47,10 @@ class Intake(Protocol):
         """
         ...
 
+    def known(self, delivery_ids: Sequence[str]) -> frozenset[str]:
+        """Return which of these ids a delivery was accepted under, as its own or in `also`. Strongly consistent."""
+        ...
+
 
 class Accepting(Struct, frozen=True, kw_only=True):
     """What `Intake.accept` is given, to be accepted beside others."""

@@ -55,7 +55,7 @@ class DynamoIntake:
         Raises `AnswerLostError`, and `ConflictError` when others keep writing the same items.
         """
         item, files = self._delivery_item(delivery)
-        if files and self._known(delivery):
+        if files and self.known((delivery.id, *delivery.also)):
             # A repeat stores nothing, also not in the bucket: what it holds may have been erased.
             self._suppress(suppressions)
             return False
@@ -75,6 +75,12 @@ class DynamoIntake:
             refusals = suppression_items.still(refusals, reasons[len(stored) :])
         raise ConflictError(f"delivery {delivery.id}: others kept writing the same items")
 
+    def known(self, delivery_ids: Sequence[str]) -> frozenset[str]:
+        """Return which of these ids are taken, in one call."""
+        keys = [{"id": text(key)} for key in dict.fromkeys(delivery_ids)]
+        found = batch_get(self._clients.dynamodb, [Wanted(self._tables.deliveries, keys, ("id",))])
+        return frozenset(item["id"]["S"] for item in found[self._tables.deliveries])
+
     def _new(self, delivery: Delivery, item: Item, keys: Sequence[str]) -> list[dict[str, Any]]:
         """Return the writes, each of something new, that store a delivery."""
         marks = [mark for mark in dict.fromkeys(delivery.also) if mark != delivery.id]
@@ -88,12 +94,6 @@ class DynamoIntake:
         """Write suppressions by themselves, but for those that are overruled."""
         for refusals in suppression_items.together(suppressions):
             suppression_items.write(self._clients, self._tables.suppressions, refusals)
-
-    def _known(self, delivery: Delivery) -> bool:
-        """Whether this delivery, or one with any of its further ids, was accepted before."""
-        keys = [{"id": text(key)} for key in dict.fromkeys((delivery.id, *delivery.also))]
-        found = batch_get(self._clients.dynamodb, [Wanted(self._tables.deliveries, keys, ("id",))])
-        return bool(found[self._tables.deliveries])
 
     @staticmethod
     def _delivery_item(delivery: Delivery) -> tuple[Item, dict[str, bytes]]:

@@ -67,12 +67,13 @@ class ConfirmDesk:
             page = sign_up.confirm(spoken, look, masks.email(asked.email), asked.proof.wording, about=about)
             return Answer(200, page, "shown")
         if pressed == "stop" and asked.alert is not None:
-            self._tell(profile, asked, stop=True)
-            return Answer(200, sign_up.stopped(spoken, look), "stopped")
-        new = self._tell(profile, asked)
-        return Answer(200, sign_up.confirmed(spoken, look, about=about), "confirmed" if new else "repeated")
+            delivery, _ = self._tell(profile, asked, stop=True)
+            return Answer(200, sign_up.stopped(spoken, look), "stopped", delivery)
+        delivery, new = self._tell(profile, asked)
+        return Answer(200, sign_up.confirmed(spoken, look, about=about), "confirmed" if new else "repeated", delivery)
 
-    def _tell(self, profile: Profile, asked: SignUp, *, stop: bool = False) -> bool:
+    def _tell(self, profile: Profile, asked: SignUp, *, stop: bool = False) -> tuple[str, bool]:
+        """Return the delivery in which it is told, and whether that is new."""
         now = self._clock.now()
         delivery = ids.digest("withdraw" if stop else "confirm", profile.shop, asked.id)
         told = profile.person
@@ -91,7 +92,7 @@ class ConfirmDesk:
             for place, (kind, who, fact) in enumerate(self._facts(asked, stop=stop))
         )
         news = Delivery(id=delivery, shop=profile.shop, source="link", topic="confirm", received_at=now, events=events)
-        return accept(news, self._intake, self._key)
+        return delivery, accept(news, self._intake, self._key)
 
     def _facts(self, asked: SignUp, *, stop: bool) -> Iterator[tuple[str, Who, Fact]]:
         now, who = self._clock.now(), Who(email=asked.email)
@@ -142,7 +143,9 @@ class SignUpPage:
             # Whoever fills in what nobody sees is told what everybody is told.
             return Answer(200, sign_up.sent(spoken, look, texts), "trapped")
         now = self._clock.now()
-        delivery = ids.digest("sign-up", site.shop, form, now.strftime("%Y-%m-%dT%H:%M"), posted.whole())
+        # Keyed: the log has this id, and who reads it must not be able to try addresses.
+        said = ids.keyed_hash(self._key, "sign-up", posted.whole())
+        delivery = ids.digest("sign-up", site.shop, form, now.strftime("%Y-%m-%dT%H:%M"), said)
         shown = sign_up.spoken_in(spoken, texts) if texts else spoken
         product, ticked = posted.one("product"), {str(name): "on" for name in WANTS if posted.one(name)}
         asked = Typed(
@@ -164,7 +167,7 @@ class SignUpPage:
             return Answer(refused.status, sign_up.busy(spoken, look), "limited")
         news = Delivery(id=delivery, shop=site.shop, source="page", topic="sign-up", received_at=now, events=(event,))
         new = accept(news, self._intake, self._key)
-        return Answer(200, sign_up.sent(spoken, look, texts), "accepted" if new else "repeated")
+        return Answer(200, sign_up.sent(spoken, look, texts), "accepted" if new else "repeated", delivery)
 
     def _spoken(self, site: Site, accept_language: str | None, wanted: str | None) -> tuple[str, layout.Look]:
         shop = self._published.shops.get(site.shop)

@@ -70,8 +70,8 @@ class PreferenceDesk:
         """Do what was posted, and return the page with what holds from now on. `here` is the page's own address."""
         visit = self._visits.come(claim, published, accept_language)
         if posted.one("act") == "unsubscribe":
-            self._visits.tell(TOPIC, visit, posted, self._visits.stopped(visit, SOURCE))
-            return Answer(200, preferences.stopped(visit.spoken, visit.look, here), "stopped")
+            delivery = self._visits.tell(TOPIC, visit, posted, self._visits.stopped(visit, SOURCE))
+            return Answer(200, preferences.stopped(visit.spoken, visit.look, here), "stopped", delivery)
         if visit.profile is None:
             return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
         stored = self._stored(visit, visit.profile)
@@ -82,11 +82,11 @@ class PreferenceDesk:
             wrong["channels"] = "wrong.trap"
         if wrong:
             return Answer(422, self._page(visit, wanted, wrong=wrong), "refused")
-        self._visits.tell(TOPIC, visit, posted, tuple(self._told(visit.profile, wanted, was, visit.now)))
+        delivery = self._visits.tell(TOPIC, visit, posted, tuple(self._told(visit.profile, wanted, was, visit.now)))
         spoken = texts.language(accept_language, wanted.language, visit.spoken)
         now_known = bool(wanted.birthday[0]) or (wanted.birthday_known and not wanted.forget)
         after = replace(wanted, birthday=("", "", ""), birthday_known=now_known, forget=False)
-        return Answer(200, self._page(visit._replace(spoken=spoken), after, saved=True), "saved")
+        return Answer(200, self._page(visit._replace(spoken=spoken), after, saved=True), "saved", delivery)
 
     # --- within
 

@@ -43,8 +43,8 @@ class ReviewDesk:
         """Tell the review, and thank for it."""
         visit = self._visits.come(claim, published, accept_language)
         if posted.one("act") == "unsubscribe":
-            self._visits.tell("review", visit, posted, self._visits.stopped(visit, "review"))
-            return Answer(200, preferences.stopped(visit.spoken, visit.look, "?"), "stopped")
+            delivery = self._visits.tell("review", visit, posted, self._visits.stopped(visit, "review"))
+            return Answer(200, preferences.stopped(visit.spoken, visit.look, "?"), "stopped", delivery)
         if visit.profile is None:
             return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
         stars, text = posted.one("stars"), posted.one("text")
@@ -59,9 +59,9 @@ class ReviewDesk:
             product_id=mark.products[0] if mark is not None and len(mark.products) == 1 else None,
             text=text or None,
         )
-        self._visits.tell("review", visit, posted, [("review.submitted", told)])
+        delivery = self._visits.tell("review", visit, posted, [("review.submitted", told)])
         sites = visit.shop.reviews if visit.shop is not None else {}
-        return Answer(200, reviews.done(visit.spoken, visit.look, int(stars), sites), "saved")
+        return Answer(200, reviews.done(visit.spoken, visit.look, int(stars), sites), "saved", delivery)
 
     def _ask(self, visit: Visit, claim: FormLink, *, stars: str = "", text: str = "", wrong: str = "") -> Page:
         mark = visit.profile.orders.get(claim.about) if visit.profile is not None else None

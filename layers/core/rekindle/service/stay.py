@@ -63,9 +63,9 @@ class StayDesk:
         if choice is None or wrong:
             page = stay.ask(visit.spoken, visit.look, nonce=self._new_nonce(), wrong=wrong)
             return Answer(422, page, "refused")
-        self._visits.tell(NAME, visit, posted, self._told(visit, choice))
+        delivery = self._visits.tell(NAME, visit, posted, self._told(visit, choice))
         page = stay.done(visit.spoken, visit.look, choice, self._preferences_of(claim))
-        return Answer(200, page, "stopped" if choice == "leave" else "saved")
+        return Answer(200, page, "stopped" if choice == "leave" else "saved", delivery)
 
     def _told(self, visit: Visit, choice: Choice) -> tuple[Told, ...]:
         profile, now = visit.profile, visit.now

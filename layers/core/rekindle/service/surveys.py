@@ -48,8 +48,8 @@ class SurveyDesk:
         """Tell the answers that were given, and thank for them. What was left out stays as it is known."""
         visit = self._visits.come(claim, published, accept_language)
         if posted.one("act") == "unsubscribe":
-            self._visits.tell(NAME, visit, posted, self._visits.stopped(visit, NAME))
-            return Answer(200, preferences.stopped(visit.spoken, visit.look, "?"), "stopped")
+            delivery = self._visits.tell(NAME, visit, posted, self._visits.stopped(visit, NAME))
+            return Answer(200, preferences.stopped(visit.spoken, visit.look, "?"), "stopped", delivery)
         if visit.profile is None:
             return Answer(200, preferences.nobody(visit.spoken, visit.look), "shown")
         answers, wrong = _answers(visit, posted)
@@ -66,8 +66,8 @@ class SurveyDesk:
             )
             return Answer(422, page, "refused")
         told = Form(name=NAME, at=visit.now, answers=answers)
-        self._visits.tell(NAME, visit, posted, [("survey.answered", told)])
-        return Answer(200, surveys.done(visit.spoken, visit.look, self._preferences_of(claim)), "saved")
+        delivery = self._visits.tell(NAME, visit, posted, [("survey.answered", told)])
+        return Answer(200, surveys.done(visit.spoken, visit.look, self._preferences_of(claim)), "saved", delivery)
 
 
 def _interests(visit: Visit) -> Mapping[str, Mapping[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rekindle.content.links import Unsubscribe
 from rekindle.domain import ids
 from rekindle.domain.events import Delivery, Event
@@ -10,8 +12,15 @@ from rekindle.ports import Clock, Intake
 from rekindle.service.accept import accept
 
 
-def unsubscribe(claim: Unsubscribe, *, intake: Intake, clock: Clock, address_key: bytes, source: str) -> bool:
-    """Take this address off marketing, now and for good; return whether that is news. `source` says which way it came.
+class Done(NamedTuple):
+    """In which delivery it is told, and whether it is news."""
+
+    delivery_id: str
+    new: bool
+
+
+def unsubscribe(claim: Unsubscribe, *, intake: Intake, clock: Clock, address_key: bytes, source: str) -> Done:
+    """Take this address off marketing, now and for good. `source` says which way it came.
 
     Posting twice within a minute is once. The same link works again later, after somebody subscribed anew.
     """
@@ -35,4 +44,4 @@ def unsubscribe(claim: Unsubscribe, *, intake: Intake, clock: Clock, address_key
         message_id=claim.message or None,
     )
     news = Delivery(id=delivery, shop=claim.shop, source="link", topic="unsubscribe", received_at=now, events=(event,))
-    return accept(news, intake, address_key)
+    return Done(delivery, new=accept(news, intake, address_key))

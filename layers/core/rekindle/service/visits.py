@@ -6,6 +6,7 @@ is told without an answer, and everything that one answer says is told in one ac
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
@@ -27,17 +28,20 @@ from rekindle.service.accept import accept
 from rekindle.service.people import address_hash, address_hashes, follow
 
 CHANNELS = ("email", "sms", "push")
+#: So often in a minute somebody may change their mind.
+_TURNS = 8
 
 #: An event type, and the fact that it tells.
 Told = tuple[str, Fact]
 
 
 class Answer(NamedTuple):
-    """A page, its status, and what happened: `shown`, `saved`, `stopped`, `refused`."""
+    """A page, its status, what happened (`shown`, `saved`, `stopped`, `refused`), and in which delivery it is told."""
 
     status: int
     page: Page
     what: str
+    delivery_id: str | None = None
 
 
 class Visit(NamedTuple):
@@ -117,27 +121,43 @@ class Visits:
             found += [self.said(profile, channel, "unsubscribed", now, source) for channel in channels]
         return tuple(dict.fromkeys(found))
 
-    def tell(self, topic: str, visit: Visit, posted: Posted, told: Sequence[Told]) -> None:
-        """Accept what was said, once: the same form again within its minute is a repeat."""
+    def tell(self, topic: str, visit: Visit, posted: Posted, told: Sequence[Told]) -> str | None:
+        """Accept what was said, once, and return the delivery: the same form again within its minute is a repeat.
+
+        The last word holds: what is said in one minute stands in turn, so that who goes back to their first word has
+        said a new one.
+        """
         if not told:
-            return
-        claim, now = visit.claim, visit.now
-        minute = now.strftime("%Y-%m-%dT%H:%M")
-        delivery = ids.digest(topic, claim.shop, claim.profile, claim.address, minute, posted.whole())
-        events = tuple(
-            Event(
-                id=ids.digest("event", delivery, str(place)),
-                shop=claim.shop,
-                type=kind,
-                occurred_at=now,
-                received_at=now,
-                profile_id=claim.profile,
-                data=fact,
-            )
-            for place, (kind, fact) in enumerate(told)
+            return None
+        claim, minute = visit.claim, visit.now.strftime("%Y-%m-%dT%H:%M")
+        turns = [ids.digest(topic, claim.shop, claim.profile, claim.address, minute, str(n)) for n in range(_TURNS + 1)]
+        for turn, following in itertools.pairwise(turns):
+            word = ids.digest(turn, posted.whole())
+            if accept(_news(topic, visit, told, word, also=(turn,)), self._intake, self._key):
+                return word
+            if self._intake.known((word, following)) == {word}:
+                return word
+        # Nobody means so much: whatever else is said in this minute is taken once.
+        word = ids.digest(turns[-1], posted.whole())
+        accept(_news(topic, visit, told, word), self._intake, self._key)
+        return word
+
+
+def _news(topic: str, visit: Visit, told: Sequence[Told], delivery: str, also: tuple[str, ...] = ()) -> Delivery:
+    shop, now = visit.claim.shop, visit.now
+    events = tuple(
+        Event(
+            id=ids.digest("event", delivery, str(place)),
+            shop=shop,
+            type=kind,
+            occurred_at=now,
+            received_at=now,
+            profile_id=visit.claim.profile,
+            data=fact,
         )
-        news = Delivery(id=delivery, shop=claim.shop, source="link", topic=topic, received_at=now, events=events)
-        accept(news, self._intake, self._key)
+        for place, (kind, fact) in enumerate(told)
+    )
+    return Delivery(id=delivery, shop=shop, source="link", topic=topic, received_at=now, events=events, also=also)
 
 
 def day_of(visit: Visit, moment: datetime) -> date:
