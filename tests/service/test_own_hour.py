@@ -17,7 +17,7 @@ from rekindle.domain.facts import Person
 from rekindle.flow.program import Playbook
 from rekindle.memory import Crash
 from rekindle.ports import ProfilePage, ShardTask
-from rekindle.service.campaigns import EARLIEST, due
+from rekindle.service.campaigns import EARLIEST, Campaigns, due
 from rekindle.service.library import POINTER
 from rekindle.service.stops import put_stop
 from tests.service.test_campaigns import book, letters, newsletter, run
@@ -117,6 +117,39 @@ def test_one_that_is_published_when_its_hour_is_near_still_reaches_everybody() -
     plant.publish(book(OWN, hash_="h2"))
     run(plant, at(days=5), timedelta(minutes=15))
     assert sorted(to for to, _ in letters(plant)) == [to for to, _ in EXPECTED]
+
+
+def test_a_sorting_task_that_comes_twice_and_stalls_passes_nobody_over_who_moves_meanwhile() -> None:
+    """To where the hour has gone by: that list has been told, and on the other one they stand from the first time."""
+    plant = live(book())
+    plant.post(replace(consent(T0, who=Who(email="ie@example.com")), person=Person(country="IE")))
+    run(plant, datetime.fromisoformat("2026-03-06T09:00Z"), timedelta(hours=2))
+    plant.publish(book(OWN, hash_="h2"))
+    world, mover = plant.world, plant.profile("gb@example.com")
+    alone = Campaigns(blobs=world.blobs, library=plant.library, queue=world.fanout, clock=world.clock, shards=1)
+    assert alone.tick() == 1
+    (stalled,) = [msgspec.json.decode(message.body, type=ShardTask) for message in world.fanout_queue.messages]
+
+    def dies(name: str, when: str) -> None:
+        if (name, when) == ("fanout.ask", "after"):
+            world.hook = None
+            raise Crash("after fanout.ask")
+
+    def stalls(name: str, when: str) -> None:
+        if (name, when) == ("everybody.profile_ids", "before"):
+            world.hook = None
+            run(plant, world.clock.now() + timedelta(minutes=30))
+            who = Who(email=mover.email, shop_customer_id=mover.shop_customer_id)
+            plant.post(replace(consent(world.clock.now(), who=who), person=Person(country="JP")))
+            plant.settle()
+            world.hook = dies
+
+    world.hook = stalls
+    with pytest.raises(Crash):
+        plant.fanout.work(stalled)
+    assert [to for to, _ in letters(plant)] == ["jp@example.com", "np@example.com", "nz@example.com"]
+    run(plant, at(days=5), timedelta(minutes=5))
+    assert sorted(to for to, _ in letters(plant)) == sorted(["ie@example.com", *(to for to, _ in EXPECTED)])
 
 
 def test_one_whose_hour_has_gone_by_where_the_shop_is_waits_for_its_next() -> None:

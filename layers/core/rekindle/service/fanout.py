@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rekindle.domain import ids
 from rekindle.domain.facts import Campaign
 from rekindle.flow.local_time import wall_moment, zone
 from rekindle.ports import MAX_DELAY, Blobs, Clock, Everybody, FanoutQueue, News, Sending, ShardTask, Wake, WakeQueue
@@ -195,7 +196,11 @@ class Fanout:
     # --- each recipient's own hour
 
     def _sort(self, task: ShardTask) -> int:
-        """Write down whom of the next profiles the campaign comes to at which moment: nobody is woken yet."""
+        """Write down whom of the next profiles the campaign comes to at which moment: nobody is woken yet.
+
+        A list that is written stands. Where the task is done twice and somebody moved in between, the second time has
+        them on another list, whose hour may have gone by; on two lists they are told once.
+        """
         wall = task.campaign.wall if task.campaign is not None else ""
         parts: dict[datetime, list[str]] = {}
         cursor = task.cursor
@@ -207,7 +212,7 @@ class Fanout:
             if cursor is None:
                 break
         for moment, people in parts.items():
-            key = f"{_parts(task)}{moment:{_MOMENT}}/{task.step:06}.json"
+            key = f"{_parts(task)}{moment:{_MOMENT}}/{task.step:06}.{ids.digest(*people)}.json"
             self._blobs.put(key, msgspec.json.encode(people), "application/json")
         if cursor is not None:
             self._go_on(task, 0, cursor, 0)
