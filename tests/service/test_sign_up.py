@@ -381,6 +381,23 @@ def test_whoever_had_unsubscribed_is_subscribed_again_by_their_own_word(site: Si
     assert site.mails()[sent:][0] == ("ada@example.com", sign_ups.TEMPLATE)
 
 
+def test_of_an_unsubscribe_and_the_first_press_of_the_button_the_later_holds(site: Site) -> None:
+    """The press is the act, not the form before it; what is pressed once more is none (`repeated`)."""
+    hashed = address_hash(site.world.secret_address_key, "email", "ada@example.com")
+    site.plant.post(consent(T0))
+    site.signs_up("ada@example.com")
+    claim = site.claim()
+    for moment, confirms in ((1, False), (2, True), (3, False), (4, False)):
+        site.after(hours=1)
+        if moment in {1, 3}:
+            site.plant.post(consent(site.world.clock.now(), "unsubscribed"))
+            site.plant.settle()
+        else:
+            site.confirms(claim)
+        assert site.plant.profile("ada@example.com").consented("email") is confirms
+        assert site.world.suppressed("tea", "email", hashed, "marketing") is not confirms
+
+
 @pytest.mark.parametrize("late", [sign_ups.OPEN, sign_ups.OPEN + timedelta(days=30)])
 def test_a_link_that_is_too_old_confirms_nothing(site: Site, late: timedelta) -> None:
     site.signs_up()
@@ -568,6 +585,16 @@ def test_an_alert_can_be_taken_back_by_its_own_page_and_by_unsubscribing(alertin
     alerting.plant.post(consent(alerting.world.clock.now(), "unsubscribed", who=who))
     alerting.plant.settle()
     assert [each.asked for each in alerting.plant.profile(MAIL).interests.values()] == [(), ()]
+
+
+def test_an_alert_that_was_taken_back_before_it_was_confirmed_can_be_confirmed(alerting: Site) -> None:
+    """Of both buttons the later press holds; each is pressed once."""
+    asks_for(alerting)
+    claim = alerting.claim()
+    assert alerting.desk.confirm(claim, alerting.published, stop=True).what == "stopped"
+    alerting.after(minutes=1)
+    assert alerting.confirms(claim) == "confirmed"
+    assert alerting.plant.profile(MAIL).interests["p1"].asked != ()
 
 
 def test_what_was_asked_for_stays_however_much_is_looked_at(alerting: Site) -> None:
