@@ -89,7 +89,12 @@ def test_both_shops_are_connected_added_and_listed(live: Live, tmp_path: Path) -
     assert (told["new"], told["webhooks"]["created"], told["scopes"]) == (True, ["order.created"], None)
     assert live.ports.secrets.shop("bikes") is not None
 
-    assert "is written" in live.run("add", "tea", "--content", str(tmp_path))
+    (tmp_path / "emails/hello/texts").mkdir(parents=True)
+    for tag in ("en", "zh-Hant"):
+        (tmp_path / f"emails/hello/texts/{tag}.yaml").write_text("hello: hello", "utf-8")
+    told = live.run("add", "tea", "--content", str(tmp_path))
+    assert "is written" in told
+    assert "locales" not in told
     shop, problems = parse_shop((tmp_path / "shops/tea.yaml").read_text("utf-8"), file="shops/tea.yaml")
     assert problems == ()
     assert shop is not None
@@ -104,7 +109,11 @@ def test_both_shops_are_connected_added_and_listed(live: Live, tmp_path: Path) -
     assert (tmp_path / "shops/tea.yaml").read_text("utf-8") == "mine"
 
     sender = ("--sender", "hello@mail.bikes.example", "--title", "Bikes: the shop")
-    assert "goes live" in live.run("add", "bikes", "--in-bucket", *sender)
+    live.ports.blobs.put("content/emails/hello/texts/en.yaml", b"hello: hello")
+    told = live.run("add", "bikes", "--in-bucket", *sender)
+    assert "goes live" in told
+    assert "No mail is written in Dutch" in told
+    assert "add emails/<mail>/texts/nl.yaml for each mail, or the line locales: [en]" in told
     assert "is there already" in live.run("add", "bikes", "--in-bucket", *sender)
     raw = live.ports.blobs.get("content/shops/bikes.yaml")
     shop, _ = parse_shop((raw or b"").decode(), file="shops/bikes.yaml")

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from rekindle.content import languages, locales
 from rekindle.domain.errors import ContentError
 
 #: What a plain YAML text may look like without anybody taking it for something else.
 _PLAIN = re.compile(r"[A-Za-z][\w@./:+ -]*[\w/]\Z")
 _NOT_TEXT = frozenset({"on", "off", "yes", "no", "true", "false", "null", "y", "n"})
+#: The words of a mail in one language.
+_CATALOGUE = re.compile(r"emails/[^_/][^/]*/texts/([\w-]+)\.yaml\Z")
 _OWN_MAILS = re.compile(r"^own_mails:[^\n]*\n?(?:[ \t]+[^\n]*\n?)*", re.MULTILINE)
 _OWN_MAILS_SAID = "the shop's own order and cart mails; off once they are switched off there"
 
@@ -66,6 +69,22 @@ def written(shop: str, new: NewShop) -> str:
         f"own_mails: on    # {_OWN_MAILS_SAID}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def unwritten(shop: str, locale: str, files: Iterable[str]) -> str:
+    """Return what to do where none of the mails is written in the shop's language, else nothing.
+
+    `files` are paths in the content: publish would refuse the shop's mails one by one.
+    """
+    found = {languages.canonical(match.group(1)) for path in files if (match := _CATALOGUE.match(path))}
+    if not found or languages.pick(found, locale) is not None:
+        return ""
+    instead = "en" if "en" in found else min(found)
+    return (
+        f"No mail is written in {locales.name(languages.base(locale))}, and publish refuses what is not: add"
+        f" emails/<mail>/texts/{languages.base(locale)}.yaml for each mail, or the line locales: [{instead}] to"
+        f" {path_of(shop)} for mails in {locales.name(instead)}."
+    )
 
 
 def with_own_mails(text: str, answers: Mapping[str, bool]) -> str:

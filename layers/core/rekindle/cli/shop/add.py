@@ -14,7 +14,7 @@ from rekindle.domain.errors import RekindleError
 from rekindle.outside.admin import admin_of
 from rekindle.ports import ShopDetails
 from rekindle.service.connecting import as_secrets, check_shop_id
-from rekindle.service.shop_files import NewShop, path_of, written
+from rekindle.service.shop_files import NewShop, path_of, unwritten, written
 
 _DEFAULT = Path("templates")
 
@@ -83,7 +83,9 @@ def add(
 
 
 def put(there: There | None, name: str, given: NewShop, folder: Path | None) -> str:
-    """Write the file, unless it is there; return what was done. `folder` `None` is the bucket.
+    """Write the file, unless it is there; return what was done, and what is left to do about the shop's language.
+
+    `folder` `None` is the bucket.
 
     Raises `RekindleError`, and `click.ClickException` where there is nothing to write to.
     """
@@ -100,10 +102,14 @@ def put(there: There | None, name: str, given: NewShop, folder: Path | None) -> 
     if folder is not None:
         (folder / "shops").mkdir(exist_ok=True)
         (folder / path).write_text(text, "utf-8")
-        return f"{where} is written: look at it, then rekindle publish."
-    if there is None or not there.blobs.swap(f"content/{path}", text.encode(), expected=None):
+        files = [file.relative_to(folder).as_posix() for file in folder.glob("emails/*/texts/*")]
+        said = f"{where} is written: look at it, then rekindle publish."
+    elif there is None or not there.blobs.swap(f"content/{path}", text.encode(), expected=None):
         return f"{where} is there already: nothing was changed."
-    return f"{where} is written: it goes live within a minute, if all that is there is right."
+    else:
+        files = [key.removeprefix("content/") for key in there.blobs.list("content/emails/")]
+        said = f"{where} is written: it goes live within a minute, if all that is there is right."
+    return "\n".join(filter(None, (said, unwritten(name, found.locale, files))))
 
 
 def _is_there(there: There | None, path: str, folder: Path | None) -> bool:
