@@ -64,7 +64,8 @@ def made() -> Plant:
 def run(plant: Plant, shop: LocalShopify) -> None:
     """Import as the command does, as a process of its own."""
     world = plant.world
-    http = Http(read=5.0, budget=20.0, sleep=lambda _: None)
+    # Nothing hangs here: what a busy machine takes longer for must not look like an answer that was lost.
+    http = Http(read=120.0, budget=600.0, sleep=lambda _: None)
     api = Shopify(http, domain="tea.myshopify.com", token="shpat_local", base=shop.url)
     source = ShopifyBulk(api, http, sleep=lambda _: None)
     importer = Importer(

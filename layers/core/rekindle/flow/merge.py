@@ -111,6 +111,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         looks=dict(sorted(_union(survivor.looks, other.looks, max).items())),
         interests=few_interests(survivor.interests, other.interests),
         browsed=few_browsed(survivor.browsed, other.browsed),
+        # No place has a time: which of too many stay must not hang on who survives, or who was merged first.
         places=tuple(sorted({*survivor.places, *other.places}))[-MAX_PLACES:],
         friends=few_friends(survivor.friends, other.friends),
         referred_by=min(filter(None, (survivor.referred_by, other.referred_by)), default=None),
