@@ -77,7 +77,11 @@ def test_it_says_what_would_have_happened(capsys: pytest.CaptureFixture[str], ev
     assert re.search(r"^Kettle & Leaf: [\d,]+ events of [\d,]+ people, 2026-03-01 00:00 to 2026-03-31", told)
     assert re.search(r"^cart-abandonment: [1-9]\d* entries of \d+ people, [1-9]\d* messages", told, re.MULTILINE)
     assert re.search(r"not entered +\d+  filter: event.items and profile.email", told)
-    assert re.search(r"^In all [1-9]\d* messages to \d+ people, \d+ goals, \$0\.\d+ for sending", told, re.MULTILINE)
+    assert re.search(
+        r"^In all [1-9]\d* messages to \d+ people, \d+ goals, \$0\.\d+ for sending \(SES\), about \$0\.\d+ beside",
+        told,
+        re.MULTILINE,
+    )
 
 
 def test_json_has_everything_that_the_page_shows(

@@ -21,7 +21,9 @@ from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.flow.merge import merge
 from rekindle.flow.program import OnSchedule, Playbook, Segment, versioned
 from rekindle.ports import QUARANTINE, Pending, Work
+from rekindle.service.costs import beside_mails, bill, forecast, total
 from rekindle.service.people import alias_key, share_out, shared_addresses
+from rekindle.service.prices import prices
 from rekindle.service.simulation.findings import Findings, FlowFindings, changes, findings
 from rekindle.service.simulation.people import Directory
 from rekindle.service.simulation.replay import RUN_OUT, Record, Scenario, Stage, replay
@@ -311,6 +313,8 @@ def test_costs_are_those_of_the_mails() -> None:
     found = simulate([consent(at()), checkout(at(minutes=1))])
     assert found.sent == 3
     assert {plan: str(cost) for plan, cost in found.costs.items()} == {"à la carte": "0.0003", "Essentials": "0.0005"}
+    reminders = forecast({"cart": 3})
+    assert found.beside == round(total(beside_mails(bill(reminders, prices()))), 4) > 0
 
 
 def test_a_story_is_told_in_words() -> None:

@@ -324,7 +324,7 @@ def _say(played: _Played) -> None:
     click.echo("")
     click.echo(
         f"In all {found.sent:,} messages to {found.reached:,} people, {found.converted:,} goals,"
-        f" {words.money(found.cost)} for sending (SES)."
+        f" {words.money(found.cost)} for sending (SES), about {words.money(found.beside)} beside it (rekindle cost)."
     )
     for change in played.result.changes:
         _say_change(change, played.result.against_name)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from rekindle.flow.local_time import zone as zone_named
-from rekindle.flow.program import Flow, Notify, Playbook, Send, Step
+from rekindle.flow.program import Flow, Notify, OnSchedule, Playbook, Send, Step
+from rekindle.service.costs import beside_mails, bill, forecast, total
 from rekindle.service.prices import Price, prices
 from rekindle.service.simulation.replay import Scenario, ways
 from rekindle.service.simulation.tally import FlowTally, Reasons, Tally
@@ -152,6 +153,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     cost: Decimal
     costs: dict[str, Decimal]
     """SES plan → US dollars"""
+    beside: Decimal
+    """of what AWS takes beside SES for these mails and what leads to them, as the benchmark measured it; US dollars"""
     flows: tuple[FlowFindings, ...]
     segments: tuple[SegmentFindings, ...]
     per_person: dict[int, int]
@@ -208,7 +211,7 @@ def findings(tally: Tally, scenario: Scenario, shops: Iterable[str], nobody: int
         for _, flow in sorted(book.flows.items())
         if flow.name in on or flow.name in tally.flows
     )
-    mails = sum(message.count for flow in flows for message in flow.messages if message.channel in ("email", "notify"))
+    mails = sum(_mails(flow.messages) for flow in flows)
     return Findings(
         playbook=book.hash,
         shops={shop: book.shops[shop].name for shop in here if shop in book.shops},
@@ -234,6 +237,7 @@ def findings(tally: Tally, scenario: Scenario, shops: Iterable[str], nobody: int
         reached=sum(people for messages, people in tally.per_person.items() if messages),
         cost=_cost(mails),
         costs={price.plan: _cost(mails, price) for price in SES_PRICES},
+        beside=_beside(book, flows),
         flows=flows,
         segments=_segments(tally, book),
         per_person=dict(sorted(tally.per_person.items())),
@@ -278,7 +282,6 @@ def _flow(flow: Flow, tally: FlowTally, *, on: bool) -> FlowFindings:
         ended[status] += count
     if tally.active:
         ended["active"] = tally.active
-    mails = sum(message.count for message in messages if message.channel in ("email", "notify"))
     return FlowFindings(
         name=flow.name,
         title=flow.title or flow.name,
@@ -290,7 +293,7 @@ def _flow(flow: Flow, tally: FlowTally, *, on: bool) -> FlowFindings:
         reached=tally.reached,
         sent=sum(message.count for message in messages if message.channel not in ("notify", "audience")),
         sent_after=tally.sent_after,
-        cost=_cost(mails),
+        cost=_cost(_mails(messages)),
         refused=_whys(tally.refused),
         skipped=_whys(tally.skipped),
         held=_whys(tally.held),
@@ -400,6 +403,19 @@ def _median(hours: Counter[int]) -> int | None:
 
 def _cost(mails: int, price: Price = SES_PRICES[0]) -> Decimal:
     return price.of(mails)
+
+
+def _mails(messages: Iterable[Sent]) -> int:
+    return sum(message.count for message in messages if message.channel in ("email", "notify"))
+
+
+def _beside(book: Playbook, flows: Iterable[FlowFindings]) -> Decimal:
+    """Return what comes beside SES: a campaign's mail as one, any other as a reminder, whose events are in it."""
+    counts: Counter[str] = Counter()
+    for flow in flows:
+        by_hour = any(isinstance(trigger, OnSchedule) for trigger in book.flows[flow.name].triggers)
+        counts["campaign" if by_hour else "cart"] += _mails(flow.messages)
+    return round(total(beside_mails(bill(forecast(counts), prices()))), 4)
 
 
 def _day(moment: datetime, zone: str) -> str:
