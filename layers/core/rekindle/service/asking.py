@@ -134,7 +134,9 @@ def _check(reference: str | None, reason: str, points: tuple[tuple[str, str], ..
     # An address has an @; a number may be written in many ways, with its country before it or without.
     told: Mapping[str, str] = {"reference": reference or "", "reason": reason}
     for name, text in told.items():
-        if "@" in text or any(kind == "phone" and _digits(value)[-_TELLING:] in _digits(text) for kind, value in points):
+        if "@" in text or any(
+            kind == "phone" and _digits(value)[-_TELLING:] in _digits(text) for kind, value in points
+        ):
             raise BadRequestError(f"the {name} names somebody: it stays in the receipt for good")
 
 

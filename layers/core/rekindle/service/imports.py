@@ -35,9 +35,10 @@ from rekindle.ports import (
     Unusable,
 )
 from rekindle.service.accept import accepting
+from rekindle.service.arrivals import arrival_at
 from rekindle.shops import imported as bodies
 from rekindle.shops.imported import Imported
-from rekindle.shops.reading import CONSENT_KEYS, Arrival
+from rekindle.shops.reading import Arrival
 
 #: While so many deliveries wait to be applied, no more are accepted.
 BACKLOG = 2_000
@@ -224,15 +225,7 @@ class Importer:
         return _Read(told, unusable, arrival.received_at)
 
     def _arrival(self, known: ShopSecrets) -> Arrival:
-        return Arrival(
-            shop=known.shop,
-            delivery_id="",
-            received_at=self._clock.now(),
-            domain=known.domain,
-            region=known.region,
-            currency=known.currency,
-            consent_keys=known.consent_keys or CONSENT_KEYS,
-        )
+        return arrival_at(known, "", self._clock.now(), None)
 
     # --- accepting
 

@@ -40,9 +40,9 @@ from rekindle.ports import (
     ShopSecrets,
 )
 from rekindle.service.accept import accepting
+from rekindle.service.arrivals import arrival_at
 from rekindle.service.people import alias_key
 from rekindle.shops import intake as readers
-from rekindle.shops.reading import CONSENT_KEYS, Arrival
 from rekindle.shops.registering import path_of
 
 #: How often all shops are looked at (template.yaml).
@@ -322,15 +322,7 @@ class Reconciler:
         """
         known = look.known
         name = ids.digest("reconciled", known.shop, record.topic, record.body)
-        arrival = Arrival(
-            shop=known.shop,
-            delivery_id=name,
-            received_at=look.now,
-            domain=known.domain,
-            region=known.region,
-            currency=known.currency,
-            consent_keys=known.consent_keys or CONSENT_KEYS,
-        )
+        arrival = arrival_at(known, name, look.now, None)
         return Delivery(
             id=name,
             shop=known.shop,

@@ -22,9 +22,10 @@ from rekindle.domain.facts import PrivacyRequest
 from rekindle.domain.ids import digest
 from rekindle.ports import Archive, Clock, Intake, Secrets, ShopSecrets
 from rekindle.service.accept import accept
+from rekindle.service.arrivals import arrival_at
 from rekindle.shops import imported
 from rekindle.shops import intake as shops
-from rekindle.shops.reading import CONSENT_KEYS, Arrival
+from rekindle.shops.reading import Arrival
 
 #: `same`: nothing to do. `differs`: not accepted, because it was not asked for or nothing is there to accept.
 #: `accepted`, `repeated`: told anew now, or at an earlier replay. `no_body`: the body was erased, or is not found.
@@ -107,16 +108,7 @@ class Replay:
 
 
 def _read_again(delivery: Delivery, known: ShopSecrets) -> Replayed:
-    arrival = Arrival(
-        shop=delivery.shop,
-        delivery_id=delivery.id,
-        received_at=delivery.received_at,
-        triggered_at=delivery.triggered_at,
-        domain=known.domain,
-        region=known.region,
-        currency=known.currency,
-        consent_keys=known.consent_keys or CONSENT_KEYS,
-    )
+    arrival = arrival_at(known, delivery.id, delivery.received_at, delivery.triggered_at)
     outcome: Outcome
     differences: tuple[Difference, ...] = ()
     if not delivery.body:
