@@ -19,7 +19,8 @@ _PLAIN = re.compile(r"[A-Za-z][\w@./:+ -]*[\w/]\Z")
 _NOT_TEXT = frozenset({"on", "off", "yes", "no", "true", "false", "null", "y", "n"})
 #: The words of a mail in one language.
 _CATALOGUE = re.compile(r"emails/[^_/][^/]*/texts/([\w-]+)\.yaml\Z")
-_OWN_MAILS = re.compile(r"^own_mails:[^\n]*\n?(?:[ \t]+[^\n]*\n?)*", re.MULTILINE)
+#: The key with all lines that are indented under it, and what is blank or a comment between those.
+_OWN_MAILS = re.compile(r"^own_mails:[^\n]*\n?(?:(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]+[^\s#][^\n]*\n?)*", re.MULTILINE)
 _OWN_MAILS_SAID = "the shop's own order and cart mails; off once they are switched off there"
 
 
