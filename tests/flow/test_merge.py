@@ -28,7 +28,7 @@ from rekindle.domain.profile import (
     encode_profile,
 )
 from rekindle.flow.engine import advance
-from rekindle.flow.merge import merge
+from rekindle.flow.merge import UNITED, merge
 from rekindle.flow.program import Playbook
 from tests.support.build import T0, alarm, at, order, playbook
 
@@ -153,7 +153,7 @@ def test_the_survivor_is_looked_at_anew_and_nobody_enters_a_segment_twice() -> N
     merged = merge(one, two, NOW)
     assert merged.segments == {"vip": at(days=1), "loyal": T0, "lapsed": T0}
     assert merged.moments == {"segment:vip": at(days=20), "date:birthday.0": at(days=3)}
-    assert (merged.shape, merged.asked) == ("", ("b",))
+    assert (merged.shape, merged.asked) == (UNITED, ("b",))
 
 
 def test_what_both_heard_of_counts_once_and_what_either_heard_of_counts() -> None:

@@ -26,7 +26,7 @@ from rekindle.service.people import address_hash, alias_key
 from rekindle.service.replay import Replay
 from rekindle.shops import intake
 from tests.shops.payloads import DOMAIN, SECRET, shopify_customer, woo_customer, woo_order, woo_product, woo_request
-from tests.support.build import CART, CONFIRMATION, at, event, flow_of, playbook
+from tests.support.build import CART, CONFIRMATION, at, event, flow_of, order, playbook
 from tests.support.plant import Plant
 
 BUYERS = flow_of("trigger: {segment: buyers, change: entered}\nsteps: [{email: hello-buyer}]", "buyers-hello")
@@ -452,6 +452,23 @@ def test_a_shopify_shop_s_consent_comes_with_its_own_date(plant: Plant) -> None:
     act = plant.profile("ann@example.com").consent["email:ann@example.com"]
     assert (act.state, act.at.isoformat(), act.source) == ("subscribed", "2025-05-05T12:00:00+00:00", "customer")
     assert plant.mails() == []
+
+
+def test_two_who_turn_out_to_be_one_by_an_import_enter_no_flow_by_it(plant: Plant) -> None:
+    """What both together have bought was known of neither, and it is the import that says so."""
+    regulars = flow_of(
+        "trigger: {segment: regulars, change: entered}\nsteps: [{email: hello-regular}]", "regulars-hello"
+    )
+    plant.publish(playbook(regulars, hash_="h2", segments={"regulars": "profile.orders > 1"}))
+    plant.restart()
+    plant.post(order(at(hours=2), id="91", who=Who(email="c1@example.com")))
+    plant.post(order(at(hours=2), id="92", who=Who(shop_customer_id="1")))
+    plant.settle()
+    run(plant, Pages([customer(1)]))
+    ann = plant.profile("c1@example.com")
+    assert (len(ann.orders), list(ann.segments)) == (2, ["regulars"])
+    said = {(line.what, line.flow) for entry in plant.world.ledger for line in entry.decisions if line.flow}
+    assert said == {("not_entered", regulars.name)}
 
 
 def test_what_is_published_later_reaches_who_was_imported(plant: Plant) -> None:

@@ -26,6 +26,7 @@ from rekindle.domain.results import one
 from rekindle.flow.attribution import settle
 from rekindle.flow.entry import MAX_ENTRIES, enter, keep_out
 from rekindle.flow.live import refresh
+from rekindle.flow.merge import UNITED
 from rekindle.flow.program import Playbook
 from rekindle.flow.runs import TRANSITIONS, end, end_by_rule, end_removed
 from rekindle.flow.steps import hear, look_again, resume, unlist
@@ -49,8 +50,8 @@ def advance(profile: Profile, event: Event, playbook: Playbook, now: datetime) -
     """
     turn = Turn(profile, event, playbook, now)
     end_removed(turn)
-    if event.silent and profile.version:
-        # What was published meanwhile is not the import's doing: it may let people in.
+    if event.silent and profile.version and profile.shape != UNITED:
+        # What was published meanwhile is not the import's doing: it may let people in. What two are together is.
         _tell_all(turn, profile, rung=False)
     turn.silent, seen = event.silent, turn.profile
     _take(turn)

@@ -55,6 +55,8 @@ from rekindle.flow.runs import TRANSITIONS
 _Key = TypeVar("_Key")
 #: Why a run ended of which there may be one only.
 MERGED = "merged with another"
+#: The shape of whoever was just made one of two, and has not been looked at since: it is no playbook's.
+UNITED = "united"
 #: So much of what a browser did comes along when it is seen whose it is.
 REMEMBERED = timedelta(days=14)
 
@@ -78,9 +80,9 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
     profiles it does not matter which two are merged first.
 
     The survivor has to be looked at anew: what it is in, and when that may change, was worked out from half of what is
-    known now. So its shape is emptied; memberships of either side stand until `advance` has looked, and nobody who was
-    in a segment on one side enters it a second time. What the playbook asks of the past counts as answered only where
-    both sides had answered it.
+    known now. So its shape becomes `UNITED`; memberships of either side stand until `advance` has looked, and nobody
+    who was in a segment on one side enters it a second time. What the playbook asks of the past counts as answered only
+    where both sides had answered it.
     """
     return replace(
         survivor,
@@ -123,7 +125,7 @@ def merge(survivor: Profile, other: Profile, now: datetime) -> Profile:
         recent=_union(survivor.recent, other.recent, _moments),
         segments=_union(survivor.segments, other.segments, min),
         moments=_union(survivor.moments, other.moments, min),
-        shape="",
+        shape=UNITED,
         asked=tuple(sorted({*survivor.asked} & {*other.asked})),
     )
 
