@@ -969,6 +969,7 @@ class Watch:
             self.said.final,
             self._looked_at,
             self.simulation.unheard.final,
+            self.simulation.wishes.final,
         ):
             clause()
         for flow in CAMPAIGNS:

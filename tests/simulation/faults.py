@@ -149,6 +149,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "lists.changed": _OF_AN_API,
     "lists.read": _OF_AN_API,
     "lists.hooks": _OF_AN_API,
+    "interests.interested": _READ,
     "known.people": _READ,
     "known.products": _READ,
     "reactions.put": _UPDATE,

@@ -19,6 +19,7 @@ from rekindle.content.pages.settings import PageSettings, Topic
 from rekindle.content.sites import Words, site_of
 from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import (
+    Alert,
     Basket,
     Consent,
     Customer,
@@ -164,6 +165,19 @@ def _browser(kind: str, when: datetime, person: str, number: int) -> Event:
     return replace(_event(kind, data, when, Who(browser_id=f"browser-{person}")), signed=False)
 
 
+def _product(number: int, at: datetime) -> Event:
+    """Return the tea at a price, the higher the number the lower; or, at a nought, sold out."""
+    price, url = Decimal(30 - 5 * number), "https://tea.example/sencha"
+    tea = Product(id="p1", updated_at=at, title="Sencha", url=url, price=price, in_stock=number > 0)
+    return _event("product.updated", tea, at, Who())
+
+
+def _asked(person: str, number: int, at: datetime) -> Event:
+    """Return that somebody wants to be told when the tea costs less, or, of every second, can be had again."""
+    alert = Alert(product_id="p1", at=at, wants=("price",) if number % 2 else ("stock",))
+    return _event("product.alert_requested", alert, at, _named(person))
+
+
 def _allowed(when: datetime, person: str) -> Event:
     number = PHONES[person]
     act = Consent(channel="sms", state="subscribed", at=when, source="test", address=number)
@@ -275,6 +289,9 @@ _TELLINGS: dict[str, Callable[[str, int, datetime], tuple[Event, ...]]] = {
     "product": lambda _, n, at: (
         _event("product.updated", Product(id=f"p{n}", updated_at=at, title="Tea"), at, Who()),
     ),
+    "priced": lambda _, n, at: (_product(n, at),),
+    "sold_out": lambda _, __, at: (_product(0, at),),
+    "asks": lambda who_, n, at: (_asked(who_, n, at),),
     "erasure": lambda who_, n, at: (_erasure(who_, n, at),),
 }
 
@@ -424,6 +441,22 @@ steps:
   - push: again
     valid_for: 2h
 """
+_ALERT = """\
+title: Alert
+category: transactional
+trigger:
+  - product: price_dropped
+    when: event.asked and profile.email
+  - product: back_in_stock
+    when: event.asked and profile.email
+entry: {key: event.product_id, again: 1h, gather: true}
+goal: {event: order.placed}
+timeout: 2d
+steps:
+  - wait: 10m
+  - email: alert
+    valid_for: 1d
+"""
 _LISTED = """\
 title: Listed
 trigger: {event: checkout.updated, when: event.items and profile.email}
@@ -509,7 +542,7 @@ def books() -> tuple[Playbook, ...]:
 
     And with a segment, which everybody must be looked at for when it is new: a flow for it; a campaign to it. And the
     cart flow by text to whoever allowed that; mails that give codes; push messages; an ads audience; pages; a
-    campaign at everybody's own hour.
+    campaign at everybody's own hour; word of products to whoever asked for it.
     """
     cart, slower = _flow("cart", _CART.format(wait="1h")), _flow("cart", _CART.format(wait="90m"))
     confirmation, welcome = _flow("confirmation", _CONFIRMATION), _flow("welcome", _WELCOME)
@@ -526,10 +559,11 @@ def books() -> tuple[Playbook, ...]:
         _book("lists", _flow("listed", _LISTED), _flow("bought", _BOUGHT), confirmation),
         _book("pages", _flow("cart", f"{_CART.format(wait='1h')}topic: news\n"), confirmation, topics={"news": True}),
         _book("own", confirmation, _flow("own", _OWN), segments=True, zone="Pacific/Kiritimati"),
+        _book("alerts", confirmation, _flow("alert", _ALERT), topics={"news": True}),
     )
 
 
-SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS, PAGES, OWN = 4, 5, 6, 7, 8, 9, 10, 11
+SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS, PAGES, OWN, ALERTS = 4, 5, 6, 7, 8, 9, 10, 11, 12
 
 
 # --- stories ---------------------------------------------------------------------------------------------------------
@@ -668,6 +702,13 @@ REFERENCES: dict[str, Story] = {
     ),
     "sign-up": _story((0, "signs_up", "ada"), (60, "confirms", "ada"), (_HOUR, "forges", "ada", 4), book=PAGES),
     "too many": _story((0, "fills_in", "ada"), (0, "fills_in", "bob"), (60, "signs_up", "ada", 1), book=PAGES),
+    "alert": _story(
+        (0, "priced", "", 1),
+        (0, "asks", "ada", 1),
+        (_HOUR, "priced", "", 2),
+        (3 * _HOUR, "priced", "", 3),
+        book=ALERTS,
+    ),
     "unheard": _story((60, "silent_order", "ada", 1), (60, "late_order", "ada", 4), book=2),
     "gone": _story((0, "allows", "ada"), (0, "checkout", "ada"), ada="gone", book=TEXTS),
     "text or mail": _story(
@@ -703,12 +744,12 @@ def random_story(dice: random.Random) -> Story:
     Either anything happens at any moment, or much at the moment when a mail is due, or somebody's complaint or bounce
     pauses the shop while somebody else's mails come due, or everybody is reached, or it goes by text or push, or gives
     a code, or puts people on a list, or they come by links and to pages, or the shop's lists are imported, or asked for
-    what no webhook told.
+    what no webhook told, or they are told of a product.
     """
     tell = dice.choice(
         (
             *(_racing, _racing, _racing, _anything, _anything, _anything, _paused, _paused, _everybody, _texted),
-            *(_given, _pushed, _listed, _visited, _imported, _unheard),
+            *(_given, _pushed, _listed, _visited, _imported, _unheard, _alerted),
         )
     )
     story = tell(dice)
@@ -893,6 +934,28 @@ def _imported(dice: random.Random) -> Story:
     acts = (*("unsubscribes", "subscribes", "order", "link") * 2, "checkout", "identified", "paid", "deploy", "erasure")
     happenings += [_act(dice, people, acts, (0, 1, at, at + 60, _HOUR)) for _ in range(dice.choice((0, 1, 1, 2)))]
     return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=dice.choice((0, 0, 3, SEGMENT)))
+
+
+def _alerted(dice: random.Random) -> Story:
+    """Return a story of people who want to be told of the tea, whose price and stock change."""
+    people = ("ada", "bob")[: dice.choice((1, 1, 2))]
+    happenings = [Happening(at=0, what="priced", number=dice.choice((1, 1, 2)))]
+    for person in people:
+        if dice.random() < 0.3:
+            happenings.append(Happening(at=0, what="wants", who=person, number=dice.choice((1, 2))))
+            happenings.append(Happening(at=60, what="confirms", who=person))
+        else:
+            happenings.append(Happening(at=dice.choice((0, 60)), what="asks", who=person, number=dice.choice((1, 2))))
+    acts = (
+        *("priced", "priced", "priced", "priced", "sold_out", "asks", "identified") * 2,
+        *("wants", "confirms", "unsubscribes", "order", "link", "checkout", "account", "erasure", "publish", "deploy"),
+    )
+    moments = (61, 600, _HOUR, _HOUR, _HOUR + 1, _HOUR + 600, 2 * _HOUR, 3 * _HOUR, _DAY)
+    for _ in range(dice.choice((1, 2, 3, 4, 5))):
+        act = _act(dice, people, acts, moments)
+        numbers = {"publish": (0, ALERTS, ALERTS), "priced": range(1, 6)}.get(act.what, (act.number,))
+        happenings.append(replace(act, number=dice.choice(numbers)))
+    return Story(happenings=tuple(happenings), habits=_habits(dice, people), book=ALERTS)
 
 
 def _unheard(dice: random.Random) -> Story:

@@ -30,7 +30,7 @@ from tests.simulation.story import REFERENCES, SHOP, T0, Happening, books, event
 from tests.simulation.world import RememberedAdvance, Simulation, port_calls
 
 #: Of the two-fault plans of a reference world, `make test` runs every so manieth; `make test-long` goes through all.
-EVERY = 997
+EVERY = 1201
 SEEDS = 150
 
 

@@ -6,7 +6,7 @@ Each comes as a road of the world (`visitor`: twice, or late), to the services o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -31,7 +31,7 @@ from rekindle.content.pages.forms import Posted
 from rekindle.content.pages.surveys import REWARDS
 from rekindle.domain.errors import RequestError, TooManyError
 from rekindle.domain.profile import Profile
-from rekindle.domain.sign_ups import OPEN
+from rekindle.domain.sign_ups import ALERT_FORM, OPEN
 from rekindle.memory import Crash, Queue, Received
 from rekindle.ports import Mail, Message
 from rekindle.service import reactions
@@ -44,6 +44,7 @@ from rekindle.service.people import address_hash, alias_key
 from rekindle.service.sign_up import SignUps
 from rekindle.service.sites import Sites
 from rekindle.service.tracks import Request, Tracks
+from tests.simulation.said import ASKING
 from tests.simulation.story import FORM, SHOP, TARGETS, Happening
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Visitors:
             "rates": self._rate,
             "signs_up": self._sign_up,
             "fills_in": self._fill_in,
+            "wants": self._want,
             "confirms": self._confirm,
             "visits": self._visit,
             "forges": self._forge,
@@ -129,12 +131,12 @@ class Visitors:
 
     # --- links in mails
 
-    def _mail(self, person: str, subject: str = "") -> Message | None:
-        """Return the record of the latest mail to somebody, if there is one."""
+    def _mail(self, person: str, subjects: Collection[str] = ()) -> Message | None:
+        """Return the record of the latest mail to somebody, of these subjects if any are told; if there is one."""
         address = f"{person}@example.com"
         for sent in reversed(self._world.inbox):
             mail: Mail = sent.mail
-            if mail.to == address and (not subject or mail.subject == subject):
+            if mail.to == address and (not subjects or mail.subject in subjects):
                 return self._world.messages.get(mail.message_id)
         return None
 
@@ -260,8 +262,8 @@ class Visitors:
         return self._form(form, sign_form(self._world.secret_link_keys, form_of(claim, form, about)), values)
 
     def _confirm(self, happening: Happening) -> Act | None:
-        """Press the button behind the link of the mail that asks whether it was oneself who signed up."""
-        message = self._mail(happening.who, "confirm-signup")
+        """Press the button behind the link of the mail that asks whether it was oneself: yes, or no more, please."""
+        message = self._mail(happening.who, ASKING)
         profile = self._world.profile(message.profile_id) if message is not None else None
         if not isinstance(profile, Profile) or not profile.sign_ups:
             return None
@@ -274,7 +276,7 @@ class Visitors:
             claim = read_confirm(ports["secrets"].link_keys(), token)
             key = ports["secrets"].address_key()
             desk = ConfirmDesk(desk=ports["desk"], intake=ports["intake"], clock=self._world.clock, address_key=key)
-            return desk.confirm(claim, sandbox[1].newest()).what
+            return desk.confirm(claim, sandbox[1].newest(), stop=happening.number == 3).what
 
         ports = self._simulation.ports
         return "signup", lambda: self._said.answered(self._warm("pages", self._pages, visit))
@@ -310,6 +312,13 @@ class Visitors:
         typed = {"type": "form.submitted", "name": FORM, "email": f"{happening.who}@example.com"}
         found = [{"type": "search.submitted", "query": "green"}] * (happening.number % 2)
         post = self._batch(happening, *found, {**typed, "answers": {"first_name": "Ada"}})
+        return "collect", lambda: self._knock(happening.who, post)
+
+    def _want(self, happening: Happening) -> Act:
+        """Ask on the page of a product to be told when it costs less, or can be had again."""
+        typed = {"type": "form.submitted", "name": ALERT_FORM, "email": f"{happening.who}@example.com"}
+        answers = {"product": "p1", "price" if happening.number % 2 else "stock": "on"}
+        post = self._batch(happening, {**typed, "answers": answers})
         return "collect", lambda: self._knock(happening.who, post)
 
     def _fill_in(self, happening: Happening) -> Act:

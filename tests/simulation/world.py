@@ -37,6 +37,7 @@ from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, Fate, Queue, Received, World
 from rekindle.ports import Counted, Mail, Pause, Pending, PushMessage, TextMessage, Wake
 from rekindle.service import fanout as fanout_module
+from rekindle.service import heralds as heralds_module
 from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
 from rekindle.service import mint as mint_module
@@ -52,6 +53,7 @@ from rekindle.service.fanout import Fanout
 from rekindle.service.feedback import take
 from rekindle.service.gone import Gone
 from rekindle.service.guard import Guard, Herald, NotPausedError, announce, resume
+from rekindle.service.heralds import ProductHerald
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
 from rekindle.service.listing import Listing, Unlisting
@@ -97,6 +99,7 @@ from tests.simulation.story import (
 )
 from tests.simulation.unheard import Unheard
 from tests.simulation.visitors import Visitors
+from tests.simulation.wishes import Wishes
 
 LEASE_LIFE = timedelta(seconds=LEASE_LIFE_SECONDS)
 #: As in template.yaml: a function's time-out, a queue's visibility and how often it gives a message out, in seconds.
@@ -262,6 +265,7 @@ class Simulation:
         self._queued = [(name, queue.messages) for name, queue in self.queues.items()]
         self.visitors = Visitors(self)
         self.unheard = Unheard(self)
+        self.wishes = Wishes(self)
         self._consumers = {
             "wake": ("journey", self._wake),
             "tasks": ("privacy", self._privacy),
@@ -1218,6 +1222,12 @@ class Simulation:
             stops=Stops(ports["blobs"], self.clock),
             sending=ports["sending"],
             wake_workers=1,
+            herald=ProductHerald(
+                interests=ports["interested"],
+                intake=ports["intake"],
+                library=Library(ports["blobs"], self.clock),
+                clock=self.clock,
+            ),
         )
 
     def _new_feedback(self) -> Guard:
@@ -1336,6 +1346,7 @@ _PORTS |= {name: name for name in ("privacy", "counters", "shelves", "everybody"
 _PORTS |= {"catalogue": "catalogue_tasks"}
 _PORTS |= {name: name for name in ("texter", "pusher", "audiences", "codes", "coupons", "mint", "results", "sending")}
 _PORTS |= {name: name for name in ("reactions", "desk", "secrets", "limits", "bulk", "lists", "known")}
+_PORTS |= {"interested": "interested"}
 
 
 def tapped(simulation: Simulation, port: Any) -> Any:
@@ -1498,7 +1509,7 @@ _PAGES = (
     *((preferences, name) for name in ("page", "nobody", "stopped")),
     *((stay, name) for name in ("ask", "done")),
     *((page, name) for page in (surveys, reviews) for name in ("ask", "done")),
-    *((sign_up, name) for name in ("confirm", "confirmed", "too_late", "sent", "busy", "page")),
+    *((sign_up, name) for name in ("confirm", "confirmed", "stopped", "too_late", "sent", "busy", "page")),
 )
 #: Module → attribute → what stands there while worlds run. All of it is pure, so nothing but time is saved.
 _SHORTCUTS: list[tuple[Any, str, Any]] = [
@@ -1512,6 +1523,7 @@ _SHORTCUTS: list[tuple[Any, str, Any]] = [
     (memory, "_PAGE", 1),
     (memory.MemoryShopLists, "page", 1),
     (fanout_module, "SLICE", 1),
+    (heralds_module, "TOLD_AT_ONCE", 1),
     (fanout_module, "_CHUNK", 1),
     (fanout_module, "BACKLOG", 1),
     (fanout_module, "_SORTED", 1),
