@@ -424,6 +424,12 @@ def test_a_list_lifts_no_suppression(plant: Plant) -> None:
     assert forbidden(plant, "ann@example.com") == {"unsubscribed"}
 
 
+def test_a_list_refuses_for_a_customer_whom_it_knows_by_number_alone(plant: Plant) -> None:
+    run(plant, Pages([customer(1)]))
+    listed(plant, "customer_id\n1\n", consent="unsubscribed", columns={"customer_id": "customer_id"})
+    assert plant.profile("c1@example.com").consent["email:c1@example.com"].state == "unsubscribed"
+
+
 def test_a_list_does_not_bring_back_who_was_erased(plant: Plant) -> None:
     run(plant, shop())
     request = PrivacyRequest(wish="erase", at=at(hours=3), email="c1@example.com")

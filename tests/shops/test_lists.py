@@ -60,6 +60,22 @@ def test_consent_that_does_not_say_what_of_whom_and_since_when_is_none(said: obj
     assert [event.type for event in read(consents=[said])] == ["traits.changed"]
 
 
+@pytest.mark.parametrize(("channel", "who"), [("email", {"email": None, "customer_id": "7"}), ("sms", {})])
+def test_a_refusal_needs_no_address_of_whoever_is_known_otherwise(channel: str, who: dict[str, Any]) -> None:
+    """It is about whichever address that person has. What allows names its own."""
+    says = {"channel": channel, "at": AT}
+    _, said = read(**who, consents=[{**says, "state": "unsubscribed"}])
+    assert isinstance(said.data, Consent)
+    assert (said.data.state, said.data.address) == ("unsubscribed", None)
+    assert [event.type for event in read(**who, consents=[{**says, "state": "subscribed"}])] == ["traits.changed"]
+
+
+def test_a_phone_alone_refuses_no_mails() -> None:
+    """Two people may have one."""
+    told = read(email=None, phone="070-174 06 05", consents=[{"channel": "email", "state": "unsubscribed", "at": AT}])
+    assert [event.type for event in told] == ["traits.changed"]
+
+
 def test_nobody_agrees_tomorrow() -> None:
     _, said = read(consents=[{"channel": "email", "state": "subscribed", "at": "2999-01-01T00:00:00+00:00"}])
     assert said.occurred_at == arrival().received_at

@@ -62,7 +62,10 @@ def normalise(body: Body, arrival: Arrival) -> tuple[Event, ...]:
 def _consent(row: Body, who: Who, telling: Telling) -> None:
     channel, state, at = row.get("channel"), row.get("state"), moment(row.get("at"))
     address = who.email if channel == "email" else who.phone
-    if channel not in _CHANNELS or state not in _STATES or at is None or address is None:
+    if channel not in _CHANNELS or state not in _STATES or at is None:
+        return
+    # A refusal is about whichever address the person has; but a phone, which two may have, tells nobody's.
+    if address is None and (state == "subscribed" or not (who.email or who.shop_customer_id)):
         return
     at = _by_now(at, telling.arrival)
     by = short(row.get("by"), _BY)
