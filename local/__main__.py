@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -18,13 +19,13 @@ from rich.console import Console
 
 from local import season, season_page
 from local.demo import Day, Verdict, judge, opening, play, show, write_out
-from local.emulator import DEFAULT_PORT, EmulatorError
+from local.emulator import CREDENTIALS, DEFAULT_PORT, EmulatorError
 from local.idle import IdleRunner, StuckError
 from local.inbox import DEFAULT_PORT as INBOX_PORT
 from local.inbox import Controls, InboxServer, curl_lines, require_free
 from local.season import SEASON
-from local.shops import SHOPS
-from local.stack import ROOT, StackError
+from local.shops import SHOPS, TEA
+from local.stack import ROOT, STACK_NAME, StackError
 from local.timeline import Timeline, span
 from local.world import World, world
 from rekindle.cli.demo_month import Span
@@ -170,8 +171,25 @@ def _explain(inbox: InboxServer, console: Console) -> None:
     for title, line in curl_lines(inbox):
         console.print(f"\n{title}:", style="bold")
         console.print(line, soft_wrap=True, markup=False)
+    console.print("\nEvery command, in another terminal:", style="bold")
+    for line in terminal_lines(inbox.world):
+        console.print(line, soft_wrap=True, markup=False)
     console.print(f"\nInbox: {inbox.url}", style="bold")
     console.print("Idle time is skipped: a checkout's reminder comes within seconds. Ctrl-C stops everything.\n")
+
+
+def terminal_lines(there: World) -> list[str]:
+    """Return what to type so that commands find this stack, and its clock; and one to begin with."""
+    settings = {
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": there.stack.endpoint,
+        "REKINDLE_STACK": STACK_NAME,
+        "CLOCK_OFFSET_FILE": str(there.clock.file),
+    }
+    return [
+        f"export {shlex.join(f'{name}={value}' for name, value in settings.items())}",
+        f"bin/rekindle explain --shop {TEA.id} --email ada@example.com",
+    ]
 
 
 class Keeper:

@@ -45,8 +45,9 @@ def test_what_aws_refuses_for_good_reason_is_told_as_it_says_it() -> None:
         raise refused
 
 
+@pytest.mark.parametrize("words", [("privacy", "receipts", "--shop", "tea"), ("cost",)])
 def test_a_command_that_reaches_nothing_says_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", WHERE)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -54,6 +55,6 @@ def test_a_command_that_reaches_nothing_says_one_line(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("REKINDLE_STACK", "nowhere")
-    assert main(["privacy", "receipts", "--shop", "tea"]) == 2
+    assert main(words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "AWS_ENDPOINT_URL" in line

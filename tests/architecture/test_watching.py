@@ -350,6 +350,13 @@ def test_the_list_of_runbooks_names_every_alarm_and_leads_where_the_alarm_leads(
     assert {name: anchor for name, (anchor, _) in runbooks().items()} == led
 
 
+def test_the_queues_that_can_be_redriven_are_listed() -> None:
+    text = (ROOT / "docs/operating.md").read_text("utf-8")
+    listed = re.findall(r"`(\w+)`", text.partition("The queues are ")[2].partition(" for [stuck events]")[0])
+    dead = {name.removesuffix("DeadQueue").lower() for name in QUEUES if name.endswith("DeadQueue")}
+    assert sorted(listed) == sorted({*dead, "pending"})
+
+
 def test_who_is_woken_at_night_is_who_the_list_says() -> None:
     urgent = {name for name, alarm in ALARMS.items() if "UrgentTopic" in map(named, alarm["AlarmActions"])}
     assert urgent == {name for name, (_, when) in runbooks().items() if when == "night"}

@@ -109,7 +109,22 @@ def test_it_leaves_no_process_and_no_temp_folder(running: Running, temporary: Pa
     assert list(temporary.iterdir()) == []
 
 
+def _listed(program: Running) -> list[str]:
+    """Return the first word of each line of `rekindle shop list`, in a terminal that knows the printed line alone."""
+    export = _printed_command(program, "Every command, in another terminal").splitlines()[0]
+    told = subprocess.run(  # noqa: S603 - what was printed, by ourselves
+        ["/bin/sh", "-c", f"{export} && exec bin/rekindle shop list"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return [line.split()[0] for line in told.stdout.splitlines()]
+
+
 def test_the_printed_line_posts_a_checkout_whose_three_reminders_come_at_once(running: Running) -> None:
+    assert _listed(running) == ["kettle-and-leaf", "pedal-and-petal"]
     command = _printed_command(running, "A Shopify checkout, left behind")
     posted = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)  # noqa: S603, S607
     assert posted.stdout.startswith("HTTP/1.1 200"), posted

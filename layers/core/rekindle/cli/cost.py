@@ -22,7 +22,7 @@ _DAYS = 7
 
 
 @click.command()
-@click.option("--stack", help="The name of the deployed stack, such as rekindle-prod.")
+@click.option("--stack", help="The name of the deployed stack, such as rekindle-prod; or set REKINDLE_STACK.")
 @click.option(
     "--days", type=click.IntRange(1, 400), default=_DAYS, show_default=True, help="The last so many whole days, UTC."
 )
@@ -92,7 +92,8 @@ def cost(
         lines = bill(forecast(counts, others, months=1), listed)
         _show(_data(f"a month of {profiles:,} profiles", lines, listed, mails=count), machine=machine)
         return
-    if stack is None:
+    stack = stack or os.environ.get("REKINDLE_STACK")
+    if not stack:
         raise click.UsageError("say which --stack, or of how many --profiles a month is to be reckoned")
     kind, _, what = (ahead or "").partition(":")
     if kind == "campaign" and what:

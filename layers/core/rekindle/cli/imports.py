@@ -251,7 +251,8 @@ def _about(listed: ListFile) -> None:
     if listed.unused:
         click.echo(f"leaves {', '.join(listed.unused)}", err=True)
     if not listed.states_consent:
-        click.echo("nobody agrees to anything by this list: if they did, say --consent subscribed", err=True)
+        cure = "if they did, say --consent subscribed, and --consented-at where no column says when"
+        click.echo(f"nobody agrees to anything by this list: {cure}", err=True)
 
 
 # --- what all have in common

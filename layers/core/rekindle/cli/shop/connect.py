@@ -157,7 +157,9 @@ def _told(done: Connected, wanted: Wanted, stack: str) -> Iterator[str]:
     yield "By hand, once for the domain that mails come from: DKIM, SPF and DMARC records in its DNS, and production"
     yield "access in the SES console. rekindle shop check, with --repair, prints the records and says what is missing."
     yield ""
-    yield f"Next: rekindle shop add {done.shop} --stack {stack}, rekindle publish, rekindle shop check {done.shop}."
+    yield "Next:"
+    for words in (f"shop add {done.shop}", "publish", f"shop check {done.shop}"):
+        yield f"    rekindle {words} --stack {stack}"
 
 
 def _as_data(done: Connected, wanted: Wanted) -> dict[str, Any]:
