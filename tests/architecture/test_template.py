@@ -469,6 +469,11 @@ def test_ses_puts_no_links_of_its_own_around_ours() -> None:
     assert not {"OPEN", "CLICK"} & set(destination["EventDestination"]["MatchingEventTypes"])
 
 
+def test_ses_keeps_no_mail_back_from_who_complained() -> None:
+    (ours,) = resources("AWS::SES::ConfigurationSet").values()
+    assert ours["SuppressionOptions"] == {"SuppressedReasons": ["BOUNCE"]}, "decision 0006"
+
+
 def test_a_reaction_waits_for_as_long_as_the_code_says() -> None:
     assert int(FUNCTIONS["track"]["Environment"]["Variables"]["HOLD_SECONDS"]) == tracks.HOLD
 

@@ -209,11 +209,12 @@ def test_a_bounce_counts_once_however_often_ses_tells_of_it(plant: Plant, kind: 
     assert getattr(plant.world.tallies["tea", T0], kind) == 1
 
 
-def test_what_ses_did_not_even_try_harms_nobody(plant: Plant) -> None:
+@pytest.mark.parametrize("kind", ["bounced", "complained"])
+def test_what_ses_did_not_even_try_harms_nobody(plant: Plant, kind: str) -> None:
     plant.post(consent(T0), checkout(T0))
     plant.settle()
     (message,) = plant.world.messages.values()
-    tell(plant, "bounced", message, detail="Permanent OnAccountSuppressionList")
+    tell(plant, kind, message, detail="OnAccountSuppressionList")
     assert plant.world.tallies["tea", T0] == Tally(sent=1)
 
 

@@ -48,7 +48,7 @@ _OURS = re.compile(r"/c/[\w-]+\.[\w-]{22}\.[\w-]{16}/\d+\Z")
 _log = logging.getLogger(__name__)
 
 
-#: SES did not even try, because the address had bounced before: that harms nobody's reputation.
+#: SES did not even try, because of what the address had done before: that harms nobody's reputation.
 _NOT_TRIED = "OnAccountSuppressionList"
 
 
@@ -128,7 +128,7 @@ def _counts(message: Message) -> bool:
 
 
 def _warn(guard: Guard, message: Message, notice: Notice, state: Literal["bounced", "complained"]) -> None:
-    if state == "bounced" and _NOT_TRIED in (notice.detail or ""):
+    if _NOT_TRIED in (notice.detail or ""):
         return
     pause = guard.heard(message.shop, state)
     if pause is not None:

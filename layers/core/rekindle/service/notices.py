@@ -35,6 +35,8 @@ _KINDS: Mapping[str, NoticeKind] = {
 }
 #: Where SES puts what it has to say, where that is not the kind in lower case.
 _BODIES = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
+#: Only words of SES's own vocabulary: a diagnostic text may quote the address.
+_WORDS = ("bounceType", "bounceSubType", "complaintFeedbackType", "complaintSubType", "delayType", "reason")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -122,8 +124,7 @@ def _machine(type_: str, part: Mapping[str, Any]) -> bool:
 
 
 def _detail(part: Mapping[str, Any]) -> str | None:
-    # Only words of SES's own vocabulary: a diagnostic text may quote the address.
-    words = [part.get(name) for name in ("bounceType", "bounceSubType", "complaintFeedbackType", "delayType", "reason")]
+    words = [part.get(name) for name in _WORDS]
     return " ".join(str(word) for word in words if word) or None
 
 
