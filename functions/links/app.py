@@ -17,6 +17,7 @@ from rekindle.aws.tables import Tables
 from rekindle.content.links import BadLinkError, preferences_of, read_unsubscribe, sign_preferences
 from rekindle.content.pages import layout, texts
 from rekindle.content.pages import unsubscribe as page
+from rekindle.content.pages.settings import PageSettings
 from rekindle.service.pages import PageLibrary
 from rekindle.service.unsubscribe import unsubscribe
 from rekindle.settings import Links
@@ -41,16 +42,24 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     except BadLinkError as refused:
         metrics.add_metric("LinkRefused", MetricUnit.Count, 1)
         return layout.answer(refused.status, layout.bad_link(texts.language(accept)))
-    published = library.newest()
+    acts = event["requestContext"]["http"]["method"] == "POST"
+    if acts:
+        source = "page" if "page=1" in (event.get("rawQueryString") or "") else "one-click"
+        done = unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
+        told = {"shop": claim.shop, "message_id": claim.message, "source": source, "delivery_id": done.delivery_id}
+        logger.info("unsubscribed", extra=told)
+    metrics.add_metric("Unsubscribed" if acts else "PageShown", MetricUnit.Count, 1)
+    published = _published()
     look = layout.look_of(published.brand, published.shops.get(claim.shop))
     spoken = texts.language(accept, claim.locale)
     rather = f"../p/{sign_preferences(keys, preferences_of(claim))}"
-    if event["requestContext"]["http"]["method"] != "POST":
-        metrics.add_metric("PageShown", MetricUnit.Count, 1)
-        return layout.answer(200, page.ask(spoken, look, rather))
-    source = "page" if "page=1" in (event.get("rawQueryString") or "") else "one-click"
-    done = unsubscribe(claim, intake=intake, clock=clock, address_key=secrets.address_key(), source=source)
-    told = {"shop": claim.shop, "message_id": claim.message, "source": source, "delivery_id": done.delivery_id}
-    logger.info("unsubscribed", extra=told)
-    metrics.add_metric("Unsubscribed", MetricUnit.Count, 1)
-    return layout.answer(200, page.done(spoken, look, rather))
+    return layout.answer(200, (page.done if acts else page.ask)(spoken, look, rather))
+
+
+def _published() -> PageSettings:
+    """Return what is published; nothing of it where it cannot be read: nobody stays subscribed for want of a logo."""
+    try:
+        return library.newest()
+    except Exception:
+        logger.exception("the published set cannot be read")
+        return PageSettings(hash="")

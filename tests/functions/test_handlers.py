@@ -404,6 +404,16 @@ def test_links_asks_on_get_and_acts_on_post_only(load: Load, ports: AwsPorts, ca
     assert ports.item("suppressions", f"tea#email#{'f' * 32}") is not None
 
 
+def test_links_unsubscribes_also_where_the_published_set_cannot_be_read(load: Load, ports: AwsPorts) -> None:
+    ports.blobs.put(POINTER, b'{"hash": "gone"}')
+    claim = Unsubscribe(shop="tea", channel="email", address="f" * 32, message="m", profile="p")
+    token = sign_unsubscribe(ports.secrets.link_keys(), claim)
+    app = load("links")
+    assert app.handler(visit(token, "GET"), None)["statusCode"] == 200
+    assert app.handler(visit(token, "POST"), None)["statusCode"] == 200
+    assert ports.item("suppressions", f"tea#email#{'f' * 32}") is not None
+
+
 def test_links_refuses_what_it_did_not_sign(load: Load, ports: AwsPorts) -> None:
     for method in ("GET", "POST"):
         assert load("links").handler(visit("k1.forged.token", method), None)["statusCode"] == 404
