@@ -134,6 +134,26 @@ def test_a_failure_of_secrets_manager_is_not_taken_for_absence(cached: Cached) -
     assert cached.secrets.shop("tea") == TEA
 
 
+def test_what_is_known_stays_good_while_secrets_manager_does_not_answer(cached: Cached) -> None:
+    """A shop is asked after again a minute later; whoever needs to know for sure is told that nobody knows."""
+    keys = cached.secrets.link_keys()
+    cached.secrets.shop("tea")
+    cached.store("shops/tea", '{"platform":"shopify","domain":"tea.myshopify.com","webhook_secrets":["newest"]}')
+    cached.clock.seconds += 900
+    error = cached.clients.secrets.exceptions.ClientError
+    with failing(cached.clients.secrets, "GetSecretValue", "InternalServiceError", status=500, times=3) as failed:
+        assert cached.secrets.link_keys() == keys
+        for _ in range(2):
+            assert cached.secrets.shop("tea") == TEA
+        with pytest.raises(error):
+            cached.secrets.shop("tea", fresh=True)
+    assert failed.count == 3
+    cached.clock.seconds += 60
+    found = cached.secrets.shop("tea")
+    assert found is not None
+    assert found.webhook_secrets == ("newest",)
+
+
 def test_the_address_key_is_fetched_once_for_ever(cached: Cached) -> None:
     assert cached.secrets.address_key() == b"pepper"
     cached.clock.seconds += 1_000_000

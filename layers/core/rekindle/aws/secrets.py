@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct, structs
 
 from rekindle.aws.clock import elapsed
@@ -27,6 +28,10 @@ _FRESH_SECONDS = 60.0
 _KNOWN_SECONDS = 900.0
 _KEYS_SECONDS = 300.0
 _MAX_UNKNOWN = 1000
+
+Known = TypeVar("Known")
+
+_log = logging.getLogger(__name__)
 
 
 class _StoredShop(Struct, frozen=True):
@@ -49,7 +54,9 @@ class CachedSecrets:
     """`ports.Secrets`.
 
     A shop is looked up again after 15 minutes, when `fresh` is asked after one; a shop that is not connected after one.
-    Link keys are looked up again after five minutes: a new key is stored ten minutes before it may sign.
+    Link keys are looked up again after five minutes: a new key is stored ten minutes before it may sign. Where Secrets
+    Manager does not answer, what is known is good for another minute, and another: a shop would switch its webhooks
+    off. Only who asks for it `fresh` is told.
     """
 
     def __init__(self, clients: Clients, prefix: str, *, monotonic: Callable[[], float] = elapsed) -> None:
@@ -72,7 +79,13 @@ class CachedSecrets:
             fetched_at, known = self._shops[shop]
             if now - fetched_at < (_FRESH_SECONDS if fresh else _KNOWN_SECONDS):
                 return known
-        raw = self._fetch(f"shops/{shop}")
+        try:
+            raw = self._fetch(f"shops/{shop}")
+        except (ClientError, BotoCoreError) as error:
+            if fresh or shop not in self._shops:
+                raise
+            self._shops[shop] = now + _FRESH_SECONDS - _KNOWN_SECONDS, self._shops[shop][1]
+            return _kept(f"shops/{shop}", error, self._shops[shop][1])
         if raw is None:
             self._shops.pop(shop, None)
             if len(self._unknown) >= _MAX_UNKNOWN:
@@ -102,7 +115,12 @@ class CachedSecrets:
         """
         now = self._monotonic()
         if self._link_keys is None or now - self._link_keys[0] >= _KEYS_SECONDS:
-            self._link_keys = (now, _parse_link_keys(self._required("link-keys")))
+            try:
+                self._link_keys = (now, _parse_link_keys(self._required("link-keys")))
+            except (ClientError, BotoCoreError) as error:
+                if self._link_keys is None:
+                    raise
+                self._link_keys = now + _FRESH_SECONDS - _KEYS_SECONDS, _kept("link-keys", error, self._link_keys[1])
         return self._link_keys[1]
 
     def _required(self, name: str) -> str:
@@ -118,6 +136,13 @@ class CachedSecrets:
             if code_of(error) in ABSENT:
                 return None
             raise
+
+
+def _kept(name: str, error: Exception, known: Known) -> Known:
+    """Return what is known of a secret that cannot be looked up again, and say so."""
+    why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
+    _log.warning("a secret cannot be looked up, the known one stays", extra={"what": name, "why": why})
+    return known
 
 
 def _parse_link_keys(raw: str) -> dict[str, bytes]:
