@@ -20,7 +20,7 @@ from rekindle.domain import ids
 from rekindle.domain.errors import AnswerLostError
 from rekindle.ports import Commit
 from rekindle.settings import Settings
-from tests.support.faults import answering, losing, without_backoff
+from tests.support.faults import answering, losing, throttling_first, without_backoff
 from tests.support.things import ANNA, MAIL, a_decision, a_delivery, a_lease, a_message, a_pending, a_profile
 from tests.support.worlds import START, AwsPorts, session
 
@@ -79,6 +79,24 @@ def test_all_attempts_at_a_transaction_carry_one_token_and_two_calls_carry_two(
     assert len(tokens) == 6
     assert len(set(tokens[:3])) == len(set(tokens[3:])) == 1
     assert tokens[0] != tokens[3]
+
+
+CANCELLED = "TransactionCanceledException"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "tried"), [(["None", "ThrottlingError"], 5), (["ConditionalCheckFailed", "ThrottlingError"], 1)]
+)
+def test_a_transaction_is_tried_no_longer_than_it_is_worth(
+    moto_ports: AwsPorts, reasons: list[str], tried: int
+) -> None:
+    client = moto_ports.clients.dynamodb
+    with (
+        throttling_first(client, "TransactWriteItems", 100, CANCELLED, reasons) as throttled,
+        pytest.raises(client.exceptions.TransactionCanceledException),
+    ):
+        moto_ports.intake.accept(a_delivery())
+    assert throttled.count == tried
 
 
 def test_a_server_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -497,3 +497,13 @@ def test_a_transaction_cancelled_by_a_throttle_wrote_nothing_and_can_be_repeated
     assert ports.pending_ids() == {D1}
     ports.state.commit(COMMIT)
     assert_committed_once(ports)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_webhook_in_a_rush_is_accepted_within_the_call(ports: AwsPorts, code: str) -> None:
+    """The shop would be answered an error: botocore tries no transaction again that a throttled table cancels."""
+    cancelled, client = ("TransactionCanceledException", ["None", code]), ports.clients.dynamodb
+    with throttling_first(client, "TransactWriteItems", ALL, *cancelled) as throttled:
+        assert ports.intake.accept(a_delivery()) is True
+    assert throttled.count == ALL
+    assert ports.pending_ids() == {D1}

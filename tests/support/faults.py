@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -80,10 +81,12 @@ def throttling(client: Any, operation: str, *, after: int) -> Iterator[Count]:
 
 
 @contextmanager
-def throttling_first(client: Any, operation: str, attempts: int, code: str = "ThrottlingException") -> Iterator[Count]:
+def throttling_first(
+    client: Any, operation: str, attempts: int, code: str = "ThrottlingException", reasons: Sequence[str] = ()
+) -> Iterator[Count]:
     """Throttle the first `attempts` at an operation, retries included, and let the others pass.
 
-    Or answer them with another error of DynamoDB's.
+    Or answer them with another error of DynamoDB's; of a transaction that is cancelled, with these reasons.
     """
     count = Count()
 
@@ -91,7 +94,7 @@ def throttling_first(client: Any, operation: str, attempts: int, code: str = "Th
         if count.count == attempts:
             return None
         count.count += 1
-        return _throttled(request, code)
+        return _throttled(request, code, reasons)
 
     event = f"before-send.*.{operation}"
     client.meta.events.register_last(event, throttle)
@@ -101,9 +104,12 @@ def throttling_first(client: Any, operation: str, attempts: int, code: str = "Th
         client.meta.events.unregister(event, throttle)
 
 
-def _throttled(request: Any, code: str = "ThrottlingException") -> AWSResponse:
+def _throttled(request: Any, code: str = "ThrottlingException", reasons: Sequence[str] = ()) -> AWSResponse:
     """Return what AWS's JSON services answer above their rate."""
-    body = b'{"__type": "com.amazonaws.dynamodb.v20120810#%s", "message": "as told"}' % code.encode()
+    said: dict[str, Any] = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "as told"}
+    if reasons:
+        said["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+    body = json.dumps(said).encode()
     headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.0"})
     return AWSResponse(request.url, 400, headers, _Raw(body))
 

@@ -29,9 +29,13 @@ _PATIENT_ATTEMPTS = 6
 #: S3 carries bodies; SES and the phone networks may take their time, and to hang up on them makes a message `unknown`.
 _LONG_READ_SECONDS = 10.0
 
-#: How often a write is tried while a transaction holds its item, and how long the first pause is; it doubles.
-_CONFLICTS = 5
-_CONFLICT_SECONDS = 0.025
+#: How often a write is tried that DynamoDB refuses for a moment, and how long the first pause is; it doubles.
+_MOMENTS = 5
+_MOMENT_SECONDS = 0.025
+#: For these a transaction is cancelled that may go through in a moment. Where it fails for something else as well, that
+#: decides.
+_THROTTLES = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+_PASSING = _THROTTLES | {"None", "TransactionConflict"}
 
 
 class Clients:
@@ -46,10 +50,10 @@ class Clients:
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        """DynamoDB. A write of one item that meets a transaction on it is tried again (`_after_conflict`)."""
+        """DynamoDB. What it refuses for a moment alone is tried again (`_after_a_moment`)."""
         client = cast("DynamoDBClient", self._client("dynamodb"))
         # The stubs know no handler that answers.
-        client.meta.events.register("needs-retry.dynamodb", cast("Any", _after_conflict))
+        client.meta.events.register("needs-retry.dynamodb", cast("Any", _after_a_moment))
         return client
 
     @cached_property
@@ -97,13 +101,20 @@ class Clients:
         return self.session.create_client(service, endpoint_url=self.endpoint_url, config=config)
 
 
-def _after_conflict(*, response: Any, attempts: int, **_: Any) -> float | None:
-    """Return after how many seconds a write is tried again that met a transaction on its item; `None`: it is not.
+def _after_a_moment(*, response: Any, attempts: int, **_: Any) -> float | None:
+    """Return after how many seconds a write is tried again that DynamoDB refused for a moment; `None`: it is not.
 
-    DynamoDB refuses it and has written nothing (API reference, UpdateItem, TransactionConflictException), the
-    transaction is over within milliseconds, and botocore does not count this among what may be tried again. Without
-    it the record of a mail that was sent would be lost because its parcel came twice.
+    That is a write that met a transaction on its item (API reference, UpdateItem, TransactionConflictException), which
+    is over within milliseconds: without it the record of a mail that was sent would be lost because its parcel came
+    twice. And a transaction that was cancelled because a table was throttled (TransactWriteItems, CancellationReasons):
+    without it a webhook in a rush would be answered 500. DynamoDB has written nothing of either, and botocore counts
+    neither among what may be tried again.
     """
-    answer: Any = {} if response is None else response[1]
-    met = answer.get("Error", {}).get("Code") == "TransactionConflictException"
-    return _CONFLICT_SECONDS * 2 ** (attempts - 1) if met and attempts < _CONFLICTS else None
+    if response is None or attempts >= _MOMENTS:
+        return None
+    answer: Any = response[1]
+    code = answer.get("Error", {}).get("Code")
+    reasons = {reason.get("Code", "None") for reason in answer.get("CancellationReasons", ())}
+    throttled = code == "TransactionCanceledException" and reasons <= _PASSING and reasons & _THROTTLES
+    again = throttled or code == "TransactionConflictException"
+    return _MOMENT_SECONDS * 2 ** (attempts - 1) if again else None
