@@ -53,6 +53,7 @@ def test_what_the_logs_say_is_shown_oldest_first_and_nothing_of_others(
         ("journey", "applied", delivery, 2),
         ("webhook", "accepted", delivery, 1),
         ("webhook", "accepted", other, 0),
+        ("two-webhook", "of the stack beside", delivery, 0),
     )
     for function, message, about, second in written:
         group = f"/aws/lambda/{deployed.stack}-{function}"

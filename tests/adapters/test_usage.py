@@ -83,6 +83,7 @@ def tell_all(clients: Clients) -> None:
     told(clients, "Rekindle", "MailSent", 200, service=f"{STACK}-send")
     told(clients, "Rekindle", "WebhookAccepted", 900, service=f"{STACK}-webhook")
     told(clients, "Rekindle", "MailSent", 7, service="another-send")
+    told(clients, "Rekindle", "MailSent", 7, service=f"{STACK}-two-send")
 
 
 def test_metrics_of_whole_days_become_what_is_billed(clients: Clients, resources: list[Resource]) -> None:

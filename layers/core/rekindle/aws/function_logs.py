@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from rekindle.aws.stack import is_of
 from rekindle.domain.errors import RekindleError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class LogsError(RekindleError):
 
 
 class FunctionLogs:
-    """The log groups whose names begin with a prefix."""
+    """The log groups of a stack's functions: those of which `prefix` and a function's name are the whole name."""
 
     def __init__(self, clients: Clients, prefix: str) -> None:
         self._logs: Any = clients.session.create_client("logs", endpoint_url=clients.endpoint_url)
@@ -45,7 +46,8 @@ class FunctionLogs:
         What is scanned costs half a cent for each GB. Raises `LogsError`.
         """
         pages = self._logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=self._prefix)
-        groups = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+        named = (group["logGroupName"] for page in pages for group in page["logGroups"])
+        groups = [name for name in named if is_of(self._prefix.removesuffix("-"), name)]
         if not groups:
             raise LogsError(f"there is no log group that begins with {self._prefix}")
         query = f"fields @timestamp, @message | filter @message like /{'|'.join(wanted)}/ | sort @timestamp asc"

@@ -70,6 +70,12 @@ class Stack(Struct, frozen=True):
         return self.outputs[name]
 
 
+def is_of(stack: str, name: str) -> bool:
+    """Whether this is a function of the stack's by its name, and none of a stack whose name goes on after a hyphen."""
+    before, _, function = name.rpartition("-")
+    return before == stack and function.isalpha()
+
+
 def read_stack(clients: Clients, name: str) -> Stack:
     """Return the stack of this name. Raises `StackError`."""
     with explained():

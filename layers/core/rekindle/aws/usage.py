@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from rekindle.aws.stack import is_of
 from rekindle.domain.errors import RekindleError
 from rekindle.service.costs import GIGABYTE, MAILS, MONTH, Used
 
@@ -205,7 +206,7 @@ class CloudWatchUsage:
     def _metrics(self, stack: str) -> int:
         pages = self._client("cloudwatch").get_paginator("list_metrics").paginate(Namespace=_NAMESPACE)
         return sum(
-            any(told["Name"] == "service" and told["Value"].startswith(f"{stack}-") for told in metric["Dimensions"])
+            any(told["Name"] == "service" and is_of(stack, told["Value"]) for told in metric["Dimensions"])
             for page in pages
             for metric in page["Metrics"]
         )
