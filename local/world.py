@@ -156,7 +156,7 @@ class World:
         clients = Clients(session, endpoint_url=self.emulator.url)
         tables = Tables(**{name: self.stack.tables[name.title()] for name in ("deliveries", "pending", "suppressions")})
         key = CachedSecrets(clients, self.stack.outputs["SecretsPrefix"]).address_key()
-        accept(delivery, DynamoIntake(clients, tables, raw_bucket=""), key)
+        accept(delivery, DynamoIntake(clients, tables), key)
 
     def template_of(self, message: InboxMail | PhoneText | Shown) -> str:
         """Return the name of the template that a message was made from, as its record says; empty if unknown."""

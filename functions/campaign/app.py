@@ -43,7 +43,7 @@ fanout = Fanout(
     wake_workers=settings.wake_workers, senders=settings.marketing_senders,
     herald=ProductHerald(
         interests=DynamoInterests(clients, tables),
-        intake=DynamoIntake(clients, tables, raw_bucket=""),
+        intake=DynamoIntake(clients, tables),
         library=library,
         clock=clock,
     ),

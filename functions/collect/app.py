@@ -28,7 +28,7 @@ clock = clock_for(settings.clock_offset_file)
 sites = Sites(S3Blobs(clients, settings.content_bucket), clock)
 scripts = Scripts(sites)
 collector = Collector(
-    intake=DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket),
+    intake=DynamoIntake(clients, Tables.of(settings)),
     secrets=CachedSecrets(clients, settings.secrets_prefix),
     sites=sites,
     clock=clock,

@@ -28,7 +28,7 @@ metrics = Metrics()
 clients = Clients()
 clock = clock_for(settings.clock_offset_file)
 secrets = CachedSecrets(clients, settings.secrets_prefix)
-intake = DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket)
+intake = DynamoIntake(clients, Tables.of(settings))
 library = PageLibrary(S3Blobs(clients, settings.content_bucket), clock)
 
 

@@ -32,8 +32,7 @@ mint = Mint(
     coupons=DynamoCoupons(clients, tables),
     codes=OutsideShopCodes(keys, Http()),
     outbox=DynamoOutbox(clients, tables),
-    # What is accepted here (that a code was given) has no body that could go into a bucket.
-    intake=DynamoIntake(clients, tables, raw_bucket=""),
+    intake=DynamoIntake(clients, tables),
     send=SqsSendQueues(
         clients, transactional_url=settings.transactional_queue_url, marketing_url=settings.marketing_queue_url
     ),

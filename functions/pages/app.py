@@ -35,7 +35,7 @@ secrets = CachedSecrets(clients, settings.secrets_prefix)
 library = PageLibrary(S3Blobs(clients, settings.content_bucket), clock)
 desks = Desks(
     desk=DynamoDesk(clients, Tables.of(settings)),
-    intake=DynamoIntake(clients, Tables.of(settings), raw_bucket=settings.raw_bucket),
+    intake=DynamoIntake(clients, Tables.of(settings)),
     clock=clock,
     secrets=secrets,
     new_nonce=chance.token_urlsafe,

@@ -31,7 +31,7 @@ settings = Signup.read(os.environ)
 logger, metrics, clients = Logger(), Metrics(), Clients()
 clock, secrets = clock_for(settings.clock_offset_file), CachedSecrets(clients, settings.secrets_prefix)
 tables, blobs = Tables.of(settings), S3Blobs(clients, settings.content_bucket)
-intake = DynamoIntake(clients, tables, raw_bucket=settings.raw_bucket)
+intake = DynamoIntake(clients, tables)
 desk, library, sites = DynamoDesk(clients, tables), PageLibrary(blobs, clock), Sites(blobs, clock)
 sign_ups = SignUps(limits=DynamoLimits(clients, tables), secrets=secrets, clock=clock)
 

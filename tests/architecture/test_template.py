@@ -193,6 +193,7 @@ def test_a_variable_is_named_for_the_resource_that_it_holds(function: str) -> No
 def test_every_function_has_a_log_group_of_its_own_that_forgets(function: str) -> None:
     logging = FUNCTIONS[function]["LoggingConfig"]
     assert named(logging["LogGroup"]) == f"{function.title()}Log"
+    assert (logging["LogFormat"], logging["SystemLogLevel"]) == ("JSON", "WARN"), "what Lambda says of each call costs"
     assert resources("AWS::Logs::LogGroup")[named(logging["LogGroup"])]["RetentionInDays"] == {
         "Ref": "LogRetentionDays"
     }
@@ -462,6 +463,9 @@ def test_a_crowd_that_reads_a_campaign_keeps_nobody_from_unsubscribing() -> None
     pages = api["DefaultRouteSettings"]["ThrottlingRateLimit"]
     shops = min(api["RouteSettings"][route]["ThrottlingRateLimit"] for route in webhooks)
     assert all(10 * pages <= api["RouteSettings"][route]["ThrottlingRateLimit"] < shops for route in follows)
+    # Scanners open these too, of every mail.
+    for route in ("GET /u/{token}", "POST /u/{token}", "GET /p/{token}"):
+        assert api["RouteSettings"][route]["ThrottlingRateLimit"] >= 10 * pages, route
 
 
 def test_ses_puts_no_links_of_its_own_around_ours() -> None:

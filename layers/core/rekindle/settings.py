@@ -142,7 +142,6 @@ class Feedback(Settings, frozen=True, kw_only=True, rename="upper"):
     suppressions_table: str
     messages_table: str
     counters_table: str
-    raw_bucket: str
     content_bucket: str
     secrets_prefix: str
 
@@ -153,7 +152,6 @@ class Links(Settings, frozen=True, kw_only=True, rename="upper"):
     deliveries_table: str
     pending_table: str
     suppressions_table: str
-    raw_bucket: str
     content_bucket: str
     secrets_prefix: str
 
@@ -165,7 +163,6 @@ class Collect(Settings, frozen=True, kw_only=True, rename="upper"):
     pending_table: str
     suppressions_table: str
     limits_table: str
-    raw_bucket: str
     content_bucket: str
     secrets_prefix: str
     cdn_mark: str = ""
@@ -179,7 +176,6 @@ class Pages(Settings, frozen=True, kw_only=True, rename="upper"):
     pending_table: str
     profiles_table: str
     suppressions_table: str
-    raw_bucket: str
     content_bucket: str
     secrets_prefix: str
 
@@ -192,7 +188,6 @@ class Signup(Settings, frozen=True, kw_only=True, rename="upper"):
     profiles_table: str
     suppressions_table: str
     limits_table: str
-    raw_bucket: str
     content_bucket: str
     secrets_prefix: str
     cdn_mark: str = ""

@@ -115,8 +115,7 @@ def gone(*, settings: Send, clients: Clients, keys: CachedSecrets, clock: Clock)
         from rekindle.aws.intake import DynamoIntake
         from rekindle.service.gone import Gone
 
-        # What is accepted here has no body that could go into a bucket.
-        intake = DynamoIntake(clients, Tables.of(settings), raw_bucket="")
+        intake = DynamoIntake(clients, Tables.of(settings))
         return Gone(intake=intake, clock=clock, address_key=keys.address_key())
 
     return lambda message, address: made().hear(message, address)

@@ -42,9 +42,9 @@ _TRIES = 4
 
 
 class DynamoIntake:
-    """`ports.Intake`."""
+    """`ports.Intake`. Without a bucket it takes what has no body, and so fits into its item."""
 
-    def __init__(self, clients: Clients, tables: Tables, *, raw_bucket: str) -> None:
+    def __init__(self, clients: Clients, tables: Tables, *, raw_bucket: str = "") -> None:
         self._clients = clients
         self._tables = tables
         self._raw_bucket = raw_bucket
