@@ -151,6 +151,12 @@ def test_what_is_said_of_the_whole_list_is_not_said_of_a_row_that_says_otherwise
     assert [row["email"] for row in rows(file) if "consents" in row] == ["b@x.example"]
 
 
+@pytest.mark.parametrize("said", ["Opt-out", "opted out", "Complained", "blocklisted"])
+def test_a_refusal_is_known_by_the_words_of_other_services(said: str) -> None:
+    (found,) = rows(read(f"email,email marketing consent\na@x.example,{said}\n"))
+    assert [each["state"] for each in found["consents"]] == ["unsubscribed"]
+
+
 def test_a_refusal_is_not_dated_by_when_they_once_agreed() -> None:
     """Else whatever they agreed to since would count as later."""
     head = "email,email marketing consent,email marketing consent timestamp,email suppressions\n"
