@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,13 @@ def policy_statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+@functools.cache
+def widgets() -> list[dict[str, Any]]:
+    """Return the dashboard's widgets, with what a parameter switches on."""
+    text, values = resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value["Fn::If"][1]["Fn::Sub"])
+    found: list[dict[str, Any]] = json.loads(text)["widgets"]
+    return found

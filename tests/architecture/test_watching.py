@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -16,7 +15,7 @@ from typing import Any, get_args
 import pytest
 
 from rekindle.service.notices import NoticeKind
-from tests.architecture.template import ROOT, functions, metrics_of, named, queue_sources, resources, template
+from tests.architecture.template import ROOT, functions, metrics_of, named, queue_sources, resources, template, widgets
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
 FUNCTIONS = functions()
@@ -53,16 +52,6 @@ KINDS = {
 
 
 # --- the dashboard ---------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def widgets() -> list[dict[str, Any]]:
-    """Return the dashboard's widgets, with what a parameter switches on."""
-    text, values = resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
-    for name, value in values.items():
-        text = text.replace(f"${{{name}}}", value["Fn::If"][1]["Fn::Sub"])
-    found: list[dict[str, Any]] = json.loads(text)["widgets"]
-    return found
 
 
 @functools.cache

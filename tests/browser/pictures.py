@@ -1,9 +1,10 @@
-"""Take the pictures of docs/for-marketers.md and docs/mails.md anew: the pages themselves say which, by naming them.
+"""Take the pictures of docs/for-marketers.md, docs/mails.md and docs/operating.md anew: the pages say which.
 
 PYTHONPATH=layers/core .venv/bin/python -m tests.browser.pictures
 
 `pictures/mails-….webp` under a chapter shows the mails of all its flows on a phone, in English;
 `pictures/flow-….webp` shows that flow as a graph. `pictures/contact-sheet-….webp` shows all mails in that language.
+`pictures/dashboard.webp` shows the stack's dashboard, drawn from the template.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from rekindle.cli.report import graph
 from rekindle.content.previews import Named, Preview, drafts, in_scheme, preview, with_pictures
 from rekindle.flow.definition import parse_flow
 from rekindle.flow.yaml_source import load
-from tests.browser import chromium
+from tests.architecture.template import widgets
+from tests.browser import chromium, dashboard
 from tests.browser.looks import FILES, NAMES
 from tests.support.build import ROOT
 
@@ -109,6 +111,7 @@ def _pages(guide: str, mails_page: str) -> Iterator[tuple[str, str]]:
         yield f"flow-{name}.webp", _graph(name)
     for locale in dict.fromkeys(re.findall(r"\(pictures/contact-sheet-([A-Za-z-]+)\.webp\)", mails_page)):
         yield f"contact-sheet-{locale}.webp", _sheet(NAMES, locale=locale, columns=9)
+    yield "dashboard.webp", dashboard.page(widgets())
 
 
 def _steps(flow: str) -> Any:
@@ -127,12 +130,11 @@ def main() -> int:
             file = Path(folder) / "page.html"
             file.write_text(html, "utf-8")
             whole = name.startswith("contact-sheet-")
-            page.look(width=2000 if whole else 1200, scheme="light", height=900)
+            page.look(width=2000 if whole else 1400 if name == "dashboard.webp" else 1200, scheme="light", height=900)
             page.open("about:blank")
             page.open(file.as_uri())
-            taken = page.picture(
-                "main, svg", margin=16, scale=1.4 if name.startswith("mails-") else 1.0, quality=_QUALITY
-            )
+            scale = 1.4 if name.startswith("mails-") else 0.8 if name == "dashboard.webp" else 1.0
+            taken = page.picture("main, svg", margin=16, scale=scale, quality=_QUALITY)
             (PICTURES / name).write_bytes(taken)
             heavy += len(taken) > (MOST_OF_ALL if whole else MOST)
             print(f"{name}: {len(taken) / 1000:.0f} KB")  # noqa: T201
