@@ -666,12 +666,13 @@ REFERENCES: dict[str, Story] = {
         (0, "browses", "ada", 1), (60, "browses", "ada", 2), (_DAY, "push_link", "ada"), ada="gone", book=PUSHES
     ),
     "list": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "unsubscribes", "ada"), book=LISTS),
-    "bought": _story(
-        (0, "subscribes", "ada"),
-        (0, "checkout", "ada"),
-        (_HOUR + 10, "order", "ada"),
-        (_DAY, "erasure", "ada"),
-        book=LISTS,
+    "bought": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "order", "ada"), book=LISTS),
+    # They agree to something else, or privacy is at work, while the list's turn comes.
+    "agreed beside the list": _story(
+        (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "allows", "ada"), book=LISTS
+    ),
+    "erased beside the list": _story(
+        (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR - 20, "erasure", "ada"), book=LISTS
     ),
     "click": _story(
         (0, "order", "ada"),
