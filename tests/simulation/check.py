@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -102,6 +103,7 @@ _STOPS = "campaigns/stops.json"
 _ROUNDED = 1e-5
 #: The figures that follow from profiles.
 _OF_PROFILES = ("orders", "by_", "revenue:", "people", "goals", "buyers", "purchases", "spent:", "squares:")
+Figures = defaultdict[tuple[Label, str], Decimal]
 _EXPECTED = (Crash, InfrastructureError, RekindleError)
 
 
@@ -155,7 +157,7 @@ class Watch:
         self.accepted: dict[str, tuple[Delivery, Sequence[str]]] = {}
         """delivery → itself, as it was accepted, and its alias keys"""
         self.steps: list[Step] = []
-        self.told_counts: Counter[tuple[Label, str]] = Counter()
+        self.told_counts: Figures = defaultdict(Decimal)
         """what the commits said that they count"""
         self.recorded: dict[str, Message] = {}
         """message → its record as it was written last"""
@@ -231,7 +233,7 @@ class Watch:
 
     def wrong(self, clause: str, what: str) -> None:
         """Note that a clause does not hold."""
-        self.simulation.tell(f"** {clause}: {what}")
+        self.simulation.tell(f"** {clause}:", what)
         self.violations.append(Violation(clause, what))
 
     @property
@@ -365,9 +367,8 @@ class Watch:
         if pending is not None and profile is not None:
             self._note_browsers(pending, profile)
             self._lets_nobody_in(pending)
-        self.told_counts.update({(one.label, one.figure): 0 for one in commit.counts})
         for one in commit.counts:
-            self.told_counts[one.label, one.figure] += one.amount  # type: ignore[assignment]
+            self.told_counts[one.label, one.figure] += one.amount
         if commit.pending_id is not None:
             self._consume(commit.pending_id)
         if profile is None:
@@ -1038,27 +1039,34 @@ class Watch:
     def _figures(self) -> None:
         """Figures are what the ledger's lines and the messages' records say, and what people's profiles stand for."""
         world = self.world
-        wanted = Counter(self.told_counts)
+        wanted = defaultdict(Decimal, self.told_counts)
         for message in self.recorded.values():
-            label = label_of(message)
-            if label is not None:
-                wanted.update({(label, figure): 1 for figure in figures(message)})
-        found = Counter[tuple[Label, str]]()
+            if (label := label_of(message)) is not None:
+                for figure in figures(message):
+                    wanted[label, figure] += 1
+        found: Figures = defaultdict(Decimal)
         for (_, label), sums in world.figures.items():
-            found.update({(label, figure): amount for figure, amount in sums.items()})
-        found, wanted = _without_nothing(found), _without_nothing(wanted)
-        if found != wanted:
-            self.wrong("figures are what the ledger and the records say", f"{found} instead of {wanted}")
+            for figure, amount in sums.items():
+                found[label, figure] += amount
+        summed, expected = _without_nothing(found), _without_nothing(wanted)
+        if summed != expected:
+            self.wrong("figures are what the ledger and the records say", f"{summed} instead of {expected}")
         if self.erased:
             return
-        stands = Counter[tuple[Label, str]]()
-        for profile_id in world.profiles:
-            profile = world.profile(profile_id)
-            for counts in standing(profile).values() if isinstance(profile, Profile) else ():
-                stands.update({(count.label, count.figure): count.amount for count in counts})
-        told = Counter({key: amount for key, amount in wanted.items() if key[1].startswith(_OF_PROFILES)})
-        if _without_nothing(stands) != told:
+        stands = self._stand_for()
+        told = {key: amount for key, amount in expected.items() if key[1].startswith(_OF_PROFILES)}
+        if stands != told:
             self.wrong("a person's share is what their profile says", f"{told} instead of {stands}")
+
+    def _stand_for(self) -> dict[tuple[Label, str], Decimal]:
+        """Return the figures that people's profiles stand for, all together."""
+        stands: Figures = defaultdict(Decimal)
+        for profile_id in self.world.profiles:
+            profile = self.world.profile(profile_id)
+            for counts in standing(profile).values() if isinstance(profile, Profile) else ():
+                for count in counts:
+                    stands[count.label, count.figure] += count.amount
+        return _without_nothing(stands)
 
     def _kept(self) -> None:
         """What forbids stays in force, unless a later grant was signed."""
@@ -1172,5 +1180,5 @@ class Unexpected(logging.Handler):
             self.watch.failed(record.exc_info[1])
 
 
-def _without_nothing(sums: Counter[tuple[Label, str]]) -> Counter[tuple[Label, str]]:
-    return Counter({key: amount for key, amount in sums.items() if amount})
+def _without_nothing(sums: Figures) -> dict[tuple[Label, str], Decimal]:
+    return {key: amount for key, amount in sums.items() if amount}

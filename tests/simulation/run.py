@@ -30,7 +30,7 @@ from tests.simulation.world import Simulation, shortcuts
 #: others are compared.
 _VARIANTS = 9
 #: Worlds are undone when they are over; what is left of so many (a cycle in an exception's traceback) is collected.
-_COLLECTED = 2_000
+_COLLECTED = 20_000
 _loggers = [
     logging.getLogger(f"rekindle.service.{name}")
     for name in ("journey", "deliver", "feedback", "guard", "catalogue", "mint", "tracks", "reconcile")

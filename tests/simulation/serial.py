@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
@@ -153,5 +154,6 @@ def _plain(orders: Mapping[str, Any]) -> dict[str, Any]:
     return {key: replace(mark, events=tuple(sorted(mark.events))) for key, mark in orders.items()}
 
 
+@cache
 def _books() -> dict[str, Playbook]:
     return {book.hash: book for book in books()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import nullcontext
 
 import pytest
 from msgspec.structs import replace
 
 from rekindle.domain.outcome import Outcome
-from rekindle.domain.profile import Profile
+from rekindle.domain.profile import Profile, encode_profile
 from rekindle.flow.engine import advance
 from tests.simulation import world
 from tests.simulation.faults import CALL_FAULTS, NOT_SIMULATED
@@ -27,7 +28,7 @@ from tests.simulation.run import (
 from tests.simulation.schedule import Choice, Told
 from tests.simulation.shrink import shrink
 from tests.simulation.story import REFERENCES, SHOP, T0, Happening, books, events
-from tests.simulation.world import RememberedAdvance, Simulation, port_calls
+from tests.simulation.world import ByIdentity, RememberedAdvance, Simulation, port_calls
 
 #: Of the two-fault plans of a reference world, `make test` runs every so manieth; `make test-long` goes through all.
 EVERY = 1201
@@ -116,6 +117,25 @@ def test_what_is_remembered_of_advance_is_computed_afresh_now_and_then() -> None
         assert all(remembered(profile, event, books()[0], now) is first for _ in range(2))
         with pytest.raises(AssertionError) if wrong else nullcontext():
             assert remembered(profile, event, books()[0], now) is first
+
+
+def test_what_is_known_again_by_identity_is_never_taken_for_another() -> None:
+    """Most of these are gone when the next comes, and leave their place in memory to it."""
+    encoded = ByIdentity(encode_profile)
+    for number in range(5_000):
+        profile = Profile(id=str(number), shop=SHOP)
+        assert encoded(profile) == encode_profile(profile) == encoded(profile)
+
+
+def test_a_world_that_is_over_leaves_nothing_to_collect() -> None:
+    """Nor a worker that died, or an error that was raised: to collect what worlds leave took one in twenty of them."""
+    with running() as unexpected:
+        for _ in range(2):
+            gc.collect()
+            for name in ("two people", "click", "gone"):
+                run_plan(Plan(REFERENCES[name]), unexpected)
+            run_plan(Plan(REFERENCES["cart"], (Choice("mailer.send", 1, "crash_after"),)), unexpected)
+        assert gc.collect() == 0
 
 
 def test_shrinking_leaves_only_what_is_needed() -> None:

@@ -28,7 +28,7 @@ from rekindle.content.links import Unsubscribe
 from rekindle.content.pages import layout, preferences, reviews, sign_up, stay, surveys
 from rekindle.content.playbook import pool_file
 from rekindle.domain import ids
-from rekindle.domain.events import Delivery, Event
+from rekindle.domain.events import Delivery, Event, decode_events, encode_events
 from rekindle.domain.facts import Campaign
 from rekindle.domain.outcome import Outcome
 from rekindle.domain.profile import Profile, decode_profile, encode_profile
@@ -37,10 +37,12 @@ from rekindle.flow.program import Playbook
 from rekindle.memory import Crash, Fate, Queue, Received, World
 from rekindle.ports import Counted, Mail, Pause, Pending, PushMessage, TextMessage, Wake
 from rekindle.service import fanout as fanout_module
+from rekindle.service import graves as graves_module
 from rekindle.service import heralds as heralds_module
 from rekindle.service import journey as journey_module
 from rekindle.service import library as library_module
 from rekindle.service import mint as mint_module
+from rekindle.service import people as people_module
 from rekindle.service import publish as publish_module
 from rekindle.service import sign_up as sign_up_module
 from rekindle.service.accept import accept
@@ -143,7 +145,8 @@ _MAX_AT_ONCE = 8
 _FIRST_OWN = min(OWN_AT.values())
 _TICKED = "campaigns/ticked.json"
 #: So many results of `advance` are remembered at once, and every so many of those used again are checked.
-_ADVANCED, _AFRESH = 20_000, 50
+#: What is used again is mostly of the same story: to remember more finds no more, and makes everything slower.
+_ADVANCED, _AFRESH = 2_000, 50
 _MAX_STEPS = 3_000
 _MAX_REDRIVEN = 10
 _SECOND = timedelta(seconds=1)
@@ -242,6 +245,10 @@ class Simulation:
         self.audience_fates: deque[Fate] = deque()
         self.swept_at: datetime | None = None
         self.ticked_at: datetime | None = None
+        self.senders: list[SendSandbox] = []
+        """every sandbox of `send`, also those that died"""
+        self.raised: list[BaseException] = []
+        """what came out of port calls"""
         self.killed = 0
         """how many workers a deploy has killed"""
         self.redriven = 0
@@ -262,6 +269,7 @@ class Simulation:
         }
         for name, queue in self.queues.items():
             queue._max_receives = MAX_RECEIVES[name]
+        self._streams = (world.stream, world.product_stream, world.count_stream, world.message_stream)
         self._queued = [(name, queue.messages) for name, queue in self.queues.items()]
         self.visitors = Visitors(self)
         self.unheard = Unheard(self)
@@ -281,7 +289,7 @@ class Simulation:
         world.decide_audience_fate = lambda _: self.audience_fates.popleft() if self.audience_fates else "accept"
         world.files[pool_file(POOL)] = msgspec.json.encode(CODES)
         self.ports: dict[str, Any] = {
-            name: tapped(self, getattr(world, attribute)) for name, attribute in _PORTS.items()
+            name: tapped(self, getattr(world, attribute)) for name, attribute, tapped in _tapped_ports()
         }
         self._fates: dict[str, deque[Fate]] = {
             "mailer.send": world.fates,
@@ -316,7 +324,8 @@ class Simulation:
 
         Return whether there was any.
         """
-        self._read_streams()
+        if any(self._streams):
+            self._read_streams()
         due = waiting = 0
         visible: list[str] = []
         if len(self.workers) < _MAX_AT_ONCE or not self.ready:
@@ -470,9 +479,12 @@ class Simulation:
     def close(self) -> None:
         """Let go of everything: a world is one knot of references, which only the collector could undo, at a price."""
         self._kill_all()
-        for sandbox in self.warm.get("send", ()):
+        for sandbox in self.senders:
             sandbox.close()
-        for part in (*self.ports.values(), self.world, self.watch, self):
+        for error in self.raised:
+            # Whoever keeps what was raised is held by its traceback.
+            error.__traceback__ = None
+        for part in (self.visitors, self.world, self.watch, self):
             vars(part).clear()
 
     # --- port calls
@@ -484,7 +496,7 @@ class Simulation:
         worker = self.current
         assert worker is not None
         self.exercised[place, choice.kind] += 1
-        self.tell(f"!! {choice}")
+        self.tell("!!", choice)
         call = Call(place, method, args, kwargs)
         if choice.kind == STEP_BACK:
             return self._step_back(worker, call)
@@ -501,10 +513,10 @@ class Simulation:
         try:
             result = method(*args, **kwargs) if watch is None else watch(method, *args, **kwargs)
         except Exception as error:
-            self.tell(f"{place} → {type(error).__name__} {error}")
+            self.tell(place, "→", type(error).__name__, error)
             raise
         if self.trace is not None:
-            self.tell(f"{place} {_short(args)} → {_short(result)}")
+            self.tell(place, _short(args), "→", _short(result))
         return result
 
     def _carry_out(self, call: Call) -> Any:
@@ -563,7 +575,7 @@ class Simulation:
         try:
             self._carry_out(call)
         except Exception as error:  # noqa: BLE001 - see above
-            self.tell(f"unheard: {error}")
+            self.tell("unheard:", error)
         finally:
             self.current = before
 
@@ -581,17 +593,19 @@ class Simulation:
             call = Call("", partial(took[call.place], call.method), call.args, call.kwargs)
         self.after(choice.amount, lambda: self._unheard(asked, call))
 
-    def tell(self, line: str) -> None:
+    def tell(self, *what: object) -> None:
         """Add a line to the trace."""
         if self.trace is not None:
             worker = self.current.name if self.current else "·"
-            self.trace.append(f"{(self.clock.now() - T0).total_seconds():>9.0f}s {worker:<28} {line}")
+            self.trace.append(
+                f"{(self.clock.now() - T0).total_seconds():>9.0f}s {worker:<28} {' '.join(map(str, what))}"
+            )
 
     # --- what comes from outside
 
     def happen(self, happening: Happening) -> None:
         """Let something happen, and whoever it reaches take it."""
-        self.tell(f"== {happening}")
+        self.tell("==", happening)
         match happening.what:
             case "deploy":
                 self._kill_all()
@@ -855,7 +869,7 @@ class Simulation:
         choice = self.choices.on_road(place)
         if choice is not None:
             self.exercised[place, choice.kind] += 1
-            self.tell(f"!! {choice}")
+            self.tell("!!", choice)
         return choice
 
     def _take_stream(self, place: int) -> None:
@@ -1161,9 +1175,9 @@ class Simulation:
         wanted += [pause.since for pause in self.world.pauses.values() if pause.active and pause.told_at is None]
         if not wanted:
             return None
-        earliest = max(min(wanted), self.clock.now() if self.swept_at is None else self.swept_at)
-        tick = T0 + (int((earliest - T0) / EVERY) + 1) * EVERY
-        return max(tick, T0 + (-(-(self.clock.now() - T0) // EVERY)) * EVERY)
+        now = self.clock.now()
+        earliest = max(min(wanted), now if self.swept_at is None else self.swept_at)
+        return max(_sweep_after(earliest), _sweep_from(now))
 
     def _sweep(self) -> None:
         choice = self.road("sweep")
@@ -1280,7 +1294,8 @@ class Simulation:
             wallet=wallet,
             mint=self.ports["mint"],
         )
-        return SendSandbox(deliver, guard)
+        self.senders.append(SendSandbox(deliver, guard))
+        return self.senders[-1]
 
 
 class SendSandbox:
@@ -1349,15 +1364,14 @@ _PORTS |= {name: name for name in ("reactions", "desk", "secrets", "limits", "bu
 _PORTS |= {"interested": "interested"}
 
 
-def tapped(simulation: Simulation, port: Any) -> Any:
-    """Return the port with every call a point at which something may go wrong."""
-    kind = type(port), port.name
-    if kind not in _tapped_classes:
-        _tapped_classes[kind] = _tapped_class(*kind)
-    return _tapped_classes[kind](simulation, port)
-
-
-_tapped_classes: dict[tuple[type, str], type] = {}
+@cache
+def _tapped_ports() -> tuple[tuple[str, str, type], ...]:
+    """Return, of each port, its name, its attribute, and what stands before it: every call may go wrong there."""
+    world = World(T0)
+    return tuple(
+        (name, attribute, _tapped_class(type(getattr(world, attribute)), getattr(world, attribute).name))
+        for name, attribute in _PORTS.items()
+    )
 
 
 def _tapped_class(kind: type, name: str) -> type:
@@ -1367,28 +1381,35 @@ def _tapped_class(kind: type, name: str) -> type:
 
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
             simulation: Simulation = self.simulation
-            method = MethodType(bare, self.port)
-            choice = simulation.choices.at_call(place)
-            if choice is not None:
-                return simulation.call(choice, place, method, args, kwargs)
-            if simulation.trace is not None:
-                return simulation.effect(place, method, args, kwargs)
-            # The same in short: most calls go this way.
-            watch = simulation.watch.calls.get(place)
-            return method(*args, **kwargs) if watch is None else watch(method, *args, **kwargs)
+            choice, port = self.choose(place), self.port
+            try:
+                if choice is not None:
+                    return simulation.call(choice, place, MethodType(bare, port), args, kwargs)
+                if self.traced:
+                    return simulation.effect(place, MethodType(bare, port), args, kwargs)
+                # The same in short: most calls go this way.
+                watch = self.watched.get(place)
+                return bare(port, *args, **kwargs) if watch is None else watch(MethodType(bare, port), *args, **kwargs)
+            except BaseException as error:
+                simulation.raised.append(error)
+                raise
 
         return call
 
     def init(self: Any, simulation: Simulation, port: Any) -> None:
         self.simulation = simulation
         self.port = port
+        self.choose = simulation.choices.at_call
+        self.watched = simulation.watch.calls
+        self.traced = simulation.trace is not None
 
     methods = {
         method: tap(f"{name}.{method}", function)
         for method, function in inspect.getmembers(kind, inspect.isfunction)
         if not method.startswith("_")
     }
-    return type(f"Tapped{kind.__name__}", (), {"__init__": init, **methods})
+    slots = ("choose", "port", "simulation", "traced", "watched")
+    return type(f"Tapped{kind.__name__}", (), {"__init__": init, "__slots__": slots, **methods})
 
 
 def port_calls() -> set[str]:
@@ -1460,6 +1481,16 @@ def _ticked(mark: bytes) -> datetime:
     return msgspec.json.decode(mark, type=dict[str, datetime])["until"]
 
 
+@lru_cache(maxsize=1024)
+def _sweep_after(moment: datetime) -> datetime:
+    return T0 + (int((moment - T0) / EVERY) + 1) * EVERY
+
+
+@lru_cache(maxsize=1024)
+def _sweep_from(moment: datetime) -> datetime:
+    return T0 + (-(-(moment - T0) // EVERY)) * EVERY
+
+
 def _minute_up(moment: datetime) -> datetime:
     return T0 + timedelta(minutes=-(-(moment - T0) // timedelta(minutes=1)))
 
@@ -1467,6 +1498,24 @@ def _minute_up(moment: datetime) -> datetime:
 @cache
 def _validated(name: bytes) -> _Verdict:
     return _Verdict(_Published(next(book for book in books() if book.hash.encode() == name)))
+
+
+class ByIdentity:
+    """Remembers what was computed of the latest values, which are frozen: each is known again by being the same one."""
+
+    def __init__(self, compute: Callable[[Any], bytes]) -> None:
+        self._compute = compute
+        self._known: dict[int, tuple[object, bytes]] = {}
+
+    def __call__(self, value: Any) -> bytes:
+        """Return what is computed of this value."""
+        known = self._known.get(id(value))
+        if known is None:
+            if len(self._known) == _ADVANCED:
+                self._known.clear()
+            # The value is held too: as long as it is, no other can have its identity.
+            known = self._known[id(value)] = value, self._compute(value)
+        return known[1]
 
 
 class RememberedAdvance:
@@ -1480,10 +1529,12 @@ class RememberedAdvance:
         self._afresh = afresh
         self._known: dict[tuple[object, ...], Outcome] = {}
         self._again = 0
+        self._stored = ByIdentity(encode_profile)
+        self._told = ByIdentity(msgspec.json.Encoder().encode)
 
     def __call__(self, profile: Profile, event: Event, playbook: Playbook, now: datetime) -> Outcome:
         """Return the outcome."""
-        key = encode_profile(profile), _encode_event(event), playbook.hash, *playbook.pinned, now
+        key = self._stored(profile), self._told(event), playbook.hash, *playbook.pinned, now
         known = self._known.get(key)
         if known is None:
             if len(self._known) == _ADVANCED:
@@ -1503,19 +1554,22 @@ class _Remembering:
         self.decode = lru_cache(maxsize=64)(decoder.decode)
 
 
-_encode_event = msgspec.json.Encoder().encode
-
 _PAGES = (
     *((preferences, name) for name in ("page", "nobody", "stopped")),
     *((stay, name) for name in ("ask", "done")),
     *((page, name) for page in (surveys, reviews) for name in ("ask", "done")),
     *((sign_up, name) for name in ("confirm", "confirmed", "stopped", "too_late", "sent", "busy", "page")),
 )
+_alias_key = lru_cache(maxsize=10_000)(alias_key)
 #: Module → attribute → what stands there while worlds run. All of it is pure, so nothing but time is saved.
 _SHORTCUTS: list[tuple[Any, str, Any]] = [
-    (ids, "keyed_hash", lru_cache(maxsize=100_000)(ids.keyed_hash)),
-    (ids, "digest", lru_cache(maxsize=100_000)(ids.digest)),
-    (memory, "decode_profile", lru_cache(maxsize=50_000)(decode_profile)),
+    (ids, "keyed_hash", lru_cache(maxsize=10_000)(ids.keyed_hash)),
+    (ids, "digest", lru_cache(maxsize=10_000)(ids.digest)),
+    (people_module, "alias_key", _alias_key),
+    (graves_module, "alias_key", _alias_key),
+    (memory, "decode_profile", lru_cache(maxsize=5_000)(decode_profile)),
+    (memory, "encode_events", ByIdentity(encode_events)),
+    (memory, "decode_events", lru_cache(maxsize=5_000)(decode_events)),
     (journey_module, "advance", RememberedAdvance()),
     (library_module, "_playbook", _Remembering(library_module._playbook)),
     (library_module, "_flow", _Remembering(library_module._flow)),

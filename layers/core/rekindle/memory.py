@@ -260,7 +260,7 @@ class LedgerLine(Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The line's key under its profile: the time at a fixed width, and the cause."""
-        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}#{self.cause}"
+        return f"{self.at.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z#{self.cause}"
 
 
 class Sent(Struct, frozen=True, kw_only=True):
