@@ -36,6 +36,7 @@ from bench.figures import ROOT
 from bench.meter import Meter
 from local.stack import content_files
 from rekindle.aws.clients import Clients
+from rekindle.aws.messages import parse_message
 from rekindle.aws.profiles import parse_profile, profile_item
 from rekindle.content.validate import validate
 from rekindle.domain import ids
@@ -117,7 +118,8 @@ class Plant:
         del mail
         self.sent_mails += 1
         self.meter.calls["sesv2.SendEmail"] += 1
-        return f"vendor-{self.sent_mails}"
+        # as long as SES's ids are
+        return f"0100018f2c7a3b4d-5e6f7a8b-9c0d-4e1f-8a2b-{self.sent_mails:012d}-000000"
 
     def call(self, function: str, event: Any) -> Any:
         """Invoke a function, and count what that is billed as."""
@@ -209,7 +211,8 @@ class Plant:
     def messages(self, flow: str) -> list[str]:
         """Return the messages of a flow."""
         table, client = self.ports.installation.tables.messages, self.ports.clients.dynamodb
-        return [one["id"]["S"] for one in client.scan(TableName=table)["Items"] if one["flow"]["S"] == flow]
+        found = map(parse_message, client.scan(TableName=table)["Items"])
+        return [message.id for message in found if message.flow == flow]
 
     def stream(self) -> None:
         """Hand what was put into Pending to journey, one batch for each 25."""
