@@ -50,7 +50,7 @@ composer = Composer(
 )  # fmt: skip
 deliver = Deliver(
     outbox=outbox, queues=queues, mailer=mailer, builder=composer, clock=clock, wallet=wallet, mint=mint,
-    address_key=keys.address_key(), new_token=lambda: secrets.token_hex(16),
+    address_key=keys.address_key(), new_token=lambda: secrets.token_urlsafe(12),
     lease_life=timedelta(seconds=LEASE_LIFE_SECONDS),
     guard=Guard(counters=counters, clock=clock), stops=Stops(blobs, clock),
     herald=Herald(counters=counters, library=library, clock=clock),

@@ -148,7 +148,7 @@ def test_an_open_message_must_say_since_when(outbox: Any) -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 60])
 def test_where_the_links_lead_is_written_with_the_lease_and_changed_by_nothing_else(outbox: Any, count: int) -> None:
-    """Few are kept as they are, many compressed: they read the same."""
+    """They are kept packed, and read the same."""
     targets = tuple(f"https://tea.example/products/{n}?variant={n}#über" for n in range(count))
     assert outbox.lease(replace(a_lease(), message=a_message(targets=targets))) == "taken"
     assert outbox.message(MAIL) == a_message(targets=targets)
@@ -368,12 +368,13 @@ def test_products_are_found_by_shop_and_id(ports: Ports) -> None:
 # --- on the tables only
 
 
-def test_a_message_expires_400_days_after_its_newest_news(moto_ports: AwsPorts) -> None:
+def test_a_message_expires_400_days_after_its_lease_whatever_is_heard_of_it(moto_ports: AwsPorts) -> None:
+    """So it goes before the ledger's line that names it, by which alone an erasure finds it."""
     moto_ports.outbox.record(a_message("unknown", leased_at=START))
-    moto_ports.outbox.progress(a_message("delivered", at=LATER), ["unknown"])
+    moto_ports.outbox.progress(a_message("delivered", leased_at=START, at=LATER), ["unknown"])
     item = moto_ports.item("messages", MAIL)
     assert item is not None
-    assert item["expires"] == {"N": str(int((LATER + timedelta(days=400)).timestamp()))}
+    assert item["expires"] == {"N": str(int((START + timedelta(days=400)).timestamp()))}
     assert "open_shard" not in item
 
 

@@ -371,10 +371,10 @@ def test_a_pending_item_without_its_delivery_is_an_error_not_silence(moto_ports:
         moto_ports.state.work(a_pending())
 
 
-def test_what_the_ledger_holds_expires_after_400_days(moto_ports: AwsPorts) -> None:
+def test_what_the_ledger_holds_expires_after_the_messages_that_it_names(moto_ports: AwsPorts) -> None:
     moto_ports.state.commit(Commit(profile=a_profile(), decisions=(a_decision(),)))
     scanned = moto_ports.clients.dynamodb.scan(TableName=moto_ports.installation.tables.ledger)["Items"]
-    expiry = str(int((START + timedelta(days=400)).timestamp()))
+    expiry = str(int((START + timedelta(days=420)).timestamp()))
     assert [(item["at"]["S"], item["expires"]["N"]) for item in scanned] == [
         ("2035-03-05T09:00:00.000000Z#alarm.1", expiry)
     ]

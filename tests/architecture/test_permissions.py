@@ -223,7 +223,6 @@ RIGHTS: dict[str, set[str]] = {
         "dynamodb:Query CouponsTable/index/profile",
         "dynamodb:Query InterestsTable/index/profile",
         "dynamodb:Query LedgerTable",
-        "dynamodb:Query MessagesTable/index/profile",
         "dynamodb:Scan AliasesTable",
         "dynamodb:Scan CouponsTable",
         "dynamodb:Scan DeliveriesTable",

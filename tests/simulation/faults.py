@@ -184,7 +184,6 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "vault.drop": _UPDATE,
     "vault.ledger": _READ,
     "vault.forget_ledger": _UPDATE,
-    "vault.message_ids": _READ,
     "vault.messages": _READ,
     "vault.forget_messages": _UPDATE,
     "vault.forget_files": _UPDATE,

@@ -229,7 +229,6 @@ def read(ports: AwsPorts) -> dict[str, Any]:
         ],
         "messages": ports.state.messages([M1, M2, M3, M4, M5]),
         "open": ports.outbox.open_messages(late, 9),
-        "messages of a profile": ports.vault.message_ids(ADA),
         "figures": sorted(
             (plain(label), str(sorted(map(str, amounts.items()))))
             for label, amounts in ports.results.figures(SHOP, "0", "z").items()

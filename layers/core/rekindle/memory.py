@@ -1650,12 +1650,6 @@ class MemoryVault(_Port):
         ]
 
     @_call
-    def message_ids(self, profile_id: str, after: str = "", limit: int = 100) -> Sequence[str]:
-        """Return the ids of the profile's messages."""
-        found = (m.id for m in self.world.messages.values() if m.profile_id == profile_id and m.id > after)
-        return sorted(found)[:limit]
-
-    @_call
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:
         """Return the messages that exist."""
         return {key: self.world.messages[key] for key in ids if key in self.world.messages}

@@ -1564,7 +1564,7 @@ class Purged(Struct, frozen=True):
 class Vault(Protocol):
     """What privacy needs of every store: to find all that is about a person or a shop, and to make it go away.
 
-    Everything here is safe to repeat. Reads are strongly consistent, except for `message_ids` and `coupons`.
+    Everything here is safe to repeat. Reads are strongly consistent, except for `coupons`.
     """
 
     def owners(self, keys: Sequence[str]) -> tuple[dict[str, str], frozenset[str]]:
@@ -1619,10 +1619,6 @@ class Vault(Protocol):
 
     def forget_ledger(self, profile_id: str, lines: Sequence[str]) -> None:
         """Delete these lines of the profile, by their `at`."""
-        ...
-
-    def message_ids(self, profile_id: str, after: str = "", limit: int = 100) -> Sequence[str]:
-        """Return the ids of the profile's messages greater than `after`, in order, from an index that may lag."""
         ...
 
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:

@@ -11,6 +11,7 @@ from rekindle.aws.items import (
     FAILED,
     KEPT,
     KEPT_ASKED,
+    KEPT_MARK,
     KEPT_UNREAD,
     KEPT_UNSIGNED,
     Item,
@@ -159,5 +160,5 @@ def _mark_item(mark: str, delivery: Delivery) -> Item:
         "id": text(mark),
         "of": text(delivery.id),
         "shop": text(delivery.shop),
-        "expires": epoch(delivery.received_at + KEPT),
+        "expires": epoch(delivery.received_at + KEPT_MARK),
     }

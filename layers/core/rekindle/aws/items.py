@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 """An item or a key, as the low-level API has it: name → {type: value}."""
 
-#: How long deliveries, messages and ledger lines are kept (DESIGN §4).
+#: How long deliveries and messages are kept (DESIGN §4).
 KEPT = timedelta(days=400)
+#: A line of the ledger stays longer than the messages that it has planned, for by it they are found. A message may wait
+#: for a fortnight on queues, dead letters' included, before its record begins.
+KEPT_LINE = KEPT + timedelta(days=20)
 #: A delivery that names nobody is found by nobody's request to erase, but may hold somebody: it goes in time for any
 #: (30 days; time to live may be two days late).
 KEPT_UNREAD = timedelta(days=28)
+#: A delivery's further ids: a sender that tells of one thing twice does so within hours (Shopify tries for two days at
+#: most), and whoever repeats a captured request meets the id of its body.
+KEPT_MARK = timedelta(days=28)
 #: What a browser told and nobody signed: as long as somebody anonymous is remembered.
 KEPT_UNSIGNED = timedelta(days=90)
 #: What holds a sign-up: as long as the request itself (`sign_ups.KEPT`), by whose profile alone it is found.

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
-from rekindle.aws.items import KEPT, Item, epoch, moment, octets, stamp, text
+from rekindle.aws.items import KEPT, Item, epoch, moment, number, stamp, text
+from rekindle.aws.packing import STATE, pack, unpack
 from rekindle.ports import OPEN_STATES, Message
 
 #: The first of these stays.
 _FIRSTS = ("opened_at", "machine_opened_at", "machine_clicked_at")
-_TIMES = frozenset({"leased_at", "at", *_FIRSTS})
+_TIMES = frozenset({"leased_at", *_FIRSTS})
 _FIELDS = tuple(field.name for field in structs.fields(Message))
+#: What it is about from its lease on, packed together in this order: no table looks for it. `day` is apart, because the
+#: stream to the figures looks for that.
+_ABOUT = ("channel", "address", "flow", "step", "template", "category", "ways", "occurrence", "to")
 #: What each write does not simply replace.
 _SETS = ("links", "hits", "gone")
-_SPECIAL = frozenset({"id", "targets", *_FIRSTS, *_SETS})
-#: Targets over so many bytes are compressed: with them a message should fit into the kilobyte that a write costs.
-_MAX_PLAIN = 300
+_SPECIAL = frozenset({"id", "at", "targets", *_FIRSTS, *_SETS, *_ABOUT})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def message_item(message: Message) -> Item:
@@ -30,7 +37,8 @@ def message_item(message: Message) -> Item:
     if message.links:
         item["links"] = {"SS": list(dict.fromkeys(message.links))}
     if message.targets:
-        item["targets"] = _packed(message.targets)
+        # An address holds no line break (`content.links.Tracker`).
+        item["targets"] = pack("\n".join(message.targets).encode(), STATE)
     if message.state in OPEN_STATES:
         item["open_shard"] = text(message.id[0])
     return item
@@ -38,13 +46,17 @@ def message_item(message: Message) -> Item:
 
 def parse_message(item: Mapping[str, Any]) -> Message:
     """Return what an item says."""
-    read_apart = {"targets", *_SETS}
+    read_apart = {"at", "targets", *_SETS}
     fields: dict[str, Any] = {name: item[name]["S"] for name in _FIELDS if name not in read_apart and name in item}
     for name in _TIMES & fields.keys():
         fields[name] = moment(fields[name])
+    if "at" in item:
+        fields["at"] = _EPOCH + int(item["at"]["N"]) * _MICROSECOND
+    if "about" in item:
+        fields |= zip(_ABOUT, _decode(unpack(item["about"])), strict=True)
     fields |= {name: tuple(sorted(item[name]["SS"])) for name in _SETS if name in item}
     if "targets" in item:
-        fields["targets"] = _unpacked(item["targets"])
+        fields["targets"] = tuple(unpack(item["targets"]).decode().split("\n"))
     return Message(**fields)
 
 
@@ -87,19 +99,13 @@ def _given(message: Message) -> Item:
         value = getattr(message, name)
         if name not in _SPECIAL and value:
             item[name] = text(stamp(value) if isinstance(value, datetime) else value)
-    newest = message.at or message.leased_at
-    if newest is not None:
-        item["expires"] = epoch(newest + KEPT)
+    if message.at is not None:
+        item["at"] = number((message.at - _EPOCH) // _MICROSECOND)
+    about = [getattr(message, name) for name in _ABOUT]
+    if any(about[1:]):  # whoever writes something of it writes all of it; a channel is always said
+        item["about"] = pack(_encode(about), STATE)
+    began = message.leased_at or message.at
+    if began is not None:
+        # news makes it no older: it must go before the ledger's line that names it
+        item["expires"] = epoch(began + KEPT)
     return item
-
-
-def _packed(targets: tuple[str, ...]) -> Any:
-    # An address holds no line break (`content.links.Tracker`).
-    whole = "\n".join(targets)
-    raw = whole.encode()
-    return text(whole) if len(raw) <= _MAX_PLAIN else {"B": zlib.compress(raw)}
-
-
-def _unpacked(value: Mapping[str, Any]) -> tuple[str, ...]:
-    whole: str = value["S"] if "S" in value else zlib.decompress(octets(value)).decode()
-    return tuple(whole.split("\n"))

@@ -15,7 +15,7 @@ from rekindle.aws.interests import interest_item
 from rekindle.aws.items import (
     CONFLICT,
     FAILED,
-    KEPT,
+    KEPT_LINE,
     Item,
     Reason,
     Wanted,
@@ -373,7 +373,7 @@ class DynamoState:
             "at": text(f"{stamp(at)}#{cause}"),
             "shop": text(profile.shop),
             "decisions": pack(msgspec.json.encode(commit.decisions), STATE),
-            "expires": epoch(at + KEPT),
+            "expires": epoch(at + KEPT_LINE),
         }
         if commit.counts:
             item["counts"] = pack_text(msgspec.json.encode(commit.counts), STATE)

@@ -228,20 +228,6 @@ class AwsVault:
         keys = [{"profile_id": text(profile_id), "at": text(line)} for line in lines]
         batch_delete(self._clients.dynamodb, self._tables.ledger, keys)
 
-    def message_ids(self, profile_id: str, after: str = "", limit: int = 100) -> Sequence[str]:
-        """Return the ids of the profile's messages, from the index."""
-        items = query_until(
-            self._clients.dynamodb,
-            limit,
-            TableName=self._tables.messages,
-            IndexName="profile",
-            KeyConditionExpression="#profile_id = :profile_id AND #id > :after",
-            ExpressionAttributeNames=names("profile_id", "id"),
-            # ids are hexadecimal digits, and a space comes before all of these
-            ExpressionAttributeValues={":profile_id": text(profile_id), ":after": text(after or " ")},
-        )
-        return [item["id"]["S"] for item in items]
-
     def messages(self, ids: Sequence[str]) -> dict[str, Message]:
         """Return the messages that exist."""
         keys = [{"id": text(key)} for key in dict.fromkeys(ids)]

@@ -26,7 +26,6 @@ from rekindle.ports import (
     Blobs,
     Clock,
     LedgerEntry,
-    Message,
     Pending,
     PrivacyQueue,
     PrivacyTask,
@@ -369,8 +368,6 @@ class Privacy:
         for _ in range(RACES):
             for profile_id in people.ids:
                 files += self._empty_ledger(profile_id, people)
-                for page in self._message_pages(profile_id):
-                    self._vault.forget_messages(page)
                 self._vault.forget_coupons(self._vault.coupons(profile_id))
                 self._vault.forget_interests(profile_id, self._vault.interests(profile_id))
             left = self._survey(people.ids)
@@ -438,7 +435,7 @@ class Privacy:
     ) -> Iterator[bytes]:
         """Yield everything about one person as JSON: one document, or more where there are very many deliveries."""
         lines = [line for each in someone.ids for page in self._ledger_pages(each) for line in page]
-        messages = [record for each in someone.ids for record in self._records(each)]
+        messages = list(self._vault.messages(_messages(lines)).values())
         coupons = [coupon for each in someone.ids for coupon in self._vault.coupons(each)]
         refusals = [
             refusal
@@ -593,14 +590,13 @@ class Privacy:
         raise ConflictError(f"delivery {delivery.id} is stripped by others all the time")
 
     def _survey(self, profile_ids: Sequence[str]) -> Survey:
-        """Return what is there. The index of messages may lag, but a decision in the ledger names each as well."""
+        """Return what is there. Each message is named by the decision that planned it, and goes before that line."""
         lines, coupons, interests, deliveries, messages = 0, 0, 0, set[str](), set[str]()
         for profile_id in profile_ids:
             for page in self._ledger_pages(profile_id):
                 lines += len(page)
                 deliveries.update(_deliveries(page))
                 messages.update(self._vault.messages(_messages(page)))
-            messages.update(record.id for record in self._records(profile_id))
             coupons += len(self._vault.coupons(profile_id))
             interests += len(self._vault.interests(profile_id))
         return Survey(lines, frozenset(deliveries), frozenset(messages), coupons, interests)
@@ -610,17 +606,6 @@ class Privacy:
         while page := self._vault.ledger(profile_id, after):
             yield page
             after = page[-1].at
-
-    def _message_pages(self, profile_id: str) -> Iterator[Sequence[str]]:
-        after = ""
-        while page := self._vault.message_ids(profile_id, after):
-            yield page
-            after = page[-1]
-
-    def _records(self, profile_id: str) -> Iterator[Message]:
-        """Yield the messages themselves: the index may still list what is deleted."""
-        for page in self._message_pages(profile_id):
-            yield from self._vault.messages(page).values()
 
 
 def _may_be(profile: Profile, request: PrivacyRequest, kind: str) -> bool:

@@ -45,7 +45,8 @@ def unique_ids(headers: Mapping[str, str], mark: bytes, *, shop: str) -> tuple[s
       API version);
     - shop + topic + body: the signature covers the body only, so a captured body comes back under any event id.
 
-    A request is a repeat when *either* has been seen, so both are written when it is accepted. Without an event id,
+    A request is a repeat when *either* has been seen, so both are written when it is accepted. The body's comes first,
+    because a captured body may come back at any time, while Shopify shares an event id for hours. Without an event id,
     there is only the body's. The topic is part of both: one order is one body under orders/create and orders/paid.
 
     The compliance topics say no time: who comes back and asks once more to be forgotten sends the very same body. There
@@ -58,7 +59,7 @@ def unique_ids(headers: Mapping[str, str], mark: bytes, *, shop: str) -> tuple[s
         return (digest("delivery", "shopify", shop, topic, "body", mark, own),)
     ids = (digest("delivery", "shopify", shop, topic, "body", mark),)
     event = header(headers, "event-id")
-    return (digest("delivery", "shopify", shop, topic, "event", event), *ids) if event else ids
+    return (*ids, digest("delivery", "shopify", shop, topic, "event", event)) if event else ids
 
 
 def topic_of(headers: Mapping[str, str]) -> str:
