@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import io
 import json
+import marshal
 import time
 import zipfile
 from collections.abc import Callable, Mapping
@@ -394,13 +396,29 @@ def _zipped(folder: Path, prefix: str) -> bytes:
     if not folder.is_dir():
         raise StackError(f"{folder} is missing")
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 # Without the hour at which a file was checked out: the same files are the same archive.
                 entry = zipfile.ZipInfo(prefix + path.relative_to(folder).as_posix())
-                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+                source = path.read_bytes()
+                archive.writestr(entry, source)
+                if path.suffix == ".py":
+                    compiled = zipfile.ZipInfo(importlib.util.cache_from_source(entry.filename))
+                    archive.writestr(compiled, _bytecode(source, entry.filename))
     return buffer.getvalue()
+
+
+@functools.cache
+def _bytecode(source: bytes, file: str) -> bytes:
+    """Return what Python keeps of a source (PEP 552), to be trusted unchecked, as `make build` ships it.
+
+    Without it every copy of a function compiles everything again. Remembered, so that the same source stays the same
+    archive: what `marshal` writes may differ from call to call.
+    """
+    code = compile(source, file, "exec", dont_inherit=True)
+    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
+    return head + marshal.dumps(code)
 
 
 def _transformed(template: dict[str, Any], session: boto3.session.Session) -> dict[str, Any]:
