@@ -41,7 +41,7 @@ class Appointment:
     due: datetime
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _waiting() -> Iterator[tuple[World, Appointment]]:
     """Start the stack and make the appointment at once: the waiting is done while the other tests run.
 
@@ -58,13 +58,13 @@ def _waiting() -> Iterator[tuple[World, Appointment]]:
         yield there, Appointment(due)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live(_waiting: tuple[World, Appointment]) -> World:
     """Return a stack with both demo shops and the shipped content; nobody moves its clock."""
     return _waiting[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def appointment(_waiting: tuple[World, Appointment]) -> Appointment:
     """Return what `PATIENT` waits for."""
     return _waiting[1]
