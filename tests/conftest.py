@@ -6,8 +6,11 @@ Hypothesis judges what code does, never how long a busy machine took for it.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
+import botocore.loaders
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -16,6 +19,9 @@ settings.load_profile("gate")
 
 _TESTS = Path(__file__).parent
 _ON_LOOPBACK = ("adapters", "browser", "e2e")
+
+# What botocore knows of a service is megabytes of JSON: each session would read them again.
+vars(botocore.session)["create_loader"] = functools.cache(botocore.loaders.create_loader)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

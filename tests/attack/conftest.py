@@ -25,10 +25,10 @@ from rekindle.service.webhook import Webhooks
 from rekindle.settings import Collect, Feedback, Links, Pages, Signup, Track, Webhook
 from tests.attack.targets import DOMAINS, LINK_KEYS, SECRET
 from tests.content.pagekit import POPUP
-from tests.functions.conftest import load, ports
+from tests.functions.conftest import clients, load, ports
 from tests.support.build import CART, CONFIRMATION, ROOT, T0, playbook
 
-__all__ = ["load", "ports"]
+__all__ = ["clients", "load", "ports"]
 
 _APPS = ("webhook", "links", "feedback", "collect", "track", "signup", "pages")
 _BOOK = playbook(CART, CONFIRMATION)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from moto import mock_aws
 
+from rekindle.aws.clients import Clients
 from rekindle.content.sites import site_of
 from rekindle.ports import ShopSecrets
 from rekindle.service.library import POINTER
@@ -25,13 +26,17 @@ Load = Callable[[str], ModuleType]
 _prefixes = (f"f{number}" for number in itertools.count(1))
 
 
-@pytest.fixture
-def ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]:
-    """An installation with one connected shop, two flows on, and a clock that a file moves."""
-    from rekindle.aws.clients import Clients
+@pytest.fixture(scope="session")
+def clients() -> Clients:
+    """Return the tests' own clients, which every test's moto answers."""
+    return Clients(session())
 
+
+@pytest.fixture
+def ports(clients: Clients, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsPorts]:
+    """An installation with one connected shop, two flows on, and a clock that a file moves."""
     with mock_aws():
-        made = AwsPorts(Clients(session()), next(_prefixes))
+        made = AwsPorts(clients, next(_prefixes))
         made.connect(ShopSecrets(shop="tea", platform="shopify", domain="tea.myshopify.com", webhook_secrets=("s1",)))
         made.connect(
             ShopSecrets(shop="plants", platform="woocommerce", domain="plants.example", webhook_secrets=("w1",))

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import msgspec
-from botocore.loaders import create_loader
 from botocore.session import Session
 from msgspec import Struct
 
@@ -689,13 +688,9 @@ class AwsPorts:
         return {item["id"]["S"] for item in answer["Items"]}
 
 
-_loader = create_loader()
-
-
 def session(region: str = "us-east-1") -> Session:
-    """Return a botocore session that could reach nothing but an emulator. All share what is read from disk."""
+    """Return a botocore session that could reach nothing but an emulator."""
     made = Session()
-    made.register_component("data_loader", _loader)
     made.set_credentials("test", "test")
     made.set_config_variable("region", region)
     return made
