@@ -17,10 +17,10 @@ PICTURES = Path(__file__).resolve().parents[2] / "local" / "pictures"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests together: one browser serves them all."""
+    """Keep these tests together: one browser serves them all, and what compiles all mails elsewhere is with them."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group("mails"))
 
 
 class Site:

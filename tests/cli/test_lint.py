@@ -19,6 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return few(tmp_path / "content", "cart-abandonment")
 
 
+@pytest.mark.xdist_group("mails")
 def test_what_ships_could_be_published(capsys: pytest.CaptureFixture[str]) -> None:
     folder = ROOT / "templates"
     assert main(["lint", str(folder)]) == 0

@@ -23,8 +23,9 @@ from rekindle.content.validate import validate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Basket, Item, Order
 from rekindle.flow.program import Shop
-from tests.content.mailkit import shipped, shipped_sample
+from tests.content.mailkit import shipped_sample
 from tests.support.build import T0
+from tests.support.content import some
 
 CARTS = ("cart-reminder-1", "cart-reminder-2", "cart-reminder-3")
 MAILS = (*CARTS, "order-confirmation")
@@ -43,12 +44,17 @@ TITLES = (
 
 
 @pytest.fixture(scope="module")
-def published() -> PublishedSet:
-    """Return what publish makes of the repository's own content."""
-    verdict = validate(shipped())
-    assert verdict.problems == verdict.warnings == ()
-    assert verdict.published is not None
-    return verdict.published
+def published(what_ships: PublishedSet) -> PublishedSet:
+    return what_ships
+
+
+@pytest.fixture(scope="module")
+def branded() -> PublishedSet:
+    """Return the mails of two flows that ship, of a brand with a contact."""
+    brand = b"contact: {phone: '+44 20 7946 0000', url: https://acme.example/help}"
+    published = validate(some("cart-abandonment", "order-confirmation") | {"brand.yaml": brand}).published
+    assert published is not None
+    return published
 
 
 def build(published: PublishedSet, name: str, of: Sample, shop: Shop = SAMPLE_SHOP, **more: Any) -> Rendered:
@@ -222,12 +228,9 @@ def balanced(line: str) -> bool:
 
 
 @pytest.mark.parametrize("name", MAILS)
-def test_a_shipped_mail_is_in_three_languages_and_whole_in_each(published: PublishedSet, name: str) -> None:
+def test_a_shipped_mail_is_in_three_languages_and_whole_in_each(branded: PublishedSet, name: str) -> None:
     """No word of another language is left over, in the subject, the preheader, or either part."""
-    assert published.mails.translations[name].keys() == {"ar", "zh-Hant"}
-    brand = b"contact: {phone: '+44 20 7946 0000', url: https://acme.example/help}"
-    full = validate(shipped() | {"brand.yaml": brand}).published
-    assert full is not None
+    assert branded.mails.translations[name].keys() == {"ar", "zh-Hant"}
     arabic, chinese = "\u0600-\u06ff", "\u4e00-\u9fff"
     shop = msgspec.structs.replace(SAMPLE_SHOP, name="𝍐", postal_address="𝍑", url="https://shop.example")
     for locale, own, other in (
@@ -237,7 +240,7 @@ def test_a_shipped_mail_is_in_three_languages_and_whole_in_each(published: Publi
     ):
         for of in (shipped_sample(name, locale), bare(shipped_sample(name))):
             given = msgspec.structs.replace(of, event=plain(of.event), products={})
-            mail = build(full, name, msgspec.structs.replace(given, profile=SamplePerson(locale=locale)), shop)
+            mail = build(branded, name, msgspec.structs.replace(given, profile=SamplePerson(locale=locale)), shop)
             text = re.sub(r"https?://\S+|€|EUR|AED|TWD|SPRING10", "", mail.subject + "\n" + mail.text)
             assert re.search(f"[{own}]", mail.subject)
             assert not re.search(f"[{other}]", text)
@@ -251,7 +254,7 @@ def plain(event: Any) -> Any:
     return msgspec.structs.replace(event, items=items, **without)
 
 
-def test_a_brand_with_everything_shows_it(published: PublishedSet) -> None:
+def test_a_brand_with_everything_shows_it() -> None:
     """Logo, colours, social links, contact."""
     brand = b"""
 logo: {url: https://acme.example/logo.png, width: 120}
@@ -259,14 +262,17 @@ colors: {accent: "#003366"}
 social: [{name: Instagram, url: https://instagram.com/acme}]
 contact: {phone: "+44 20 7946 0000", url: https://acme.example/help}
 """
-    verdict = validate(shipped() | {"brand.yaml": brand})
+    plain = some("cart-abandonment")
+    verdict = validate(plain | {"brand.yaml": brand})
     assert verdict.published is not None, verdict.problems
     mail = build(verdict.published, "cart-reminder-1", shipped_sample("cart-reminder-1"))
     assert 'src="https://acme.example/logo.png"' in mail.html
     assert "background-color:#003366" in mail.html
     assert "Instagram: https://instagram.com/acme" in mail.text
     assert "+44 20 7946 0000" in mail.text
-    assert verdict.published.hash != published.hash
+    without = validate(plain).published
+    assert without is not None
+    assert verdict.published.hash != without.hash
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from rekindle.content.offers import parse_codes, parse_offer, pool_of
 from rekindle.content.validate import validate
 from rekindle.domain.offers import Gift, Offer
 from rekindle.flow.program import Shop
-from tests.content.mailkit import shipped
 from tests.content.test_validate import HEAD, MAILS, SHOP
+from tests.support.content import some
 
 TEN = "kind: unique\npercent: 10%\nprefix: hello\n"
 GIFT = """\
@@ -390,7 +390,9 @@ def test_words_that_nobody_has_written_are_a_doubt() -> None:
 def test_what_ships_is_off_until_a_shop_names_it_and_right_when_it_does() -> None:
     for switches in ("", "offers: {cart-reminder: on}\n"):
         shop = SHOP.replace("locale: en-GB", "locale: en-GB\nlocales: [en, ar, zh-Hant]")
-        files = shipped() | {"shops/acme.yaml": (shop + "flows: {cart-abandonment: on}\n" + switches).encode()}
+        files = some("cart-abandonment") | {
+            "shops/acme.yaml": (shop + "flows: {cart-abandonment: on}\n" + switches).encode()
+        }
         verdict = validate(files)
         assert verdict.problems == ()
         assert verdict.published is not None

@@ -17,8 +17,9 @@ from rekindle.content.validate import Verdict, validate
 from rekindle.domain.errors import ContentError
 from rekindle.domain.facts import Item, Product
 from rekindle.domain.profile import Profile, Run
-from tests.content.mailkit import compiled, look, refused, shipped, shipped_sample
+from tests.content.mailkit import compiled, look, refused, shipped_sample
 from tests.support.build import T0
+from tests.support.content import some
 
 POT = Product(
     id="1",
@@ -178,7 +179,7 @@ def test_a_heading_outside_the_condition_is_found() -> None:
 
 def test_what_ships_recommends_and_is_whole_without() -> None:
     """The shared block goes with its heading, in each language."""
-    published = validate(shipped()).published
+    published = validate(some("cart-abandonment", "order-confirmation")).published
     assert published is not None
     for name in ("order-confirmation", "cart-reminder-2"):
         assert published.mails.templates[name].recommend == ("together",)
