@@ -77,12 +77,10 @@ def temporary(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def running(temporary: Path) -> Iterator[Running]:
-    """Return the program, up and serving an empty inbox, idle time skipped at once."""
+def program(temporary: Path) -> Iterator[Running]:
+    """Return the program, just started: it will serve an empty inbox and skip idle time at once."""
     program = Running(temporary, "run", "--no-story", "--port", "0", "--inbox-port", "0", "--grace", "0.5")
     try:
-        eventually(lambda: READY in program.text or program.process.poll() is not None, seconds=60)
-        assert READY in program.text, program.text
         yield program
     finally:
         if program.process.poll() is None:
@@ -101,10 +99,9 @@ def _printed_command(program: Running, title: str) -> str:
     return "".join(program.lines[start:end])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_leaves_no_process_and_no_temp_folder(running: Running, temporary: Path, number: signal.Signals) -> None:
+def _leaves_nothing(program: Running, temporary: Path, number: signal.Signals) -> None:
     assert _processes_naming(temporary), "the functions' workers name their folder"
-    assert running.stop(number) == 0
+    assert program.stop(number) == 0
     assert _processes_naming(temporary) == []
     assert list(temporary.iterdir()) == []
 
@@ -123,18 +120,28 @@ def _listed(program: Running) -> list[str]:
     return [line.split()[0] for line in told.stdout.splitlines()]
 
 
-def test_the_printed_line_posts_a_checkout_whose_three_reminders_come_at_once(running: Running) -> None:
-    assert _listed(running) == ["kettle-and-leaf", "pedal-and-petal"]
-    command = _printed_command(running, "A Shopify checkout, left behind")
+def test_stopped_while_it_starts_it_leaves_no_process_and_no_temp_folder(program: Running, temporary: Path) -> None:
+    eventually(lambda: bool(_processes_naming(temporary)) or program.process.poll() is not None, seconds=60)
+    _leaves_nothing(program, temporary, signal.SIGTERM)
+
+
+def test_the_printed_line_posts_a_checkout_whose_three_reminders_come_at_once_and_ctrl_c_leaves_nothing(
+    program: Running, temporary: Path
+) -> None:
+    eventually(lambda: READY in program.text or program.process.poll() is not None, seconds=150)
+    assert READY in program.text, program.text
+    assert _listed(program) == ["kettle-and-leaf", "pedal-and-petal"]
+    command = _printed_command(program, "A Shopify checkout, left behind")
     posted = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)  # noqa: S603, S607
     assert posted.stdout.startswith("HTTP/1.1 200"), posted
-    state = f"{_inbox(running)}/api/state"
+    state = f"{_inbox(program)}/api/state"
     eventually(lambda: len(_read(state)["mails"]) == 3, seconds=60)
     assert [mail["template"] for mail in _read(state)["mails"]] == [
         "cart-reminder-3",
         "cart-reminder-2",
         "cart-reminder-1",
     ]
+    _leaves_nothing(program, temporary, signal.SIGINT)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from local.stack import STACK_NAME, Shop
 from local.timeline import Timeline
 from local.world import world
 from rekindle.cli.main import main
+from tests.support.content import demo_content
 from tests.support.terminal import reach
 from tests.support.waiting import eventually
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.xdist_group("e2e-story")
 def day() -> Iterator[Day]:
     """Play the story once."""
     first_day = opening(datetime.now(UTC))
-    with world(port=None, start=first_day + timedelta(hours=8)) as there:
+    with world(port=None, start=first_day + timedelta(hours=8), content=demo_content()) as there:
         day = Day(there, Timeline(Console(quiet=True)), first_day)
         play(day)
         yield day
