@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,8 @@ from rekindle.service.library import POINTER
 from tests.adapters.test_replay_command import Deployed, deployed
 from tests.service.test_replay import RECEIVED
 from tests.shops.payloads import SHOP
-from tests.support.build import CART, ROOT, playbook
+from tests.support.build import CART, playbook
+from tests.support.content import few
 
 __all__ = ["deployed"]
 
@@ -49,7 +49,7 @@ def test_a_draft_is_held_against_what_is_published(
 ) -> None:
     """The shop's settings come from what is published, where the folder has none."""
     publish(deployed)
-    content = Path(shutil.copytree(ROOT / "templates", tmp_path / "content"))
+    content = few(tmp_path / "content", "cart-abandonment")
     draft = content / "flows/cart-abandonment.yaml"
     draft.write_text(draft.read_text("utf-8").replace("wait: 1h", "wait: 2h"), "utf-8")
     arguments = ["simulate", "--flow", str(draft), "--content", str(content), "--stack", deployed.stack]
@@ -61,8 +61,11 @@ def test_a_draft_is_held_against_what_is_published(
     assert change["before"]["entered"] == change["after"]["entered"]
 
 
-def test_what_is_not_published_cannot_be_compared(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
-    draft = str(ROOT / "templates/flows/cart-abandonment.yaml")
-    arguments = ["simulate", "--flow", draft, "--content", str(ROOT / "templates"), "--stack", deployed.stack]
+def test_what_is_not_published_cannot_be_compared(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    content = few(tmp_path / "content", "cart-abandonment")
+    draft = str(content / "flows/cart-abandonment.yaml")
+    arguments = ["simulate", "--flow", draft, "--content", str(content), "--stack", deployed.stack]
     assert main([*arguments, "--shop", SHOP, "--since", SINCE, "--against", "published"]) == 2
     assert "nothing has been published yet" in capsys.readouterr().err
