@@ -44,8 +44,8 @@ STACK_NAME = "rekindle-local"
 
 _ARTIFACTS = "rekindle-local-artifacts"
 _DEPLOY_SECONDS = 60.0
-#: So many copies of a function work on one queue at most.
-_COPIES = 5
+#: So many copies of a function work on one queue at most: each takes a second of a processor to start.
+_COPIES = 3
 #: Longer than publish itself may take (template.yaml): a busy machine is slow, and not broken.
 _PUBLISH_SECONDS = 150.0
 #: Lambda retries an asynchronous invocation twice (template.yaml, FeedbackFunction).
