@@ -21,7 +21,7 @@ SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 INSTALL := install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long check fmt audit bench build deploy smoke rollback releases lock clean
+.PHONY: help run demo test test-long check check-style check-types check-template check-rules fmt audit bench build deploy smoke rollback releases lock clean
 
 help: ## list what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -45,12 +45,20 @@ test-long: .venv/ready ## simulate for SECONDS (600) from seed SEEDS (0), hunt p
 	STORM=$(STORM) $(BIN)/pytest -q tests/e2e/test_storm.py && cat out/storm.json
 	OPERATING=$(OPERATING) $(BIN)/pytest -q tests/e2e/test_operating.py && cat out/operating.json
 
-check: .venv/ready .venv-sam/ready ## format, lint, types, imports, the template
+check: check-style check-types check-template check-rules ## format, lint, types, imports, the template (-j 2: two at once)
+
+check-style: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy layers/core/rekindle functions/*/app.py local bench tests
 	PYTHONPATH=layers/core $(BIN)/lint-imports
+
+check-types: .venv/ready
+	$(BIN)/mypy layers/core/rekindle functions/*/app.py local bench tests
+
+check-template: .venv-sam/ready
 	$(SAM) validate --lint --region us-east-1
+
+check-rules: .venv/ready
 	$(BIN)/pytest -q tests/architecture
 
 fmt: .venv/ready ## format, and mend what can be mended without thinking
