@@ -11,6 +11,8 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import io
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -22,6 +24,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rekindle.cli.buckets import EventsError, Wanted
 from rekindle.cli.buckets import read as read_events
@@ -48,8 +51,9 @@ from rekindle.content.links import (
 )
 from rekindle.content.media import key_of
 from rekindle.content.offers import parse_codes, parse_offer
+from rekindle.content.pages import layout
 from rekindle.content.pages.forms import MAX_VALUE, FormError, read_form
-from rekindle.content.pages.settings import decode_settings
+from rekindle.content.pages.settings import PageSettings, Topic, decode_settings
 from rekindle.content.playbook import decode_mails
 from rekindle.content.popups import parse_popup
 from rekindle.content.samples import parse_sample
@@ -60,6 +64,8 @@ from rekindle.content.validate import validate
 from rekindle.domain.errors import (
     ConditionError,
     ContentError,
+    MailRefusedError,
+    MailRejectedError,
     MalformedBodyError,
     RequestError,
     ShopRefusedError,
@@ -68,21 +74,39 @@ from rekindle.domain.errors import (
 )
 from rekindle.domain.events import Delivery, decode_events, encode_events
 from rekindle.domain.offers import Offer
-from rekindle.domain.profile import decode_profile
+from rekindle.domain.profile import Profile, decode_profile, encode_profile
 from rekindle.flow.conditions import Condition
 from rekindle.flow.definition import parse_flow, parse_manners, parse_segment, parse_traits
 from rekindle.memory import World
+from rekindle.outside.admin import admin_of
 from rekindle.outside.codes import OutsideShopCodes
 from rekindle.outside.http import Answer, Deadline, Http
 from rekindle.outside.lists import OutsideShopLists
+from rekindle.outside.meta import MetaAudiences
 from rekindle.outside.shopify import Shopify
 from rekindle.outside.shopify_bulk import ShopifyBulk
-from rekindle.ports import NewCode, Parcel, PrivacyTask, Record, Resource, ShardTask, ShopSecrets, Wake
+from rekindle.outside.woocommerce import woocommerce_of
+from rekindle.outside.woocommerce_lists import WooCommerceSource
+from rekindle.ports import (
+    RESOURCES,
+    AudienceChange,
+    Listed,
+    NewCode,
+    Parcel,
+    PrivacyTask,
+    Record,
+    Resource,
+    ShardTask,
+    ShopSecrets,
+    Wake,
+)
 from rekindle.service.accept import accept
-from rekindle.service.lists import read_moment
+from rekindle.service.desks import Desks
+from rekindle.service.lists import ListError, ListFile, Reading, State, read_moment
 from rekindle.service.notices import read_notice
 from rekindle.service.phones import Incoming, heard
 from rekindle.service.receipts import decode_receipt
+from rekindle.service.reconcile import Reconciler
 from rekindle.shops import imported, intake, onsite
 from rekindle.shops.onsite.batch import MAX_EVENTS
 from rekindle.shops.reading import Arrival
@@ -451,6 +475,100 @@ def _form(sent: tuple[str, bool, str]) -> None:
         for value in (posted.one(name), *posted.all(name)):
             assert len(value) <= MAX_VALUE
             assert value.isprintable()
+
+
+_PAGES = PageSettings(
+    hash="h",
+    shops=playbook().shops,
+    topics=(Topic(name="news", title={"": "News"}), Topic(name="sales", title={"": "Sales"}, on=False)),
+    languages={"en": "English", "ar": "العربية"},
+)
+#: Page → what is posted there, and what may be told then.
+POSTED: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
+    "p": (
+        ("on=channel.email&on=topic.news&was=channel.email&frequency=weekly&language=ar&day=3&month=2&year=1990&act=",),
+        frozenset({"consent.changed", "preferences.changed", "traits.changed"}),
+    ),
+    "stay": (
+        ("act=stay&page=nonce", "act=leave", "act=fewer&act=stay", "act=unsubscribe"),
+        frozenset({"form.submitted", "consent.changed", "preferences.changed"}),
+    ),
+    "survey": (
+        ("interest=tea&interest=cups&reward=gift&day=29&month=2&year=1992&page=nonce", "act=unsubscribe"),
+        frozenset({"form.submitted", "survey.answered", "consent.changed", "traits.changed"}),
+    ),
+    "review": (
+        ("stars=5&text=Good+tea&page=nonce", "stars=1&text=", "act=unsubscribe"),
+        frozenset({"review.submitted", "consent.changed"}),
+    ),
+    "friend": (("act=unsubscribe", "to=ada@example.com"), frozenset({"consent.changed"})),
+}
+
+
+def _page(form: str) -> Callable[[tuple[str, bool, str, str | None, str]], None]:
+    """Return what attacks a page behind a signed link: it is refused or taken whole, and journey can apply it.
+
+    Nothing of it is anybody else's, shows an address, or is done by looking.
+    """
+    keys = {"k1": LINK_KEYS["k1"]}
+    token = (
+        sign_preferences(keys, PAGE_CLAIM) if form == "p" else links.sign_form(keys, links.form_of(CLAIM, form, "7"))
+    )
+    may_tell = POSTED[form][1]
+
+    def attack(sent: tuple[str, bool, str, str | None, str]) -> None:
+        body, encoded, kind, asked, spoken = sent
+        plant = Plant(playbook(CART, CONFIRMATION))
+        world = plant.world
+        world.secret_link_keys = keys
+        known = Profile(id=CLAIM.profile, shop="tea", version=1, email="ada@example.com", phone="+31612345678")
+        world.profiles[known.id] = encode_profile(known)
+        desks = Desks(
+            desk=world.desk,
+            intake=world.intake,
+            clock=world.clock,
+            secrets=world.secrets,
+            new_nonce=lambda: "nonce",
+        )
+        claim, desk = desks.of(form, token)
+        answers = [desk.show(claim, _PAGES, spoken, {} if asked is None else {"stars": asked, "lang": asked})]
+        assert not world.deliveries
+        try:
+            posted = read_form(body, encoded=encoded, content_type=kind)
+        except FormError:
+            posted = None
+        if posted is not None:
+            answers.append(desk.save(claim, posted, _PAGES, spoken))
+        for answer in answers:
+            assert answer.status in {200, 422}
+            shown = layout.answer(answer.status, answer.page)["body"]
+            assert len(shown) < 80_000
+            assert "<script" not in shown.lower()
+            assert "ada@example.com" not in shown
+        told = [event for delivery in world.deliveries.values() for event in delivery.events]
+        assert not told or answers[-1].status == 200
+        assert {event.type for event in told} <= may_tell
+        assert {event.profile_id for event in told} <= {known.id}
+        assert len(encode_events(tuple(told))) < 60_000
+        plant.until(T0 + timedelta(days=3))
+        assert not world.pending
+
+    return attack
+
+
+def _posts(form: str) -> Target:
+    return Target(
+        (),
+        st.tuples(
+            hostile.edited(POSTED[form][0], (*FORMS, "&leave_this_empty=x", "&act=stay", "&stars=6", "&text=", "٣")),
+            st.booleans(),
+            st.sampled_from([FORM, FORM, FORM, f"{FORM}; charset=utf-16", "", "text/plain"]),
+            st.none() | st.sampled_from([text for text in hostile.TEXTS if len(text) < 9_000]),
+            st.sampled_from(["", "ar", "en;q=1e999", "\r\nx: y", "\ud800", "a" * 9_000]),
+        ),
+        _page(form),
+        40,
+    )
 
 
 def _refused_or_read(parse: Callable[..., Any], file: str) -> Callable[[str], None]:
@@ -832,6 +950,28 @@ _LISTS_OF_WOOCOMMERCE: tuple[Any, ...] = (
     [{"id": 1, "date_modified_gmt": "2026-03-02T09:00:00", "date_created_gmt": "2026-03-02T09:00:00"}],
     [{"id": 1, "topic": "order.updated", "delivery_url": "https://x.example/", "status": "disabled"}],
 )
+_SELF_OF_SHOPIFY: tuple[Any, ...] = (
+    {
+        "data": {
+            "shop": {
+                "name": "Tea",
+                "currencyCode": "EUR",
+                "ianaTimezone": "Europe/Amsterdam",
+                "contactEmail": "hello@tea.example",
+                "primaryDomain": {"url": "https://tea.example"},
+                "billingAddress": {"address1": "1 Leaf Lane", "city": "Utrecht", "countryCodeV2": "NL"},
+            },
+            "shopLocales": [{"locale": "nl", "primary": True}],
+            "currentAppInstallation": {"accessScopes": [{"handle": "read_orders"}]},
+        }
+    },
+    _LISTS_OF_SHOPIFY[4],
+)
+_SELF_OF_WOOCOMMERCE: tuple[Any, ...] = (
+    {"name": "Tea", "url": "https://tea.example", "timezone_string": "Europe/Amsterdam", "language": "nl-NL"},
+    [{"id": "woocommerce_currency", "value": "EUR"}, {"id": "woocommerce_store_city", "value": "Utrecht"}],
+    _LISTS_OF_WOOCOMMERCE[1],
+)
 _RESOURCES: tuple[tuple[Resource, str], ...] = (("orders", "7"), ("products", "7"), ("customers", "7"))
 
 
@@ -861,6 +1001,156 @@ def _list(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], Non
                         assert intake.read_again(platform, record.topic, record.body, arrival)
 
     return attack
+
+
+def _says(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], None]:
+    """Return what lets a shop say what it is, and answer when it is connected: that is taken, or refused by name."""
+    known = _connected(platform)
+
+    def attack(answer: Answer) -> None:
+        for name in ("webhooks", "scopes", "details"):
+            try:
+                found = getattr(admin_of(_Shop(answer), known), name)()
+            except (ShopRefusedError, ShopRejectedError, ShopUncertainError) as said:
+                assert len(str(said)) < 1_000  # noqa: PT017
+                continue
+            assert found is None or len(str(found)) < 60 * len(answer.body) + 1_000
+
+    return attack
+
+
+def _looked_at(platform: Literal["shopify", "woocommerce"]) -> Callable[[Answer], None]:
+    """Return what lets a shop answer a whole look: it ends, with a word for what went wrong; what came is applied."""
+    known = _connected(platform)
+
+    def attack(answer: Answer) -> None:
+        plant = Plant(playbook(CART, CONFIRMATION))
+        world = plant.world
+        world.shops["tea"] = known
+        reconciler = Reconciler(
+            lists=OutsideShopLists(world.secrets, _Shop(answer)),
+            known=world.known,
+            intake=world.bulk,
+            secrets=world.secrets,
+            blobs=world.blobs,
+            clock=world.clock,
+        )
+        ticks = itertools.count(200, -15)
+        (looked,) = reconciler.all(["tea"], lambda: next(ticks))
+        # What nobody foresaw is told by the name of its error alone.
+        assert not looked.why.endswith("Error"), looked
+        assert len(looked.why) < 1_000
+        plant.until(T0 + timedelta(days=3))
+        assert not world.pending
+
+    return attack
+
+
+def _page_of_woocommerce(answer: Answer) -> None:
+    """What a shop shows an import is read into events, or one of three errors says why not."""
+    known, arrival = _connected("woocommerce"), Arrival(shop="tea", delivery_id="d", received_at=T0)
+    for resource in RESOURCES:
+        made = WooCommerceSource(woocommerce_of(_Shop(answer), known), (resource,), since=T0)
+        for ask in (made.total, partial(made.page, None)):
+            try:
+                found = ask()
+            except (ShopRefusedError, ShopRejectedError, ShopUncertainError) as said:
+                assert len(str(said)) < 1_000  # noqa: PT017
+                continue
+            for record in getattr(found, "records", ()):
+                with contextlib.suppress(MalformedBodyError):
+                    imported.read("woocommerce", record.topic, record.body, arrival, "silent")
+
+
+_OF_META: tuple[Any, ...] = (
+    {"audience_id": "1", "session_id": "2", "num_received": 2, "num_invalid_entries": 0},
+    {"error": {"message": "ada@example.com", "code": 80003, "error_subcode": 1870145, "is_transient": False}},
+)
+
+
+def _listed(answer: Answer) -> None:
+    """What an ads network answers is its word for what it took, or one of two errors, which name nobody."""
+    world = World(T0)
+    world.shops["tea"] = replace(_connected("shopify"), meta_token="t")
+    change = AudienceChange(shop="tea", audience="1", action="add", people=(Listed(("ada@example.com",)),))
+    try:
+        said = MetaAudiences(world.secrets, _Shop(answer)).change(change)
+    except (MailRefusedError, MailRejectedError) as refused:
+        said = str(refused)
+    assert len(said) < 200
+    assert "@" not in said
+
+
+_KLAVIYO = """\
+Email,First Name,Phone Number,Country,Email Marketing Consent,Email Marketing Consent Timestamp
+ada@example.com,Ada,+31612345678,Netherlands,SUBSCRIBED,2026-01-02 03:04:05
+bob@example.com,"Bob, ""the"" tea",,NL,NEVER_SUBSCRIBED,
+"""
+_CSV = (
+    _KLAVIYO,
+    "sep=;\r\nE-Mail Address;CLEAN_TIME;Birthday;Shoe size\r\ncarol@example.com;2026-01-01;04/05;38\r\n",
+    "email\tUNSUB_TIME\tOPTIN_TIME\tsource\n\ndora@example.com\t\t2026-01-01T00:00+01:00\ta till\n",
+)
+_CELLS = (
+    '"',
+    '""',
+    '"\n',
+    ",",
+    ";",
+    "\t",
+    "|",
+    "\r",
+    "\n",
+    "\x00",
+    "\ufeff",
+    "٣",
+    "sep=",
+    "x" * 9_000,
+    ",,,,,,",
+)
+_SAYS: tuple[State | None, ...] = (None, "subscribed", "unsubscribed", "cleaned")
+#: How an operator says that a file is written.
+_WRITTEN = (("", ""), ("cp1252", ";"), ("utf-7", ","), ("utf-16", "\t"), ("base64", ""), ("no\0", ""), ("idna", "é"))
+
+
+@st.composite
+def _readings(draw: st.DrawFn) -> Reading:
+    """Draw how a file is to be read: mostly as it is found to be written."""
+    encoding, delimiter = draw(st.sampled_from([("", "")] * 9 + [*_WRITTEN]))
+    return Reading(
+        as_of=T0,
+        consent=draw(st.sampled_from(_SAYS)),
+        consent_at=draw(st.sampled_from((None, T0))),
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=draw(st.sampled_from([{}] * 9 + [{"email": "ignore"}, {"source": "customer_id"}, {"x": "y"}])),
+    )
+
+
+def _csv(given: tuple[bytes, Reading]) -> None:
+    """A file is refused with a word, or read to its end: each row once, or told by its line, and by nothing in it."""
+    raw, reading = given
+    arrival = Arrival(shop="tea", delivery_id="d", received_at=T0)
+    try:
+        made = ListFile(io.BytesIO(raw), reading)
+    except ListError:
+        return
+    assert len(made.fields) == len(made.header)
+    rows, cursor = 0, None
+    for _ in range(raw.count(b"\n") + raw.count(b"\r") + 2):
+        page = made.page(cursor)
+        rows += len(page.records)
+        for told_ in page.unusable:
+            assert told_.where.startswith("line ")
+            assert "example.com" not in told_.why
+        for record in page.records:
+            with contextlib.suppress(MalformedBodyError):
+                imported.read("shopify", record.topic, record.body, arrival, None)
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert cursor is None
+    assert rows <= raw.count(b"\n") + 1
 
 
 def _bulk_files() -> st.SearchStrategy[bytes]:
@@ -1029,6 +1319,11 @@ TARGETS: Mapping[str, Target] = {
         _form,
         200,
     ),
+    "preference pages": _posts("p"),
+    "stay-or-leave pages": _posts("stay"),
+    "survey pages": _posts("survey"),
+    "review pages": _posts("review"),
+    "referral pages": _posts("friend"),
     "flows": Target(
         ("flow.definition.parse_flow", "flow.definition.read_flow"),
         hostile.edited(_shipped("flows/*.yaml"), _YAML),
@@ -1081,6 +1376,21 @@ TARGETS: Mapping[str, Target] = {
     "times in a list": Target(("service.lists.read_moment",), st.sampled_from(_TIMES) | st.text(max_size=40), _timed),
     "lists of Shopify": Target((), _answers(_LISTS_OF_SHOPIFY), _list("shopify"), 150),
     "lists of WooCommerce": Target((), _answers(_LISTS_OF_WOOCOMMERCE), _list("woocommerce"), 100),
+    "looks at a Shopify shop": Target((), _answers(_LISTS_OF_SHOPIFY), _looked_at("shopify"), 60),
+    "looks at a WooCommerce shop": Target((), _answers(_LISTS_OF_WOOCOMMERCE), _looked_at("woocommerce"), 60),
+    "what a Shopify shop says of itself": Target((), _answers(_SELF_OF_SHOPIFY), _says("shopify"), 60),
+    "what a WooCommerce shop says of itself": Target((), _answers(_SELF_OF_WOOCOMMERCE), _says("woocommerce"), 60),
+    "pages of WooCommerce for an import": Target((), _answers(_LISTS_OF_WOOCOMMERCE), _page_of_woocommerce, 60),
+    "lists in files": Target(
+        (),
+        st.tuples(
+            hostile.spoilt(hostile.edited(_CSV, _CELLS).map(lambda text: text.encode("utf-8", "surrogatepass"))),
+            _readings(),
+        ),
+        _csv,
+        150,
+    ),
+    "answers of an ads network": Target((), _answers(_OF_META), _listed, 100),
     "files of bulk operations": Target((), _bulk_files(), _read_bulk, 100),
     "answers of Shopify": Target((), _answers(_OF_SHOPIFY), _answer("shopify"), 150),
     "answers of WooCommerce": Target((), _answers(_OF_WOOCOMMERCE), _answer("woocommerce"), 150),
@@ -1167,31 +1477,55 @@ NOT_FROM_OUTSIDE: Mapping[str, str] = {
 }
 
 #: Every public route, and the test that attacks it over the whole function (tests/attack/test_endpoints.py).
-ROUTES = frozenset({
-    "POST /webhooks/shopify/{shop}",
-    "POST /webhooks/woocommerce/{shop}",
-    "POST /collect/{shop}",
-    "GET /site/{shop}/{file}",
-    "GET /u/{token}",
-    "POST /u/{token}",
-    "GET /p/{token}",
-    "POST /p/{token}",
-    "GET /stay/{token}",
-    "POST /stay/{token}",
-    "GET /review/{token}",
-    "POST /review/{token}",
-    "GET /survey/{token}",
-    "POST /survey/{token}",
-    "GET /sign-up/{shop}/{form}",
-    "POST /sign-up/{shop}/{form}",
-    "GET /confirm/{token}",
-    "POST /confirm/{token}",
-    "GET /friend/{token}",
-    "GET /c/{token}/{index}",
-    "HEAD /c/{token}/{index}",
-    "GET /o/{image}",
-    "GET /a/{hash}/{name}",
-})  # fmt: skip
+ROUTES: Mapping[str, str] = {
+    "POST /webhooks/shopify/{shop}": "test_a_disordered_webhook_gets_a_2xx_or_a_4xx",
+    "POST /webhooks/woocommerce/{shop}": "test_a_disordered_webhook_gets_a_2xx_or_a_4xx",
+    "POST /collect/{shop}": "test_a_disordered_visit_gets_a_2xx_or_a_4xx_and_a_foreign_page_none",
+    "GET /site/{shop}/{file}": "test_a_disordered_request_for_a_script_gets_the_script_or_a_404",
+    "GET /u/{token}": "test_a_disordered_link_gets_the_same_page_and_does_nothing",
+    "POST /u/{token}": "test_a_disordered_link_gets_the_same_page_and_does_nothing",
+    "GET /p/{token}": "test_a_disordered_preference_page_is_masked_and_speaks_for_nobody_else",
+    "POST /p/{token}": "test_a_disordered_preference_page_is_masked_and_speaks_for_nobody_else",
+    "GET /stay/{token}": "test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form",
+    "POST /stay/{token}": "test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form",
+    "GET /review/{token}": "test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form",
+    "POST /review/{token}": "test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form",
+    "GET /survey/{token}": "test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form",
+    "POST /survey/{token}": "test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form",
+    "GET /sign-up/{shop}/{form}": "test_a_disordered_sign_up_gets_a_page_and_reflects_no_markup",
+    "POST /sign-up/{shop}/{form}": "test_a_disordered_sign_up_gets_a_page_and_reflects_no_markup",
+    "GET /confirm/{token}": "test_a_disordered_sign_up_gets_a_page_and_reflects_no_markup",
+    "POST /confirm/{token}": "test_a_disordered_sign_up_gets_a_page_and_reflects_no_markup",
+    "GET /friend/{token}": "test_a_disordered_answer_gets_a_page_acts_on_a_post_alone_and_for_its_own_form",
+    "GET /c/{token}/{index}": "test_a_disordered_click_leads_where_the_mail_said_or_home_and_nowhere_else",
+    "HEAD /c/{token}/{index}": "test_a_disordered_click_leads_where_the_mail_said_or_home_and_nowhere_else",
+    "GET /o/{image}": "test_a_disordered_picture_is_the_same_picture",
+    "GET /a/{hash}/{name}": "test_assets_leads_nowhere_but_to_published_files",
+}
+#: Every module that speaks to somebody else's server → the targets whose answers it reads; none: why that needs none.
+OUTSIDE: Mapping[str, tuple[str, ...] | str] = {
+    "admin": ("what a Shopify shop says of itself", "what a WooCommerce shop says of itself"),
+    "codes": ("answers of Shopify", "answers of WooCommerce"),
+    "door": "our own API, of whose answer the status is read",
+    "http": "what all of them ask through",
+    "lists": ("lists of Shopify", "lists of WooCommerce", "looks at a Shopify shop", "looks at a WooCommerce shop"),
+    "meta": ("answers of an ads network",),
+    "shopify": ("answers of Shopify", "lists of Shopify"),
+    "shopify_bulk": ("files of bulk operations", "lists of Shopify"),
+    "shopify_lists": ("lists of Shopify", "looks at a Shopify shop"),
+    "webpush": "of a push service's answer the status and one header are read",
+    "woocommerce": ("answers of WooCommerce", "lists of WooCommerce"),
+    "woocommerce_changes": ("lists of WooCommerce", "looks at a WooCommerce shop"),
+    "woocommerce_lists": ("pages of WooCommerce for an import",),
+}
+#: Every page behind a signed link → the target that posts to it.
+PAGES: Mapping[str, str] = {
+    "p": "preference pages",
+    "stay": "stay-or-leave pages",
+    "survey": "survey pages",
+    "review": "review pages",
+    "friend": "referral pages",
+}
 #: Every function, and who may call it.
 FUNCTIONS: Mapping[str, str] = {
     "webhook": "anybody",

@@ -14,12 +14,15 @@ from rekindle.content import sandbox
 from rekindle.domain.errors import ContentError, MalformedBodyError
 from rekindle.domain.facts import Order, Product
 from rekindle.flow.conditions import Condition
+from rekindle.outside.http import Answer
+from rekindle.service.lists import Reading
 from rekindle.service.notices import read_notice
 from rekindle.shops import contact
 from rekindle.shops.reading import MAX_ROWS, MAX_TEXT
 from tests.attack.conftest import Doors
 from tests.attack.targets import NOTICES, TARGETS, Hook, told
 from tests.attack.test_endpoints import request
+from tests.support.build import T0
 
 BEYOND = b"1e999999999999999999999"
 DIGITS = "&#" + "9" * 5_000 + ";"
@@ -123,6 +126,10 @@ def test_what_cannot_be_an_id_of_ours_is_no_message(claimed: str) -> None:
         ("flows", "steps:\n  - wait: 0x" + "F" * 6_000),
         ("samples of mails", '{"event": ' + "[" * 3_000),
         ("events of simulate", b'{"a":' * 3_000),
+        ("lists in files", (b"sep=;", Reading(as_of=T0))),
+        ("lists in files", (b"email\n+2AA-@x.example\n", Reading(as_of=T0, encoding="utf-7"))),
+        ("lists in files", (b"email\nada@example.com\n", Reading(as_of=T0, encoding="base64"))),
+        ("answers of an ads network", Answer(400, {}, b'{"error":{"code":[1],"error_subcode":"ada@example.com"}}')),
     ],
 )
 def test_what_a_parser_fell_over_it_refuses(target: str, found: Any) -> None:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from rekindle.content import links
 from rekindle.shops import shopify, woocommerce
 from tests.architecture.template import functions
-from tests.attack.targets import FUNCTIONS, NOT_FROM_OUTSIDE, ROUTES, TARGETS, TOPICS
+from tests.attack import test_endpoints
+from tests.attack.targets import (
+    FUNCTIONS,
+    NOT_FROM_OUTSIDE,
+    OUTSIDE,
+    PAGES,
+    POSTED,
+    ROUTES,
+    TARGETS,
+    TOPICS,
+)
 from tests.support.build import ROOT
 
 #: How a function is called that makes something of bytes or text.
@@ -43,7 +54,21 @@ def test_every_public_route_is_attacked() -> None:
         for event in properties["Events"].values()
         if event["Type"] == "HttpApi"
     }
-    assert deployed == ROUTES
+    assert deployed == ROUTES.keys()
+    assert [test for test in ROUTES.values() if not hasattr(test_endpoints, test)] == []
+
+
+def test_every_page_behind_a_signed_link_is_attacked() -> None:
+    assert PAGES.keys() == POSTED.keys() == {"p", *links.FORMS}
+    assert set(PAGES.values()) <= TARGETS.keys()
+
+
+def test_whatever_answers_from_outside_is_attacked() -> None:
+    """A module that asks somebody else's server says which target answers it, or why none need."""
+    modules = {path.stem for path in (ROOT / "layers/core/rekindle/outside").glob("*.py")} - {"__init__"}
+    assert OUTSIDE.keys() == modules
+    named = [target for targets in OUTSIDE.values() if not isinstance(targets, str) for target in targets]
+    assert set(named) <= TARGETS.keys()
 
 
 def test_every_function_says_who_may_call_it() -> None:

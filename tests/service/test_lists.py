@@ -190,6 +190,7 @@ def test_columns_are_named_by_hand_and_those_count_more() -> None:
         ("email,x\n", {"x": "shoe"}, "there is no field shoe"),
         ("email,x\n", {"x": "trait: "}, "there is no field trait:"),
         ("", {}, "no first line"),
+        ("sep=;", {}, "no first line"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_a_line(text: str, columns: dict[str, str], says: str) -> None:
@@ -202,6 +203,24 @@ def test_utf_16_and_unknown_encodings_are_refused() -> None:
         read("email\na@x.example\n".encode("utf-16"))
     with pytest.raises(ListError, match="no encoding klingon"):
         read("email\na@x.example\n", encoding="klingon")
+
+
+@pytest.mark.parametrize("encoding", ["base64", "rot13", "idna", "undefined", "cp\0"])
+def test_a_codec_that_is_not_of_text_is_no_encoding(encoding: str) -> None:
+    with pytest.raises(ListError, match="no encoding"):
+        read("email\na@x.example\n", encoding=encoding)
+
+
+@pytest.mark.parametrize("delimiter", [";;", '"', "\n", "\r"])
+def test_one_sign_divides_the_fields(delimiter: str) -> None:
+    with pytest.raises(ListError, match="one sign"):
+        read("email;name\na@x.example;Ada\n", delimiter=delimiter)
+
+
+def test_what_an_encoding_spells_that_is_no_letter_costs_its_row() -> None:
+    file = read(b"email,first name\na@x.example,+2AA-\nb@x.example,Bo\n", encoding="utf-7")
+    assert [line.where for line in file.page(None).unusable] == ["line 2"]
+    assert len(file.page(None).records) == 1
 
 
 # --- how it is written

@@ -37,6 +37,8 @@ _LATER = frozenset({1, 2, 4, 17, 32, 341, 368, 613, 80003, 80004})
 _TOKEN = frozenset({102, 190, 200, 10, 294})
 _REST, _UNCERTAIN_REST = 300, 60
 _SERVER_FAULT = 500
+#: Meta's numbers are smaller.
+_NO_NUMBER = 2**53
 
 
 class MetaAudiences:
@@ -98,10 +100,9 @@ def _read(answer: Answer) -> int:
     said = _decoded(answer.body)
     error = said.get("error")
     if answer.fine and not isinstance(error, dict):
-        received = said.get("num_received")
-        return received if isinstance(received, int) else 0
+        return _number(said.get("num_received")) or 0
     found = error if isinstance(error, dict) else {}
-    code, subcode = found.get("code"), found.get("error_subcode")
+    code, subcode = _number(found.get("code")), _number(found.get("error_subcode"))
     if code in _LATER or found.get("is_transient") is True:
         asked = retry_after(answer)
         raise MailRefusedError("throttled", _REST if asked is None else int(asked) + 1)
@@ -111,6 +112,10 @@ def _read(answer: Answer) -> int:
         raise MailRefusedError("uncertain", _UNCERTAIN_REST)
     # Meta's message may quote what it was sent; its numbers cannot.
     raise MailRejectedError(f"Meta refused it: code {code}, subcode {subcode}")
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int and abs(value) < _NO_NUMBER else None
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

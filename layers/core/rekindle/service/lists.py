@@ -187,17 +187,20 @@ class ListFile:
         self.digest, lines, is_utf8 = _scanned(file)
         self.encoding = reading.encoding or ("utf-8" if is_utf8 else "cp1252")
         try:
-            codecs.lookup(self.encoding)
-        except LookupError as error:
-            raise ListError(f"there is no encoding {self.encoding}") from error
+            # Not every codec is one of text, and the name is whatever was typed.
+            b"\xff".decode(self.encoding, "replace")
+        except (LookupError, ValueError) as error:
+            raise ListError(f"there is no encoding {self.encoding} of text") from error
         self._first = len(_BOM) if start.startswith(_BOM) else 0
         self._line = 1
         told = start[self._first :].split(b"\n", 1)[0].strip().lower()
         if told.startswith(b"sep=") and len(told) == len(b"sep=") + 1:
             # Excel's own way to say by what the fields are divided.
-            self._first += start[self._first :].index(b"\n") + 1
+            self._first += start[self._first :].find(b"\n") + 1 or len(start)
             self._line = 2
         self.delimiter = reading.delimiter or self._sniffed(start[self._first :])
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise ListError("one sign divides the fields, such as ; and no quotation mark")
         self.header: list[str] = []
         head = next(self._rows(self._first, self._line), None)
         if head is None or not isinstance(head.found, list):
@@ -279,7 +282,9 @@ class ListFile:
     def _cells(self, raw: bytes) -> list[str] | str:
         try:
             text = raw.decode(self.encoding)
-        except UnicodeDecodeError:
+            # UTF-7 can spell what is no letter, and could not be stored.
+            text.encode()
+        except UnicodeError:
             if self.encoding != "cp1252":
                 return f"it is not in {self.encoding}"
             # Five bytes of cp1252 mean nothing: they cost a letter, not a customer.
