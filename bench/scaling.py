@@ -51,7 +51,7 @@ class Assumed(NamedTuple):
     mails_a_worker: float = 10.0
     seconds: float = 0.05
     """that a function takes for one request or notice"""
-    message_writes: float = 12.0
+    message_writes: float = 10.0
     """write units of the table for a mail: lease (a transaction counts twice), outcome, two notices"""
     open_writes: float = 4.0
     """of its index `open`: in with the lease, out with the outcome, 2 KB each"""
