@@ -32,7 +32,13 @@ clock = clock_for(settings.clock_offset_file)
 tables = Tables.of(settings)
 tasks = msgspec.json.Decoder(PrivacyTask)
 privacy = Privacy(
-    vault=AwsVault(clients, tables, raw_bucket=settings.raw_bucket, secrets_prefix=settings.secrets_prefix),
+    vault=AwsVault(
+        clients,
+        tables,
+        raw_bucket=settings.raw_bucket,
+        secrets_prefix=settings.secrets_prefix,
+        content_bucket=settings.content_bucket,
+    ),
     state=DynamoState(clients, tables),
     files=S3Blobs(clients, settings.raw_bucket),
     queue=SqsPrivacyQueue(clients, queue_url=settings.privacy_queue_url),

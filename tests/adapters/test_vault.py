@@ -327,6 +327,7 @@ def furnish(ports: Ports, shop: str) -> None:
         ports.outbox.record(replace(a_message("skipped", ids.digest("m", name)), shop=shop))
         ports.vault.suppress(replace(a_refusal(), shop=shop, address=f"a{number}"))
         ports.raw.put(f"exports/{shop}/{number}.json", b"{}")
+        ports.blobs.put(f"imports/{shop}/{number}.json", b"{}")
         ports.shelves.put_shelf(shop, f"kind/{number}", Shelf(version=1))
     for number in range(2):
         ports.coupons.give(replace(a_coupon(ANNA, f"{shop}{number}"), shop=shop))
@@ -348,6 +349,7 @@ def test_every_store_of_a_shop_is_emptied_and_nothing_of_another(ports: Ports, m
     assert ports.vault.delivery(ids.digest("tea20")) is not None
     assert ports.vault.owners(["tea2#email#0"])[0] != {}
     assert len(ports.raw.list("exports/")) == 5
+    assert len(ports.blobs.list("imports/")) == 5
 
 
 def test_the_request_itself_is_spared(ports: Ports) -> None:

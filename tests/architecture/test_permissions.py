@@ -241,6 +241,7 @@ RIGHTS: dict[str, set[str]] = {
         "s3:DeleteObject RawBucket/deliveries/*",
         "s3:DeleteObject RawBucket/exports/*",
         "s3:DeleteObject RawBucket/unread/*",
+        "s3:DeleteObject ContentBucket/imports/*",
         "s3:GetObject ContentBucket/playbooks/*",
         "s3:GetObject RawBucket/deliveries/*",
         "s3:GetObject RawBucket/receipts/*",

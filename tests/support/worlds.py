@@ -551,7 +551,13 @@ class AwsPorts:
     def vault(self) -> Vault:
         """The adapter."""
         made = self.installation
-        return AwsVault(self.clients, made.tables, raw_bucket=made.raw_bucket, secrets_prefix=made.secrets_prefix)
+        return AwsVault(
+            self.clients,
+            made.tables,
+            raw_bucket=made.raw_bucket,
+            secrets_prefix=made.secrets_prefix,
+            content_bucket=made.content_bucket,
+        )
 
     @cached_property
     def raw(self) -> Blobs:

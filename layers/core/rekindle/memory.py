@@ -1744,6 +1744,9 @@ class MemoryVault(_Port):
             case "raw/deliveries" | "raw/unread" | "raw/exports":
                 prefix = f"{store.removeprefix('raw/')}/{shop}/"
                 return world.raw_files, [key for key in world.raw_files if key.startswith(prefix)]
+            case "content/imports":
+                prefix = f"{store.removeprefix('content/')}/{shop}/"
+                return world.files, [key for key in world.files if key.startswith(prefix)]
             case _:
                 raise ValueError(f"{store} is none of {', '.join(SHOP_STORES)}")
 

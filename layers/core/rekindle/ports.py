@@ -1551,6 +1551,7 @@ SHOP_STORES = (
     "raw/unread",
     "raw/exports",
     "coupons",
+    "content/imports",
 )
 
 

@@ -63,11 +63,15 @@ _decisions = msgspec.json.Decoder(tuple[Decision, ...])
 class AwsVault:
     """`ports.Vault`."""
 
-    def __init__(self, clients: Clients, tables: Tables, *, raw_bucket: str, secrets_prefix: str) -> None:
+    def __init__(
+        self, clients: Clients, tables: Tables, *, raw_bucket: str, secrets_prefix: str, content_bucket: str = ""
+    ) -> None:
+        """Take the stores' names. Only who empties a shop's stores needs the content bucket."""
         self._clients = clients
         self._tables = tables
         self._raw_bucket = raw_bucket
         self._secrets_prefix = secrets_prefix
+        self._content_bucket = content_bucket
 
     # --- who it is
 
@@ -158,7 +162,7 @@ class AwsVault:
         if known is not None and self._events(item) != tuple(known):
             raise ConflictError(f"delivery {delivery_id} says something else by now")
         files = [item[ref]["S"] for ref in ("body_ref", "events_ref") if ref in item]
-        self._delete_files(files)
+        self._delete_files(files, self._raw_bucket)
         update = "SET #erased_at = :at REMOVE #body, #body_ref, #events_ref"
         values = {":at": text(stamp(at))}
         if events:
@@ -280,8 +284,8 @@ class AwsVault:
         """Delete files of the raw bucket, a thousand a call."""
         count = 0
         while True:
-            keys = self._list(prefix)
-            self._delete_files(keys)
+            keys = self._list(prefix, self._raw_bucket)
+            self._delete_files(keys, self._raw_bucket)
             count += len(keys)
             if len(keys) < _FILES:
                 return count
@@ -290,15 +294,17 @@ class AwsVault:
         """Delete a page: of a scan with this shop's items filtered out, or of a listing of the bucket."""
         if store not in SHOP_STORES:
             raise ValueError(f"{store} is none of {', '.join(SHOP_STORES)}")
-        if store.startswith("raw/"):
-            keys = self._list(f"{store.removeprefix('raw/')}/{shop}/")
-            self._delete_files(keys)
+        kind, _, folder = store.rpartition("/")
+        if kind:
+            bucket = {"raw": self._raw_bucket, "content": self._content_bucket}[kind]
+            keys = self._list(f"{folder}/{shop}/", bucket)
+            self._delete_files(keys, bucket)
             return Purged(len(keys), "more" if len(keys) == _FILES else None)
         key_names = self._key_names(store)
         refs = ("body_ref", "events_ref") if store == "deliveries" else ()
         items, after = self._scan(shop, store, cursor, (*key_names, *refs))
         items = [item for item in items if item[key_names[0]]["S"] != spare]
-        self._delete_files([item[ref]["S"] for item in items for ref in refs if ref in item])
+        self._delete_files([item[ref]["S"] for item in items for ref in refs if ref in item], self._raw_bucket)
         keys_only = [{name: item[name] for name in key_names} for item in items]
         batch_delete(self._clients.dynamodb, getattr(self._tables, store), keys_only)
         return Purged(len(items), after)
@@ -351,17 +357,15 @@ class AwsVault:
             return None
         return answer["Body"].read()
 
-    def _list(self, prefix: str) -> list[str]:
-        answer = self._clients.s3.list_objects_v2(Bucket=self._raw_bucket, Prefix=prefix, MaxKeys=_FILES)
+    def _list(self, prefix: str, bucket: str) -> list[str]:
+        answer = self._clients.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_FILES)
         return [found["Key"] for found in answer.get("Contents", ())]
 
-    def _delete_files(self, keys: Iterable[str]) -> None:
+    def _delete_files(self, keys: Iterable[str], bucket: str) -> None:
         listed = list(keys)
         for start in range(0, len(listed), _FILES):
             objects: Any = [{"Key": key} for key in listed[start : start + _FILES]]
-            answer = self._clients.s3.delete_objects(
-                Bucket=self._raw_bucket, Delete={"Objects": objects, "Quiet": True}
-            )
+            answer = self._clients.s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
             errors = answer.get("Errors", ())
             if errors:
                 codes = sorted({error.get("Code", "") for error in errors})
