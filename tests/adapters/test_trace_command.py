@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +69,22 @@ def test_what_the_logs_say_is_shown_oldest_first_and_nothing_of_others(
     shown = capsys.readouterr().out.partition("In the logs")[2].splitlines()[1:]
     assert [line.split()[2:4] for line in shown] == [["webhook", "accepted"], ["journey", "applied"]]
     assert all(f"delivery_id={delivery}" in line for line in shown)
+
+
+def test_logs_of_a_local_run_are_found_though_its_clock_has_moved_ahead(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    delivery = deployed.deliveries()[1]
+    ahead = timedelta(days=3)
+    (tmp_path / "offset").write_text(str(ahead.total_seconds()))
+    monkeypatch.setenv("CLOCK_OFFSET_FILE", str(tmp_path / "offset"))
+    clients = deployed.ports.clients
+    logs: Any = clients.session.create_client("logs", endpoint_url=clients.endpoint_url)
+    group = f"/aws/lambda/{deployed.stack}-clocked"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    line = json.dumps({"level": "INFO", "message": "then", "service": "x-clocked", "delivery_id": delivery.id})
+    event = {"timestamp": int((delivery.received_at - ahead).timestamp() * 1000), "message": line}
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event])
+    assert main(["trace", delivery.id, "--stack", deployed.stack, "--logs"]) == 0
+    assert "clocked   then" in capsys.readouterr().out

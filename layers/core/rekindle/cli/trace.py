@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from rekindle.aws.clients import Clients
+from rekindle.aws.clock import clock_for
 from rekindle.aws.function_logs import FunctionLogs, LogLine
 from rekindle.aws.secrets import CachedSecrets
 from rekindle.aws.stack import explained, read_stack
@@ -52,7 +54,11 @@ def trace(*, wanted: str, stack: str, look: bool, machine: bool) -> None:
             state=DynamoState(clients, deployed.tables, raw_bucket=raw_bucket),
             key=CachedSecrets(clients, prefix).address_key(),
         )
-        lines = list(FunctionLogs(clients, groups(stack)).lines(chain.ids, *span(chain))) if look else None
+        since, until = span(chain)
+        # Where the clock is ahead (`make run`), logs are older than what they tell of by as much as it is now, at most.
+        ahead = clock_for(os.environ.get("CLOCK_OFFSET_FILE")).now() - datetime.now(UTC)
+        logs = FunctionLogs(clients, groups(stack))
+        lines = list(logs.lines(chain.ids, since - max(ahead, timedelta(0)), until)) if look else None
     if machine:
         click.echo(as_json(as_data(chain, stack, lines)))
         return
