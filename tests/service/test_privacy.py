@@ -543,6 +543,24 @@ def test_what_journey_writes_in_between_is_erased_too(plant: Plant) -> None:
     assert refused(plant, "ada@elsewhere.example") == "erased"
 
 
+def test_what_send_records_after_the_ledger_has_gone_is_erased_too(plant: Plant) -> None:
+    live(plant)
+    plant.until(ASKED)
+    profile = plant.profile("ada@example.com")
+    mail = next(message for message in plant.world.messages.values() if message.profile_id == profile.id)
+    raced: list[str] = []
+
+    def hook(call: str, moment: str) -> None:
+        if (call, moment) == ("vault.forget_ledger", "after") and not raced:
+            raced.append(call)
+            plant.world.outbox.record(replace(mail, state="skipped", token=""))
+
+    plant.world.hook = hook
+    redacted(plant)
+    assert raced
+    assert not any(message.profile_id == profile.id for message in plant.world.messages.values())
+
+
 def test_a_delivery_about_two_people_loses_one_and_keeps_the_other(plant: Plant) -> None:
     live(plant)
     plant.until(ASKED)

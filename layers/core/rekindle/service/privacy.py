@@ -365,25 +365,34 @@ class Privacy:
         for pending, delivery in waiting:
             files += self._strip(delivery, self._of(delivery, people))
             self._vault.drop(pending.id)
+        #: Once their lines are gone nothing else names them, and whoever sends may record one a moment later.
+        messages: set[str] = set()
         for _ in range(RACES):
             for profile_id in people.ids:
-                files += self._empty_ledger(profile_id, people)
+                files += self._empty_ledger(profile_id, people, messages)
                 self._vault.forget_coupons(self._vault.coupons(profile_id))
                 self._vault.forget_interests(profile_id, self._vault.interests(profile_id))
             left = self._survey(people.ids)
-            if not (left.lines or left.messages or left.coupons or left.interests):
+            late = self._vault.messages(sorted(messages)) if messages else {}
+            self._vault.forget_messages(list(late))
+            if not (left.lines or left.messages or left.coupons or left.interests or late):
                 return files
         raise RekindleError(f"delivery {case.delivery.id}: something keeps coming back")
 
-    def _empty_ledger(self, profile_id: str, people: People) -> int:
-        """Strip the deliveries that the ledger lists, and only then forget the lines: they are the way to find them."""
+    def _empty_ledger(self, profile_id: str, people: People, messages: set[str]) -> int:
+        """Strip the deliveries that the ledger lists, and only then forget the lines: they are the way to find them.
+
+        What was named as a message is added to `messages`.
+        """
         files = 0
         for lines in self._ledger_pages(profile_id):
             for delivery_id in _deliveries(lines):
                 delivery = self._vault.delivery(delivery_id)
                 if delivery is not None and delivery.events:
                     files += self._strip(delivery, self._of(delivery, people))
-            self._vault.forget_messages(_messages(lines))
+            named = _messages(lines)
+            messages.update(named)
+            self._vault.forget_messages(named)
             self._vault.forget_ledger(profile_id, [line.at for line in lines])
         return files
 
