@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from local.stack import ROOT, Shop, Stack, content_files, deploy, upgrade
 from local.woocommerce_api import LocalWooCommerce
 from rekindle.aws.clients import Clients
 from rekindle.aws.intake import DynamoIntake
+from rekindle.aws.messages import parse_message
 from rekindle.aws.packing import unpack
 from rekindle.aws.profiles import parse_profile
 from rekindle.aws.secrets import CachedSecrets
@@ -36,6 +37,7 @@ from rekindle.aws.tables import Tables
 from rekindle.domain.events import Delivery, Event, Who
 from rekindle.domain.facts import PushSubscription
 from rekindle.domain.profile import Profile
+from rekindle.ports import Message
 from rekindle.service.accept import accept
 
 #: The demo's shop files are laid over `templates/`, as a shop lays its own over what ships.
@@ -162,22 +164,19 @@ class World:
         """Return the name of the template that a message was made from, as its record says; empty if unknown."""
         match message:
             case InboxMail():
-                record = self._get("Messages", message.tags.get(MESSAGE_TAG, ""))
+                record = self._record(message.tags.get(MESSAGE_TAG, ""))
             case PhoneText():
-                record = self._get("Messages", message.context.get(MESSAGE_TAG, ""))
+                record = self._record(message.context.get(MESSAGE_TAG, ""))
             case Shown():
                 # Nothing in a push message names its record but what its service called it.
-                record = next(
-                    (item for item in self._all("Messages") if item.get("vendor_id") == {"S": message.vendor_id}), None
-                )
-        return record["template"]["S"] if record else ""
+                record = next((each for each in self.records() if each.vendor_id == message.vendor_id), None)
+        return record.template if record is not None else ""
 
     def reasons(self, email: str) -> list[str]:
         """Return why this person did or did not get what: the ledger's lines and the messages' records, in order."""
         found: list[str] = []
         for profile in self._profiles(email):
-            entries = self._query("Ledger", None, profile)
-            decisions = [each for entry in entries for each in json.loads(unpack(entry["decisions"]))]
+            decisions = [each for entry in self._ledger(profile) for each in json.loads(unpack(entry["decisions"]))]
             found += [
                 " ".join(filter(None, (each.get("step"), f"{each['what']}:", each["rule"]))) for each in decisions
             ]
@@ -185,27 +184,23 @@ class World:
 
     def messages(self, email: str) -> list[tuple[str, str, str]]:
         """Return template, state and reason of every message to this person."""
-        found = []
-        for profile in self._profiles(email):
-            for key in self._query("Messages", "profile", profile):
-                record = self._get("Messages", key["id"]["S"]) or {}
-                template, state, why = (record.get(name, {}).get("S", "") for name in ("template", "state", "why"))
-                found.append((template, state, why))
-        return found
+        profiles = self._profiles(email)
+        theirs = [each for each in self.records() if each.profile_id in profiles]
+        theirs.sort(key=lambda each: each.leased_at or each.at or datetime.min.replace(tzinfo=UTC))
+        return [(each.template, each.state, each.why or "") for each in theirs]
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Return the records of all messages, as the table has them."""
-        return self._all("Messages")
+    def records(self) -> Iterator[Message]:
+        """Yield the records of all messages."""
+        return map(parse_message, self._all("Messages"))
 
     def _profiles(self, email: str) -> list[str]:
         """Return the ids of this person's profiles. It looks at everybody: nothing but a demo may do that."""
         everybody = map(parse_profile, self._all("Profiles"))
         return [found.id for found in everybody if isinstance(found, Profile) and found.email == email]
 
-    def _query(self, table: str, index: str | None, profile: str) -> Iterator[dict[str, Any]]:
+    def _ledger(self, profile: str) -> Iterator[dict[str, Any]]:
         pages = self.stack.dynamodb.get_paginator("query").paginate(
-            TableName=self.stack.tables[table],
-            **({"IndexName": index} if index else {}),  # type: ignore[arg-type]
+            TableName=self.stack.tables["Ledger"],
             KeyConditionExpression="profile_id = :id",
             ExpressionAttributeValues={":id": {"S": profile}},
         )
@@ -219,12 +214,13 @@ class World:
         for page in pages:
             yield from page["Items"]
 
-    def _get(self, table: str, key: str) -> dict[str, Any] | None:
-        if not key:
+    def _record(self, message_id: str) -> Message | None:
+        if not message_id:
             return None
-        return self.stack.dynamodb.get_item(
-            TableName=self.stack.tables[table], Key={"id": {"S": key}}, ConsistentRead=True
+        item = self.stack.dynamodb.get_item(
+            TableName=self.stack.tables["Messages"], Key={"id": {"S": message_id}}, ConsistentRead=True
         ).get("Item")
+        return parse_message(item) if item else None
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

@@ -201,8 +201,8 @@ def test_everybody_is_one_person_who_bought_what_they_bought(after: Aftermath) -
 
 def test_everybody_was_meant_to_get_exactly_their_mails(after: Aftermath) -> None:
     profiles, found = after.profiles(), defaultdict(list)
-    for item in after.items("Messages"):
-        found[profiles[item["profile_id"]["S"]].email].append(item["template"]["S"])
+    for message in after.there.records():
+        found[profiles[message.profile_id].email].append(message.template)
     expected = {person.email: MAILS[kind] for kind, group in after.story.people.items() for person in group}
     assert {email: sorted(templates) for email, templates in found.items()} == expected
 
@@ -216,7 +216,7 @@ def test_no_mail_came_twice_and_none_that_could_have_been_taken_was_tried_again(
 
 def test_every_message_says_what_became_of_it(after: Aftermath) -> None:
     inbox = {mail.tags[MESSAGE_TAG] for mail in after.there.ses.mails}
-    states = {item["id"]["S"]: item["state"]["S"] for item in after.items("Messages")}
+    states = {message.id: message.state for message in after.there.records()}
     came = {message for message, state in states.items() if state in {"sent", "delivered"}}
     unknown = {message for message, state in states.items() if state == "unknown"}
     failed = {message for message, state in states.items() if state == "failed"}

@@ -123,9 +123,9 @@ def test_results_count_what_the_records_say(
 ) -> None:
     """By the command, on what `tally` has heard by the streams of the deployed tables."""
     reach(monkeypatch, day.world.stack.endpoint, CLOCK_OFFSET_FILE=str(day.world.clock.file))
-    records = [one for one in day.world.records() if one["shop"]["S"] == shop.id and "day" in one]
-    sent = Counter(one["flow"]["S"] for one in records if one["state"]["S"] in _SENT)
-    clicked = Counter(one["flow"]["S"] for one in records if "links" in one)
+    records = [one for one in day.world.records() if one.shop == shop.id and one.day]
+    sent = Counter(one.flow for one in records if one.state in _SENT)
+    clicked = Counter(one.flow for one in records if one.links)
 
     def told(figure: str) -> dict[str, int]:
         capsysbinary.readouterr()
