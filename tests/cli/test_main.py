@@ -96,10 +96,10 @@ def test_what_is_not_understood_is_one_line_that_helps_on(
     assert capsys.readouterr().err == f"rekindle: {told}\n"
 
 
-def test_it_says_its_version_as_the_stack_does(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
+def test_it_says_its_version_as_the_stack_does() -> None:
+    said = subprocess.run([ROOT / "bin/rekindle", "--version"], capture_output=True, check=True, text=True)  # noqa: S603
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    assert re.fullmatch(rf"rekindle {version} \(\S+\)\n", capsys.readouterr().out)
+    assert re.fullmatch(rf"rekindle {version} \(\S+\)\n", said.stdout)
 
 
 def test_without_its_environment_it_says_what_sets_it_up(tmp_path: Path) -> None:

@@ -30,15 +30,11 @@ def opened(item: Mapping[str, Any]) -> dict[str, Any]:
     # A body was packed by what its events say (`aws.intake`).
     beside = unpack(item["events"]) if "events" in item else b""
     plain |= {
-        name: unpack(value, beside=beside) if name == "body" else _unpacked(name, value)
+        name: unpack(value, beside=beside if name == "body" else b"")
         for name, value in item.items()
         if "B" in value and name != "events"
     }
     return plain
-
-
-def _unpacked(name: str, value: Mapping[str, Any]) -> bytes:
-    return zlib.decompress(value["B"]) if name == "targets" else unpack(value)
 
 
 def _files(there: World, bucket: str) -> Iterator[tuple[str, bytes]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,14 +54,11 @@ _ROOT = Path(__file__).resolve().parents[4]
 
 
 def _tell(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-    """Print the version: of pyproject.toml, and as `make deploy` calls it, in the stack's output `Version`."""
+    """Print the version: of pyproject.toml, and as `make deploy` calls it, which `bin/rekindle` has asked git for."""
     if not asked:
         return
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    git = shutil.which("git")
-    asked_of = [str(git), "-C", str(_ROOT), "describe", "--tags", "--always", "--dirty"]
-    named = subprocess.run(asked_of, capture_output=True, check=False, text=True).stdout.strip() if git else ""  # noqa: S603
-    click.echo(f"rekindle {project['version']} ({named or 'unnamed'})")
+    click.echo(f"rekindle {project['version']} ({os.environ.get('REKINDLE_CHECKOUT', 'unnamed')})")
     ctx.exit()
 
 
