@@ -165,3 +165,27 @@ def test_an_order_that_was_erased_with_its_customer_is_not_confirmed_a_second_ti
         simulation.run()
     assert simulation.watch.violations == []
     assert [sent.mail.subject for sent in simulation.world.inbox] == ["confirmation"]
+
+
+def test_a_sign_up_that_is_applied_while_its_address_is_erased_goes_too() -> None:
+    """Erasing had looked where sign-ups stand, and whoever applied one had seen nobody erased."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="signs_up", who="ada", number=1),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=1200, what="erasure", who="ada", number=5),
+        ),
+        book=PAGES,
+    )
+    trouble = [
+        Choice("visitor", 1, "delayed", 1200),
+        Choice("blobs.get", 1, "time_out"),
+        Choice("blobs.get", 5, "step_back"),
+        Choice("secrets.shop", 1, "step_back"),
+        Choice("raw.put", 1, "step_back"),
+    ]
+    for place in range(20, 80):
+        with running():
+            simulation = Simulation(story, Told([*trouble, Choice("state.profile", place, "step_back")]))
+            simulation.run()
+        assert simulation.watch.violations == [], place

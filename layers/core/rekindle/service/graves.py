@@ -95,6 +95,21 @@ def requests(profile_id: str, load: Load) -> dict[str, Profile | Tombstone]:
     return found
 
 
+def next_request(profile_id: str, load: Load, at: datetime) -> str | None:
+    """Return the id under which a sign-up of that day, said until `at`, would be put.
+
+    `None` where one stands already, or where it would be dropped.
+    """
+    for _ in range(_MAX_SIGNPOSTS):
+        _, there = trail(load, profile_id)
+        if there is None:
+            return profile_id
+        if not isinstance(there, Tombstone) or there.erased_at >= at:
+            return None
+        profile_id = sign_ups.again_id(profile_id, there.erased_at)
+    return None
+
+
 def _requested(event: Event, profile_id: str, load: Load) -> tuple[str, Profile | Tombstone | None]:
     """Return the id that an event names and what stands there; of a sign-up, the one that counts after erasures."""
     for _ in range(_MAX_SIGNPOSTS):

@@ -32,7 +32,7 @@ from rekindle.ports import (
     State,
     Vault,
 )
-from rekindle.service.graves import requests, trail
+from rekindle.service.graves import next_request, requests, trail
 from rekindle.service.people import address_hash, alias_key, point_keys
 from rekindle.service.receipts import (
     LISTS,
@@ -230,15 +230,20 @@ class Privacy:
 
         Those of after the erasure are not asked about by what was asked before.
         """
-        emails = {case.request.email, *(one.found.email for one in known if isinstance(one.found, Profile))} - {None}
         now, at = self._clock.now(), self._asked_at(case)
         return {
             profile_id: Someone(profile_id, request)
-            for email in emails
-            for first in sign_ups.request_ids(case.shop, address_hash(self._key, "email", email or ""), now)
+            for hashed in self._emails(case, known)
+            for first in sign_ups.request_ids(case.shop, hashed, now)
             for profile_id, request in requests(first, self._state.profile).items()
             if not (isinstance(request, Profile) and request.erased_at is not None and request.erased_at >= at)
+            and not _holds_a_place(request)
         }
+
+    def _emails(self, case: Case, known: Iterable[Someone]) -> list[str]:
+        """Return the keyed hashes of all e-mail addresses of these people."""
+        told = {case.request.email, *(one.found.email for one in known if isinstance(one.found, Profile))}
+        return [address_hash(self._key, "email", email) for email in sorted(filter(None, told))]
 
     # --- erasing a person
 
@@ -324,6 +329,7 @@ class Privacy:
             try:
                 for someone in people.someone:
                     self._bury_one(case, someone, people.keys, at)
+                self._hold_places(case, people, at)
                 if not people.free or self._lead_to_a_grave(case, people, at):
                     return people
             except ConflictError:
@@ -338,6 +344,21 @@ class Privacy:
                     shop=case.shop, channel=channel, address=hashed, covers="marketing", reason=_ERASED, since=at
                 )
             )
+
+    def _hold_places(self, case: Case, people: People, at: datetime) -> None:
+        """Put tombstones where a sign-up of the last hours would be put by whoever has it in hand at this moment.
+
+        It has seen nobody erased, and touches nothing that is buried. Raises `ConflictError` where it was first.
+        """
+        if not people.someone and not people.free:
+            return
+        for hashed in self._emails(case, people.someone):
+            for day in (at, at - timedelta(days=1)):
+                place = next_request(sign_ups.request_id(case.shop, hashed, day), self._state.profile, at)
+                if place is not None:
+                    self._vault.bury(place, Tombstone(erased_at=at, shop=case.shop), None)
+        if not self._requests(case, people.someone).keys() <= set(people.ids):
+            raise ConflictError(f"delivery {case.delivery.id}: somebody signed up meanwhile")
 
     def _bury_one(self, case: Case, someone: Someone, keys: Sequence[str], at: datetime) -> None:
         found = someone.found
@@ -615,6 +636,11 @@ class Privacy:
         while page := self._vault.ledger(profile_id, after):
             yield page
             after = page[-1].at
+
+
+def _holds_a_place(found: Profile | Tombstone) -> bool:
+    """Whether nobody ever stood here (`Privacy._hold_places`): a true tombstone knows what leads to it."""
+    return isinstance(found, Tombstone) and not found.aliases
 
 
 def _may_be(profile: Profile, request: PrivacyRequest, kind: str) -> bool:
