@@ -57,6 +57,15 @@ def raw_keys(ports: AwsPorts) -> list[str]:
     return [found["Key"] for found in answer.get("Contents", [])]
 
 
+def test_many_profiles_are_read_at_once_whatever_stands_there(ports: Ports) -> None:
+    ports.state.commit(Commit(profile=a_profile()))
+    ports.vault.bury(BERT, GRAVE, None)
+    nobody = [ids.digest("nobody", str(number)) for number in range(120)]
+    found = ports.vault.profiles([ANNA, *nobody, BERT])
+    assert found == {ANNA: ports.state.profile(ANNA), BERT: ports.state.profile(BERT)}
+    assert isinstance(found[BERT], Tombstone)
+
+
 # --- deliveries
 
 

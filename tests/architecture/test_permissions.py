@@ -203,6 +203,7 @@ RIGHTS: dict[str, set[str]] = {
         "dynamodb:BatchGetItem AliasesTable",
         "dynamodb:BatchGetItem CouponsTable",
         "dynamodb:BatchGetItem MessagesTable",
+        "dynamodb:BatchGetItem ProfilesTable",
         "dynamodb:BatchWriteItem AliasesTable",
         "dynamodb:BatchWriteItem CouponsTable",
         "dynamodb:BatchWriteItem DeliveriesTable",

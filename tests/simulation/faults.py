@@ -176,6 +176,7 @@ CALL_FAULTS: dict[str, tuple[str, ...]] = {
     "raw.put": _UPDATE,
     "vault.owners": _READ,
     "vault.point": _UPDATE,
+    "vault.profiles": _READ,
     "vault.bury": _UPDATE,
     "vault.suppress": _UPDATE,
     "vault.delivery": _READ,

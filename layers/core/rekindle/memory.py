@@ -1584,6 +1584,12 @@ class MemoryVault(_Port):
         return self.world.owners.setdefault(key, profile_id) == profile_id
 
     @_call
+    def profiles(self, ids: Sequence[str]) -> dict[str, Profile | Signpost | Tombstone]:
+        """Return what stands under these ids."""
+        found = ((each, self.world.profile(each)) for each in ids if each in self.world.profiles)
+        return {each: stored for each, stored in found if stored is not None}
+
+    @_call
     def bury(self, profile_id: str, tombstone: Tombstone, version: int | None) -> None:
         """Put the tombstone."""
         stored = self.world.profile(profile_id)

@@ -1576,6 +1576,10 @@ class Vault(Protocol):
         """Let this alias lead there if it leads nowhere yet; return whether it leads there now."""
         ...
 
+    def profiles(self, ids: Sequence[str]) -> dict[str, Profile | Signpost | Tombstone]:
+        """Return what stands under these ids, of which none comes twice, in one call for each hundred."""
+        ...
+
     def bury(self, profile_id: str, tombstone: Tombstone, version: int | None) -> None:
         """Put the tombstone in place of the profile at this version; `None`: of nothing, or of an earlier tombstone.
 

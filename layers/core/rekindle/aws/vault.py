@@ -29,12 +29,12 @@ from rekindle.aws.items import (
 from rekindle.aws.messages import parse_message
 from rekindle.aws.packing import DELIVERIES, pack, unpack
 from rekindle.aws.pending import parse_pending
-from rekindle.aws.profiles import tombstone_item
+from rekindle.aws.profiles import parse_profile, tombstone_item
 from rekindle.domain.errors import ConflictError
 from rekindle.domain.events import Delivery, Event, Suppression, decode_events, encode_events
 from rekindle.domain.offers import Coupon
 from rekindle.domain.outcome import Decision
-from rekindle.domain.profile import Tombstone
+from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import QUARANTINE, SHOP_STORES, LedgerEntry, Message, Pending, Purged
 
 if TYPE_CHECKING:
@@ -100,6 +100,12 @@ class AwsVault:
                 raise
             return False
         return True
+
+    def profiles(self, ids: Sequence[str]) -> dict[str, Profile | Signpost | Tombstone]:
+        """Return what stands under these ids."""
+        wanted = Wanted(self._tables.profiles, [{"id": text(each)} for each in ids])
+        items = batch_get(self._clients.dynamodb, [wanted])[self._tables.profiles]
+        return {item["id"]["S"]: parse_profile(item) for item in items}
 
     def bury(self, profile_id: str, tombstone: Tombstone, version: int | None) -> None:
         """Put the tombstone."""

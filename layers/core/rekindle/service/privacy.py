@@ -19,7 +19,7 @@ from rekindle.domain.errors import ConflictError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who
 from rekindle.domain.facts import Channel, Other, PrivacyRequest
 from rekindle.domain.facts import Coupon as CouponFact
-from rekindle.domain.profile import Profile, Tombstone
+from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import (
     MAX_DELAY,
     SHOP_STORES,
@@ -231,11 +231,18 @@ class Privacy:
         Those of after the erasure are not asked about by what was asked before.
         """
         now, at = self._clock.now(), self._asked_at(case)
+        hashes = self._emails(case, known)
+        places = [first for hashed in hashes for first in sign_ups.request_ids(case.shop, hashed, now)]
+        firsts = self._vault.profiles(places) if places else {}
+
+        def load(profile_id: str) -> Profile | Signpost | Tombstone | None:
+            return firsts.get(profile_id) or self._state.profile(profile_id)
+
         return {
             profile_id: Someone(profile_id, request)
-            for hashed in self._emails(case, known)
-            for first in sign_ups.request_ids(case.shop, hashed, now)
-            for profile_id, request in requests(first, self._state.profile).items()
+            for first in places
+            if first in firsts
+            for profile_id, request in requests(first, load).items()
             if not (isinstance(request, Profile) and request.erased_at is not None and request.erased_at >= at)
             and not _holds_a_place(request)
         }
