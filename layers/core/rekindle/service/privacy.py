@@ -393,7 +393,7 @@ class Privacy:
         for pending, delivery in waiting:
             files += self._strip(delivery, self._of(delivery, people))
             self._vault.drop(pending.id)
-        #: Once their lines are gone nothing else names them, and whoever sends may record one a moment later.
+        # Once their lines are gone nothing else names them, and whoever sends may record one a moment later.
         messages: set[str] = set()
         for _ in range(RACES):
             for profile_id in people.ids:
