@@ -56,6 +56,7 @@ def test_own_prices_replace_those_that_they_name_and_a_discount_the_rest() -> No
     ("written", "why"),
     [
         (b"{", "mine.json: "),
+        (b'{"of": "\x80"}', "mine.json: "),
         (own(lines={"sqz": "1"}), "no line is called sqz; there are dynamodb_write"),
         (own(lines={"sqs": "-1"}), "not below 0"),
         (own(lines={"sqs": "NaN"}), "not below 0"),

@@ -93,7 +93,7 @@ def own_prices(written: bytes, name: str) -> Prices:
     """Return the price list with what a file (`OwnPrices`, as JSON) says otherwise. Raises `PricesError`."""
     try:
         own = msgspec.json.decode(written, type=OwnPrices)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PricesError(f"{name}: {error}") from error
     shipped = prices()
     unknown = sorted(own.lines.keys() - shipped.lines.keys())

@@ -45,7 +45,7 @@ def unpack(body: bytes) -> tuple[Part, ...]:
     """Return what `pack` was given. Raises `MalformedBodyError`."""
     try:
         return _parts.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBodyError("the body is none of an import") from error
 
 
