@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections import Counter
@@ -21,6 +22,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--target", action="append", choices=TARGETS, help="only this one; may be given several times")
     asked = parser.parse_args()
+    # What is refused is warned of, thousands of times.
+    logging.disable(logging.WARNING)
     counts: Counter[str] = Counter()
     chosen = asked.target or list(TARGETS)
     # Each target gets the same time, however long the inputs of the others take, and one input at least.

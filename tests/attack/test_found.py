@@ -130,6 +130,10 @@ def test_what_cannot_be_an_id_of_ours_is_no_message(claimed: str) -> None:
         ("lists in files", (b"email\n+2AA-@x.example\n", Reading(as_of=T0, encoding="utf-7"))),
         ("lists in files", (b"email\nada@example.com\n", Reading(as_of=T0, encoding="base64"))),
         ("what an import brings", b'[{"topic": "\x80rders/updated", "body": {}}]'),
+        (
+            "what a Shopify shop says of itself",
+            Answer(200, {}, b'{"data":{"currentAppInstallation":{"accessScopes":[[{"handle":"read_orders"}]]}}}'),
+        ),
         ("answers of an ads network", Answer(400, {}, b'{"error":{"code":[1],"error_subcode":"ada@example.com"}}')),
     ],
 )

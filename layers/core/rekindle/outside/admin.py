@@ -96,7 +96,7 @@ class ShopifyAdmin:
         """Return the app's rights in this shop."""
         found = self._api.ask(_SCOPES, repeatable=True).get("currentAppInstallation")
         scopes = found.get("accessScopes") if isinstance(found, dict) else None
-        return frozenset(_text(scope, "handle") for scope in scopes) if isinstance(scopes, list) else None
+        return frozenset(_text(scope, "handle") for scope in _rows(scopes)) if isinstance(scopes, list) else None
 
     def details(self) -> ShopDetails:
         """Return what the shop says of itself; its language only where the app may read it."""
@@ -120,8 +120,7 @@ class ShopifyAdmin:
             found = self._api.ask(_LOCALES, repeatable=True).get("shopLocales")
         except (ShopRefusedError, ShopRejectedError):
             return ""
-        rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-        return next((_text(row, "locale") for row in rows if row.get("primary")), "")
+        return next((_text(row, "locale") for row in _rows(found) if row.get("primary")), "")
 
     def _check(self, data: Mapping[str, Any], name: str, topic: str) -> None:
         payload = data.get(name)
@@ -214,8 +213,7 @@ class WooAdmin:
             found = self._api.get(f"settings/{group}")
         except (ShopRefusedError, ShopRejectedError):
             return {}
-        rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-        return {_text(row, "id"): _text(row, "value") for row in rows}
+        return {_text(row, "id"): _text(row, "value") for row in _rows(found)}
 
     def _locale(self) -> str:
         try:
@@ -226,6 +224,10 @@ class WooAdmin:
 
 
 # --- both ------------------------------------------------------------------------------------------------------------
+
+
+def _rows(found: object) -> list[dict[str, Any]]:
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
