@@ -134,6 +134,7 @@ def test_what_cannot_be_an_id_of_ours_is_no_message(claimed: str) -> None:
             "what a Shopify shop says of itself",
             Answer(200, {}, b'{"data":{"currentAppInstallation":{"accessScopes":[[{"handle":"read_orders"}]]}}}'),
         ),
+        ("answers of WooCommerce", Answer(401, {}, b'{"code":["' + b"x" * 2_000 + b'"]}')),
         ("answers of an ads network", Answer(400, {}, b'{"error":{"code":[1],"error_subcode":"ada@example.com"}}')),
     ],
 )

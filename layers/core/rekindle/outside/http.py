@@ -42,6 +42,11 @@ _WHOLE, _PART, _NOT_THERE = 200, 206, 416
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+def brief(said: object, most: int = 300) -> str:
+    """Return what a server says of an error, in so many characters at most: it may be anything, and is logged."""
+    return str(said or "")[:most]
+
+
 class Answer(NamedTuple):
     """A complete answer. Names of headers are lower-case."""
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
-from rekindle.outside.http import Answer, Deadline, Http, safe_base
+from rekindle.outside.http import Answer, Deadline, Http, brief, safe_base
 from rekindle.ports import ShopSecrets
 
 #: Supported until July 2027 (shopify.dev, "API versioning").
@@ -174,7 +174,7 @@ def refused_by_user_errors(payload: Mapping[str, Any], cures: Mapping[str, str])
     if not errors:
         return None
     first = errors[0]
-    code = str(first.get("code") or "")
+    code = brief(first.get("code"), 100)
     where = ".".join(str(part) for part in _listed(first.get("field")))
     said = f"{where}: {first.get('message')}" if where else str(first.get("message"))
     return ShopRejectedError(said[:300], code=code, hint=cures.get(code, ""))
@@ -192,7 +192,7 @@ def _meaning(errors: Sequence[Any]) -> ShopRefusedError | ShopRejectedError | Sh
 
 def _code(error: Any) -> str:
     extensions = error.get("extensions") if isinstance(error, dict) else None
-    return str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
+    return brief(extensions.get("code"), 100) if isinstance(extensions, dict) else ""
 
 
 def _missing(answer: Mapping[str, Any]) -> float:

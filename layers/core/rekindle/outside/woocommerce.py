@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from rekindle.domain.errors import ShopRefusedError, ShopRejectedError, ShopUncertainError
-from rekindle.outside.http import Answer, Deadline, Http, safe_base
+from rekindle.outside.http import Answer, Deadline, Http, brief, safe_base
 from rekindle.ports import ShopSecrets
 
 #: The most that one page holds (REST API reference, "Pagination").
@@ -128,8 +128,8 @@ class WooCommerce:
             if isinstance(told, (dict, list)):
                 return told
             raise ShopUncertainError("the shop's answer is not JSON")
-        code = str(told.get("code") or "") if isinstance(told, dict) else ""
-        said = str(told.get("message") or "")[:300] if isinstance(told, dict) else ""
+        code = brief(told.get("code"), 100) if isinstance(told, dict) else ""
+        said = brief(told.get("message")) if isinstance(told, dict) else ""
         if answer.status in (401, 403):
             raise ShopRefusedError("not_allowed", f"{code or answer.status}: {_KEYS}")
         if code == "rest_no_route" or (answer.status == 404 and not code):  # noqa: PLR2004
