@@ -189,3 +189,22 @@ def test_a_sign_up_that_is_applied_while_its_address_is_erased_goes_too() -> Non
             simulation = Simulation(story, Told([*trouble, Choice("state.profile", place, "step_back")]))
             simulation.run()
         assert simulation.watch.violations == [], place
+
+
+def test_a_shop_that_gives_its_word_while_ses_takes_nothing_need_not_be_told_of_its_pause() -> None:
+    """The check did not know it: the sweep tells of pauses in force alone, and whoever ends one knows of it."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="bob"),
+            Happening(at=0, what="checkout", who="bob", number=1),
+            Happening(at=3660, what="ses_down", who="bob", number=2),
+            Happening(at=7200, what="resumes"),
+        ),
+        habits={"bob": "complains"},
+        book=3,
+    )
+    with running():
+        simulation = Simulation(story, Told([]))
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert simulation.watch.pauses
