@@ -622,7 +622,10 @@ class Watch:
         offer = GIVES.get(mail.subject)
         if offer is None:
             return
-        coupon = next((one for one in self._coupons() if one.code == mail.text and one.offer == offer), None)
+        # One that is still being made has no code yet: no mail has that one.
+        coupon = next(
+            (one for one in self._coupons() if mail.text and (one.code, one.offer) == (mail.text, offer)), None
+        )
         clause = "a mail that needs a code goes with its own"
         if self.erased and mail.text:
             # Which code that was is erased too, also while the attempt is under way.

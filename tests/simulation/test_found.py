@@ -208,3 +208,22 @@ def test_a_shop_that_gives_its_word_while_ses_takes_nothing_need_not_be_told_of_
         simulation.run()
     assert simulation.watch.violations == []
     assert simulation.watch.pauses
+
+
+def test_a_mail_without_a_code_is_not_taken_for_the_one_whose_code_is_still_being_made() -> None:
+    """The check took it so, where an offer was put out of use while the code of somebody else was under way."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=0, what="subscribes", who="bob"),
+            Happening(at=0, what="checkout", who="bob", number=1),
+            Happening(at=3600, what="publish", who="bob"),
+        ),
+        book=COUPONS,
+    )
+    with running():
+        simulation = Simulation(story, Told([Choice("coupons.made", 2, "time_out")]))
+        simulation.run()
+    assert simulation.watch.violations == []
+    assert "" in {sent.mail.text for sent in simulation.world.inbox if sent.mail.subject == "given-2"}
