@@ -36,6 +36,11 @@ def test_an_id_that_nobody_knows_is_one_line_and_exit_2(deployed: Deployed, caps
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_no_id_is_one_line_and_exit_2(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", " ", "--stack", deployed.stack]) == 2
+    assert "name a delivery or a message" in capsys.readouterr().err
+
+
 def test_logs_that_are_not_there_are_one_line_and_exit_2(
     deployed: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:

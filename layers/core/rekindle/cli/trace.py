@@ -44,6 +44,8 @@ def trace(*, wanted: str, stack: str, look: bool, machine: bool) -> None:
     the same chain in the logs of all functions, or with --logs what it finds. Ids only: nothing of it is personal.
     Nothing is changed. Account, region and endpoint come from the environment, as for the AWS CLI.
     """
+    if not wanted.strip():
+        raise click.UsageError("name a delivery or a message by its id")
     with explained():
         clients = Clients()
         deployed = read_stack(clients, stack)
