@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rekindle.service.people import address_hash, alias_key
 from tests.simulation.run import Plan, explain, faults_of, run_plans, running
 from tests.simulation.schedule import STEP_BACK, Choice, Told
 from tests.simulation.story import COUPONS, LIST_ID, LISTS, PAGES, PHONES, SHOP, TEXTS, Happening, Story
 from tests.simulation.world import Simulation
+
+
+def played(story: Story, choices: Iterable[Choice]) -> Simulation:
+    """Return the world of this story, in which these went wrong, at its end."""
+    with running():
+        simulation = Simulation(story, Told(choices))
+        simulation.run()
+    return simulation
 
 
 def test_an_account_told_late_does_not_bring_its_old_address_back() -> None:
@@ -19,9 +29,7 @@ def test_an_account_told_late_does_not_bring_its_old_address_back() -> None:
             Happening(at=120, what="moves", who="ada", number=1),
         )
     )
-    with running():
-        simulation = Simulation(story, Told([Choice("shop", 3, "delayed", 400)]))
-        simulation.run()
+    simulation = played(story, [Choice("shop", 3, "delayed", 400)])
     world = simulation.world
     key = alias_key(world.secret_address_key, SHOP, "shop_customer_id", "id-ada")
     profile = simulation.watch.living(world.owners[key])
@@ -99,9 +107,7 @@ def test_a_sign_up_that_is_applied_after_its_address_was_erased_does_not_bring_t
         ),
         book=PAGES,
     )
-    with running():
-        simulation = Simulation(story, Told([Choice("stream", 1, "lost")]))
-        simulation.run()
+    simulation = played(story, [Choice("stream", 1, "lost")])
     assert simulation.watch.violations == []
     assert simulation.world.inbox == []
 
@@ -116,9 +122,7 @@ def test_whoever_signs_up_again_on_the_day_of_their_erasure_is_asked_again_whate
         ),
         book=PAGES,
     )
-    with running():
-        simulation = Simulation(story, Told([]))
-        simulation.run()
+    simulation = played(story, [])
     assert simulation.watch.violations == []
     assert [sent.mail.subject for sent in simulation.world.inbox] == ["confirm-signup"] * 2
     tally = run_plans(Plan(story, (fault,)) for fault in faults_of(story)[::20])
@@ -160,9 +164,7 @@ def test_an_order_that_was_erased_with_its_customer_is_not_confirmed_a_second_ti
         Choice("state.profile", 48, "time_out"),
         Choice("state.profile", 103, "crash_before"),
     ]
-    with running():
-        simulation = Simulation(story, Told(trouble))
-        simulation.run()
+    simulation = played(story, trouble)
     assert simulation.watch.violations == []
     assert [sent.mail.subject for sent in simulation.world.inbox] == ["confirmation"]
 
@@ -185,9 +187,7 @@ def test_a_sign_up_that_is_applied_while_its_address_is_erased_goes_too() -> Non
         Choice("raw.put", 1, "step_back"),
     ]
     for place in range(20, 80):
-        with running():
-            simulation = Simulation(story, Told([*trouble, Choice("state.profile", place, "step_back")]))
-            simulation.run()
+        simulation = played(story, [*trouble, Choice("state.profile", place, "step_back")])
         assert simulation.watch.violations == [], place
 
 
@@ -203,9 +203,7 @@ def test_a_shop_that_gives_its_word_while_ses_takes_nothing_need_not_be_told_of_
         habits={"bob": "complains"},
         book=3,
     )
-    with running():
-        simulation = Simulation(story, Told([]))
-        simulation.run()
+    simulation = played(story, [])
     assert simulation.watch.violations == []
     assert simulation.watch.pauses
 
@@ -222,8 +220,6 @@ def test_a_mail_without_a_code_is_not_taken_for_the_one_whose_code_is_still_bein
         ),
         book=COUPONS,
     )
-    with running():
-        simulation = Simulation(story, Told([Choice("coupons.made", 2, "time_out")]))
-        simulation.run()
+    simulation = played(story, [Choice("coupons.made", 2, "time_out")])
     assert simulation.watch.violations == []
     assert "" in {sent.mail.text for sent in simulation.world.inbox if sent.mail.subject == "given-2"}
