@@ -12,10 +12,10 @@ from rekindle.domain.events import Who
 from rekindle.domain.profile import encode_profile
 from rekindle.flow.program import Playbook
 from rekindle.memory import World
-from rekindle.ports import Message, Pause, Tally
+from rekindle.ports import Counters, Message, Pause, Tally
 from rekindle.service.deliver import Done
 from rekindle.service.feedback import take
-from rekindle.service.guard import RESTS, Guard, Limits, NotPausedError, Rates, announce, rest, resume, told_of
+from rekindle.service.guard import RESTS, Guard, Limits, NotPausedError, Rates, announce, rest, told_of
 from rekindle.service.notices import Notice
 from tests.support.build import T0, at, checkout, consent, flow_of, order, playbook
 from tests.support.plant import Plant
@@ -53,6 +53,11 @@ def book(**shop: Any) -> Playbook:
 
 def a_guard(world: World, **limits: Limits) -> Guard:
     return Guard(counters=world.counters, clock=world.clock, limits=limits)
+
+
+def resume(world: World) -> None:
+    """Give the shop's word, from a machine of its own."""
+    a_guard(world).resume("tea")
 
 
 def counted(world: World, **tally: int) -> None:
@@ -244,7 +249,7 @@ def test_what_waits_goes_out_within_a_quarter_of_an_hour_of_the_shops_word(plant
     paused(plant)
     plant.post(consent(T0), checkout(T0))
     plant.until(at(hours=5))
-    resume("tea", counters=plant.world.counters, clock=plant.world.clock)
+    resume(plant.world)
     plant.until(at(hours=5, minutes=16))
     assert subjects(plant) == ["come-back"]
 
@@ -313,7 +318,7 @@ def test_the_shop_is_told_once_a_pause(plant: Plant) -> None:
     assert notices(plant) == [("owner@tea.example", T0)]
     (sent,) = plant.world.inbox
     assert "50 hard bounces of 1,000 mails" in sent.mail.text
-    resume("tea", counters=plant.world.counters, clock=plant.world.clock)
+    resume(plant.world)
     plant.world.clock.advance(minutes=1)
     plant.guard.pause_of("tea")
     paused(plant)
@@ -397,7 +402,7 @@ def test_the_word_about_an_earlier_pause_is_not_said_any_more(plant: Plant) -> N
     paused(plant)
     world = plant.world
     announce(counters=world.counters, queues=world.queues, clock=world.clock)
-    resume("tea", counters=world.counters, clock=world.clock)
+    resume(plant.world)
     plant.settle()
     assert (notices(plant), world.messages) == ([], {})
 
@@ -418,7 +423,7 @@ def test_how_many_are_paused_is_what_the_alarm_watches(plant: Plant) -> None:
     assert announce(counters=world.counters, queues=world.queues, clock=world.clock) == 0
     paused(plant)
     assert announce(counters=world.counters, queues=world.queues, clock=world.clock) == 1
-    resume("tea", counters=world.counters, clock=world.clock)
+    resume(plant.world)
     assert announce(counters=world.counters, queues=world.queues, clock=world.clock) == 0
 
 
@@ -451,7 +456,7 @@ def test_rates_begin_anew_with_the_shops_word(plant: Plant) -> None:
     world = plant.world
     paused(plant)
     world.clock.advance(minutes=20)
-    resume("tea", counters=world.counters, clock=world.clock)
+    resume(world)
     world.clock.advance(minutes=1)
     assert [rates.tally for rates in plant.guard.rates("tea")] == [Tally(), Tally()]
     counted(world, sent=100, bounced=8)
@@ -459,11 +464,37 @@ def test_rates_begin_anew_with_the_shops_word(plant: Plant) -> None:
     assert plant.guard.heard("tea", "bounced") is not None
 
 
+def test_what_is_counted_just_after_the_shops_word_is_judged(plant: Plant) -> None:
+    """A warm worker knew of the pause, and would have gone on with that for half a minute."""
+    world = plant.world
+    paused(plant)
+    assert plant.guard.heard("tea", "bounced") is None
+    resume(plant.world)
+    counted(world, sent=100, bounced=9)
+    assert plant.guard.heard("tea", "bounced") is not None
+
+
+def test_what_is_counted_while_the_shop_gives_its_word_is_judged(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came after the tallies that are forgiven were read, and found the pause in force still."""
+    world = plant.world
+    paused(plant)
+    written = type(world.counters).resume
+
+    def resume_late(counters: Counters, pause: Pause) -> bool:
+        counted(world, sent=100, bounced=9)
+        assert plant.guard.heard("tea", "bounced") is None
+        return written(counters, pause)
+
+    monkeypatch.setattr(type(world.counters), "resume", resume_late)
+    resume(world)
+    assert world.pauses["tea"].active
+
+
 def test_only_a_pause_that_is_in_force_can_be_ended(plant: Plant) -> None:
     world = plant.world
     with pytest.raises(NotPausedError):
-        resume("tea", counters=world.counters, clock=world.clock)
+        resume(world)
     paused(plant)
-    resume("tea", counters=world.counters, clock=world.clock)
+    resume(world)
     with pytest.raises(NotPausedError):
-        resume("tea", counters=world.counters, clock=world.clock)
+        resume(world)

@@ -223,3 +223,27 @@ def test_a_mail_without_a_code_is_not_taken_for_the_one_whose_code_is_still_bein
     simulation = played(story, [Choice("coupons.made", 2, "time_out")])
     assert simulation.watch.violations == []
     assert "" in {sent.mail.text for sent in simulation.world.inbox if sent.mail.subject == "given-2"}
+
+
+def test_what_bounces_in_the_second_of_the_shops_word_pauses_it_again() -> None:
+    """Whoever counted it had just seen the pause, took it to be in force still, and judged nothing."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="guest_order", who="ada", number=1),
+            Happening(at=0, what="subscribes", who="bob"),
+            Happening(at=0, what="subscribes", who="bob", number=1),
+            Happening(at=0, what="account", who="bob", number=1),
+            Happening(at=0, what="resumes", who="ada", number=3),
+            Happening(at=0, what="paid", who="bob", number=3),
+            Happening(at=0, what="refund", who="ada", number=3),
+            Happening(at=1, what="resumes", who="bob", number=3),
+        ),
+        habits={"ada": "bounces", "bob": "bounces"},
+        book=1,
+    )
+    simulation = played(
+        story, [Choice("pick", 11, "pick", 5), Choice("pick", 20, "pick", 1), Choice("pick", 21, "pick", 3)]
+    )
+    assert simulation.watch.violations == []
+    assert len(simulation.watch.pauses) == 2

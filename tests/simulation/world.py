@@ -54,7 +54,7 @@ from rekindle.service.deliver import Deliver, Done, LookAgain
 from rekindle.service.fanout import Fanout
 from rekindle.service.feedback import take
 from rekindle.service.gone import Gone
-from rekindle.service.guard import Guard, Herald, NotPausedError, announce, resume
+from rekindle.service.guard import Guard, Herald, NotPausedError, announce
 from rekindle.service.heralds import ProductHerald
 from rekindle.service.journey import Journey
 from rekindle.service.library import POINTER, Library
@@ -761,7 +761,7 @@ class Simulation:
         def body() -> None:
             # That nothing is paused, or nothing any more, is an answer.
             with suppress(NotPausedError):
-                resume(SHOP, counters=self.ports["counters"], clock=self.clock)
+                self._new_feedback().resume(SHOP)
 
         self.insist("tool", body, lambda: self._resumes(tries + 1), tries)
 

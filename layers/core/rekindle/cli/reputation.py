@@ -18,7 +18,7 @@ from rekindle.aws.stack import explained, read_stack
 from rekindle.cli.events import as_json
 from rekindle.cli.options import STACK
 from rekindle.ports import Outbox, Pause
-from rekindle.service.guard import Guard, Limits, Rates, resume, told_of, word_of
+from rekindle.service.guard import Guard, Limits, Rates, told_of, word_of
 from rekindle.service.library import Library
 
 
@@ -52,9 +52,9 @@ def reputation(*, stack: str, shop: str | None, resumes: bool, machine: bool) ->
         shops = Library(S3Blobs(clients, deployed.output("ContentBucketName")), clock).newest().shops
         if shop is not None and shop not in shops:
             raise click.ClickException(f"no shop {shop} is published")
-        if resumes and shop is not None:
-            resume(shop, counters=counters, clock=clock)
         guard, outbox = Guard(counters=counters, clock=clock), DynamoOutbox(clients, deployed.tables)
+        if resumes and shop is not None:
+            guard.resume(shop)
         found = [_standing(name, guard, outbox) for name in ([shop] if shop else sorted(shops))]
     if machine:
         click.echo(as_json([_as_data(standing) for standing in found]).encode())

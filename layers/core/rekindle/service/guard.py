@@ -123,16 +123,34 @@ class Guard:
         now = self._clock.now()
         self._counters.count(shop, now, Tally(bounced=1) if what == "bounced" else Tally(complained=1))
         if self.pause_of(shop) is not None:
-            return None
-        if self._wrong(shop) is None:
-            return None
-        # Once more, with what is stored now: the shop may have resumed in this moment.
+            # Is it still? Were this one taken for part of a pause that is over, nobody would have judged it.
+            self._looked_at = None
+            if self.pause_of(shop) is not None:
+                return None
+        return self._judged(shop) if self._wrong(shop) is not None else None
+
+    def resume(self, shop: str) -> Pause:
+        """End the shop's pause; return it. Its rates begin anew. Raises `NotPausedError`."""
+        now = self._clock.now()
+        pause = next((pause for pause in self._counters.pauses() if pause.shop == shop and pause.active), None)
+        if pause is None:
+            raise NotPausedError(f"the marketing of {shop} is not paused")
+        less = self._counters.tallies(shop, now).get(_hour(now), Tally())
+        over = replace(pause, resumed_at=now, less=less)
+        if not self._counters.resume(over):
+            raise NotPausedError(f"the marketing of {shop} has just been resumed by somebody else")
+        # What was counted since the tallies were read found the pause in force, and nobody has judged it.
+        self._judged(shop)
+        return over
+
+    def _judged(self, shop: str) -> Pause | None:
+        """Pause the shop if its rates, as they are stored now, are wrong; return the pause that begins."""
         self._looked_at = None
         why = self._wrong(shop)
         self._looked_at = None
         if why is None:
             return None
-        pause = Pause(shop=shop, since=now, why=why)
+        pause = Pause(shop=shop, since=self._clock.now(), why=why)
         return pause if self._counters.pause(pause) else None
 
     def _wrong(self, shop: str) -> str | None:
@@ -154,18 +172,6 @@ class Guard:
             Rates(name, _sum(tally for hour, tally in hours.items() if hour >= _hour(now - length)))
             for name, length in WINDOWS.items()
         )
-
-
-def resume(shop: str, *, counters: Counters, clock: Clock) -> Pause:
-    """End the shop's pause; return it. Its rates begin anew. Raises `NotPausedError`."""
-    now = clock.now()
-    pause = next((pause for pause in counters.pauses() if pause.shop == shop and pause.active), None)
-    if pause is None:
-        raise NotPausedError(f"the marketing of {shop} is not paused")
-    over = replace(pause, resumed_at=now, less=counters.tallies(shop, now).get(_hour(now), Tally()))
-    if not counters.resume(over):
-        raise NotPausedError(f"the marketing of {shop} has just been resumed by somebody else")
-    return over
 
 
 def announce(*, counters: Counters, queues: SendQueues, clock: Clock) -> int:
