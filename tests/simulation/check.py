@@ -51,6 +51,7 @@ from rekindle.ports import (
     Parcel,
     Pause,
     Pending,
+    PrivacyTask,
     PushMessage,
     TextMessage,
     Wake,
@@ -206,6 +207,8 @@ class Watch:
         self.erased = False
         self.disturbed = False
         """a worker was killed by a deploy"""
+        self.private: set[tuple[str, int]] = set()
+        """delivery, and the place in it of an event, that privacy was asked to see to"""
         self.calls: dict[str, Callable[..., Any]] = {}
         self.said = Said(self)
         self.calls |= {
@@ -226,6 +229,7 @@ class Watch:
             "counters.pause": self._pause,
             "counters.resume": self._resume,
             "catalogue.ask": self._handed_to_catalogue,
+            "privacy.ask": self._handed_to_privacy,
             "vault.bury": self._bury,
             "vault.drop": self._drop,
             "vault.forget_messages": self._forget,
@@ -1013,10 +1017,18 @@ class Watch:
         if self.consumed[pending_id] != 1:
             self.wrong("an accepted event is applied once", f"{pending_id}: {self.consumed[pending_id]} times")
         parts = splits.get(pending_id, ())
-        if parts and sorted(place for part in parts for place in part.only) != list(events):
+        given = sorted(place for part in parts for place in part.only)
+        # What is about somebody erased is privacy's, and nobody's part.
+        delivery = pending_id.partition("#")[0]
+        kept = [place for place in events if place in given or (delivery, place) not in self.private]
+        if parts and given != kept:
             self.wrong("a split leaves nothing out and gives nothing twice", pending_id)
         for part in parts:
             self._consumed_once(part.id, part.only, splits)
+
+    def _handed_to_privacy(self, method: Callable[..., None], tasks: Sequence[PrivacyTask], delay: int = 0) -> None:
+        method(tasks, delay)
+        self.private.update((task.delivery_id, task.index) for task in tasks)
 
     def _handed_to_catalogue(self, method: Callable[..., None], tasks: Sequence[CatalogueTask], delay: int = 0) -> None:
         method(tasks, delay)
