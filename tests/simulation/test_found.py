@@ -262,3 +262,20 @@ def test_a_split_leaves_out_what_is_about_somebody_erased() -> None:
     simulation = played(story, [])
     assert simulation.watch.violations == []
     assert simulation.watch.private
+
+
+def test_whoever_is_found_while_somebody_is_being_erased_is_emptied_by_the_next_try_too() -> None:
+    """They were buried and not written down; the try died, and their address led to somebody new by the next one."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="account", who="ada", number=1),
+            Happening(at=0, what="erasure", who="ada", number=3),
+            Happening(at=120, what="checkout", who="ada", number=2),
+            Happening(at=86400, what="erasure", who="ada", number=1),
+        ),
+    )
+    turns = [Choice("queues.enqueue", 1, STEP_BACK), Choice("vault.bury", 2, STEP_BACK)]
+    for place in range(6, 40):
+        simulation = played(story, [*turns, Choice("state.profile", place, "time_out")])
+        assert simulation.watch.violations == [], place

@@ -255,11 +255,7 @@ class Privacy:
     # --- erasing a person
 
     def _erase(self, case: Case, receipt: Receipt) -> Receipt:
-        # Written before anybody is buried: whoever comes back at once takes the aliases along.
-        listed = {LISTS: Line(found=self._listed(case, receipt))}
-        receipt = replace(receipt, profiles=self._ids(case, receipt), stores=listed | receipt.stores)
-        self._put(receipt)
-        people = self._bury(case, receipt)
+        people, receipt = self._bury(case, receipt)
         refused = self._addresses(people, case.request)
         seen = self._survey(people.ids)
         waiting = self._waiting(case, people)
@@ -287,7 +283,7 @@ class Privacy:
         }
         notes = tuple(dict.fromkeys((*receipt.notes, *people.notes)))
         kept[LISTS] = sum(1 for note in notes if note.startswith("audience "))
-        receipt = replace(receipt, profiles=self._ids(case, receipt), stores=erased(counts, kept), notes=notes)
+        receipt = replace(receipt, stores=erased(counts, kept), notes=notes)
         self._put(receipt)
         counts["raw/deliveries"] += self._empty(case, people, waiting)
         counts["raw/exports"] += sum(
@@ -314,22 +310,34 @@ class Privacy:
         notes = [note for profile in listed for note in self._unlist(profile)]
         return replace(people, notes=tuple(dict.fromkeys((*people.notes, *notes))))
 
-    def _listed(self, case: Case, receipt: Receipt) -> int:
-        """Return on how many ads audiences they stand: once they are buried, nobody can count that any more."""
-        found = (each.found for each in self._find(case, receipt.profiles).someone)
-        return sum(len(profile.audiences) for profile in found if isinstance(profile, Profile))
+    def _written_down(self, receipt: Receipt, people: People) -> Receipt:
+        """Note whom was found, before they are buried: whoever comes back at once takes the aliases along.
 
-    def _ids(self, case: Case, receipt: Receipt) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*receipt.profiles, *self._find(case, receipt.profiles).ids)))
+        And on how many ads audiences they stand: afterwards nobody can count that any more.
+        """
+        fresh = [each for each in people.someone if not set(each.ids) <= set(receipt.profiles)]
+        if not fresh:
+            return receipt
+        listed = sum(len(each.found.audiences) for each in fresh if isinstance(each.found, Profile))
+        receipt = replace(
+            receipt,
+            profiles=tuple(dict.fromkeys((*receipt.profiles, *people.ids))),
+            stores={**receipt.stores, LISTS: Line(found=_found(receipt, LISTS) + listed)},
+        )
+        self._put(receipt)
+        return receipt
 
-    def _bury(self, case: Case, receipt: Receipt) -> People:
+    def _bury(self, case: Case, receipt: Receipt) -> tuple[People, Receipt]:
         """Put a tombstone for everybody found, and for contact points that nobody is known by; return who it was.
+
+        The receipt that is returned, and stored, names all of them.
 
         From here on journey adds nothing to them: what was said up to this moment is dropped, whenever it comes.
         """
         at = self._asked_at(case)
         for _ in range(RACES):
             people = self._find(case, receipt.profiles)
+            receipt = self._written_down(receipt, people)
             self._suppress(case, people)
             # Inside the race: whoever was put on a list since has another version, and is looked at again.
             people = self._off_lists(people)
@@ -338,7 +346,7 @@ class Privacy:
                     self._bury_one(case, someone, people.keys, at)
                 self._hold_places(case, people, at)
                 if not people.free or self._lead_to_a_grave(case, people, at):
-                    return people
+                    return people, receipt
             except ConflictError:
                 continue
         raise ConflictError(f"delivery {case.delivery.id}: whom it is about kept changing")
