@@ -279,3 +279,29 @@ def test_whoever_is_found_while_somebody_is_being_erased_is_emptied_by_the_next_
     for place in range(6, 40):
         simulation = played(story, [*turns, Choice("state.profile", place, "time_out")])
         assert simulation.watch.violations == [], place
+
+
+def test_an_erasure_that_waits_for_whoever_puts_them_on_a_list_has_not_failed() -> None:
+    """Waiting used one of its five tries up, and four faults the others."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=3600, what="erasure", who="ada", number=1),
+        ),
+        book=LISTS,
+    )
+    turns = [
+        Choice("blobs.get", 5, STEP_BACK),
+        Choice("vault.suppress", 1, STEP_BACK),
+        Choice("outbox.record", 1, STEP_BACK),
+    ]
+    faults = [
+        Choice("vault.bury", 3, "crash_before"),
+        Choice("vault.suppress", 4, "time_out"),
+        Choice("vault.profiles", 6, "crash_before"),
+        Choice("vault.delivery", 5, "crash_before"),
+    ]
+    simulation = played(story, [*turns, *faults])
+    assert simulation.watch.violations == []
+    assert simulation.world.privacy_queue.dead == []

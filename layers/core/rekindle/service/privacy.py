@@ -89,6 +89,14 @@ class Case(Struct, frozen=True):
         return self.event.shop
 
 
+class _UnderWayError(Exception):
+    """Somebody is being put on an ads audience at this moment, by whoever has had the right to since before."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+
 class Someone(Struct, frozen=True):
     """A profile that the request is about: what stands under its id, and the ids that led there."""
 
@@ -255,7 +263,13 @@ class Privacy:
     # --- erasing a person
 
     def _erase(self, case: Case, receipt: Receipt) -> Receipt:
-        people, receipt = self._bury(case, receipt)
+        try:
+            people, receipt = self._bury(case, receipt)
+        except _UnderWayError as wait:
+            # To wait is no failure: it must not use the tries up.
+            seconds = (wait.until - self._clock.now()).total_seconds()
+            self._queue.ask([case.task], min(MAX_DELAY, int(seconds) + 1))
+            return receipt
         refused = self._addresses(people, case.request)
         seen = self._survey(people.ids)
         waiting = self._waiting(case, people)
@@ -297,7 +311,7 @@ class Privacy:
         """Take everybody found off the ads audiences that they are on: once buried, nobody knows which those were.
 
         Their addresses are suppressed already, so that nobody gets the right any more to put them on; whoever has it is
-        waited for. Raises where that is worth trying again; the queue does, and then rings.
+        waited for: `_UnderWayError`. Raises where that is worth trying again; the queue does, and then rings.
         """
         found = [each.found for each in people.someone if isinstance(each.found, Profile)]
         listed = [profile for profile in found if profile.audiences]
@@ -305,8 +319,8 @@ class Privacy:
             planned = [message for message, each in profile.planned.items() if each.channel == "audience"]
             for message in self._vault.messages(planned).values() if planned else ():
                 since = message.leased_at if message.state == "leased" else None
-                if since is not None and self._clock.now() - since < self._lease_life:
-                    raise RekindleError(f"message {message.id} is under way to an audience: the erasure waits for it")
+                if since is not None and self._clock.now() < since + self._lease_life:
+                    raise _UnderWayError(since + self._lease_life)
         notes = [note for profile in listed for note in self._unlist(profile)]
         return replace(people, notes=tuple(dict.fromkeys((*people.notes, *notes))))
 
