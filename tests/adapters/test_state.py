@@ -13,8 +13,8 @@ from rekindle.aws.counting import CallCounter
 from rekindle.domain import ids
 from rekindle.domain.errors import ConflictError, PendingGoneError
 from rekindle.domain.facts import Basket, Consent, Item, Product, Variant
-from rekindle.domain.profile import Planned, Profile, Run, Signpost
-from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Heard, Merged
+from rekindle.domain.profile import Planned, Profile, Run, Signpost, Tombstone
+from rekindle.ports import MAX_SPLIT, QUARANTINE, Alias, Commit, Grave, Heard, Merged
 from tests.support.faults import refuse_transactions
 from tests.support.things import ANNA, MAIL, a_decision, a_delivery, a_message, a_pending, a_profile
 from tests.support.worlds import START, AwsPorts, Ports
@@ -436,6 +436,17 @@ def test_a_merge_with_a_profile_that_has_changed_since_writes_nothing(ports: Por
         ports.state.commit(Commit(profile=a_profile(2), merged=(Merged(BERT, 2),)))
     assert ports.state.profile(ANNA) == a_profile(1)
     assert ports.state.profile(BERT) == replace(a_profile(1), id=BERT)
+
+
+def test_who_comes_back_from_a_grave_that_was_renewed_since_is_looked_at_again(ports: Ports) -> None:
+    ports.vault.bury(BERT, Tombstone(erased_at=START, shop="tea"), None)
+    ports.state.commit(Commit(profile=a_profile(1), graves=(Grave(BERT, START),)))
+    ports.vault.bury(BERT, Tombstone(erased_at=LATER, shop="tea"), None)
+    with pytest.raises(ConflictError):
+        ports.state.commit(Commit(profile=a_profile(2), graves=(Grave(BERT, START),)))
+    assert ports.state.profile(ANNA) == a_profile(1)
+    ports.state.commit(Commit(profile=a_profile(2), graves=(Grave(BERT, LATER),)))
+    assert ports.state.profile(ANNA) == a_profile(2)
 
 
 def test_an_address_is_quarantined_when_enough_customers_share_it(ports: Ports) -> None:

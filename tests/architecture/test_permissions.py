@@ -107,6 +107,7 @@ RIGHTS: dict[str, set[str]] = {
         "dynamodb:DeleteItem PendingTable",
         "dynamodb:DescribeStream PendingTable.StreamArn",
         "dynamodb:GetItem PendingTable",
+        "dynamodb:ConditionCheckItem ProfilesTable",
         "dynamodb:GetItem ProfilesTable",
         "dynamodb:GetRecords PendingTable.StreamArn",
         "dynamodb:GetShardIterator PendingTable.StreamArn",

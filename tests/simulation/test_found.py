@@ -305,3 +305,32 @@ def test_an_erasure_that_waits_for_whoever_puts_them_on_a_list_has_not_failed() 
     simulation = played(story, [*turns, *faults])
     assert simulation.watch.violations == []
     assert simulation.world.privacy_queue.dead == []
+
+
+def _erased_twice(said_at: int) -> Story:
+    return Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=60, what="erasure", who="ada", number=3),
+            Happening(at=said_at, what="unsubscribes", who="ada", number=1),
+            Happening(at=7200, what="erasure", who="ada", number=1),
+        ),
+        book=1,
+    )
+
+
+def test_whoever_comes_back_just_before_their_grave_is_renewed_is_erased() -> None:
+    """Erasing saw the tombstone of an earlier one alone, which has no version, and wrote another over it."""
+    accepted = Choice("intake.accept", 3, STEP_BACK)
+    for place in ("vault.suppress", "vault.bury"):
+        for count in range(1, 9):
+            simulation = played(_erased_twice(7200), [accepted, Choice(place, count, STEP_BACK)])
+            assert simulation.watch.violations == [], (place, count)
+
+
+def test_nobody_comes_back_from_a_grave_that_was_renewed_since() -> None:
+    """Journey had read the tombstone of an earlier erasure, and put a new profile just after the next one."""
+    late = Choice("state.commit", 3, "slow_before", 50)
+    for count in range(1, 9):
+        simulation = played(_erased_twice(7195), [late, Choice("vault.ledger", count, "slow_before", 50)])
+        assert simulation.watch.violations == [], count

@@ -707,6 +707,10 @@ class MemoryState(_Port):
         for alias in commit.aliases:
             if world.owners.get(alias.key) != alias.was:
                 raise ConflictError(f"alias {alias.key} moved")
+        for grave in commit.graves:
+            found = world.profile(grave.profile_id)
+            if not isinstance(found, Tombstone) or found.erased_at != grave.erased_at:
+                raise ConflictError(f"profile {grave.profile_id} was erased once more")
 
         world.pending.pop(commit.pending_id or "", None)
         world.owners.update({alias.key: alias.profile_id for alias in commit.aliases})

@@ -180,6 +180,13 @@ class Alias(Struct, frozen=True):
     was: str | None = None
 
 
+class Grave(Struct, frozen=True):
+    """A tombstone, of this time, whose person comes back: nobody may have erased them once more since it was read."""
+
+    profile_id: str
+    erased_at: datetime
+
+
 class Interested(Struct, frozen=True, kw_only=True):
     """That a profile stands on a product's list of those who looked at it, until `INTEREST_LIFE` after it did so."""
 
@@ -212,6 +219,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     profile: Profile | None = None
     aliases: tuple[Alias, ...] = ()
     merged: tuple[Merged, ...] = ()
+    graves: tuple[Grave, ...] = ()
     at: datetime | None = None
     """when, for the ledger; without it, the ledger gets a line only for decisions, dated with the first"""
     decisions: tuple[Decision, ...] = ()
@@ -238,9 +246,9 @@ class Commit(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raise `ValueError` for what no transaction could mean: decisions about nobody, products of no shop."""
-        of_somebody = self.decisions or self.merged or self.interests or self.suppressions or self.counts
+        of_somebody = self.decisions or self.merged or self.graves or self.interests or self.suppressions or self.counts
         if of_somebody and self.profile is None:
-            raise ValueError("decisions, merges, interests, suppressions and counts belong to a profile")
+            raise ValueError("decisions, merges, graves, interests, suppressions and counts belong to a profile")
         if self.counts and self.told_at is None:
             raise ValueError("counts stand in a line of the ledger")
         if self.products and not self.shop_id:

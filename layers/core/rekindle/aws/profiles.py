@@ -38,7 +38,8 @@ def profile_item(profile: Profile, expires_at: datetime | None) -> Item:
 def tombstone_item(profile_id: str, tombstone: Tombstone) -> Item:
     """Return the item that stands in a profile's place: without version, so that no commit can follow it."""
     written = msgspec.json.encode(tombstone).decode()
-    return {"id": text(profile_id), "shop": text(tombstone.shop), "tombstone": text(written)}
+    at = text(stamp(tombstone.erased_at))
+    return {"id": text(profile_id), "shop": text(tombstone.shop), "tombstone": text(written), "erased_at": at}
 
 
 def parse_profile(item: Mapping[str, Any]) -> Profile | Signpost | Tombstone:

@@ -45,6 +45,7 @@ from rekindle.ports import (
     QUARANTINE,
     Alias,
     Commit,
+    Grave,
     Heard,
     HeardPage,
     Interested,
@@ -134,6 +135,7 @@ class DynamoState:
         writes += [self._put_alias(alias) for alias in commit.aliases]
         if commit.profile is not None:
             writes += [self._put_signpost(merged, commit.profile) for merged in commit.merged]
+        writes += [self._still(grave) for grave in commit.graves]
         if commit.profile is not None:
             writes += [self._put_interest(each, commit.profile) for each in commit.interests]
         if commit.profile is not None and commit.told_at is not None:
@@ -360,6 +362,17 @@ class DynamoState:
                 "ConditionExpression": "#version = :before",
                 "ExpressionAttributeNames": names("version"),
                 "ExpressionAttributeValues": {":before": number(merged.version)},
+            }
+        }
+
+    def _still(self, grave: Grave) -> dict[str, Any]:
+        return {
+            "ConditionCheck": {
+                "TableName": self._tables.profiles,
+                "Key": {"id": text(grave.profile_id)},
+                "ConditionExpression": "#erased_at = :read",
+                "ExpressionAttributeNames": names("erased_at"),
+                "ExpressionAttributeValues": {":read": text(stamp(grave.erased_at))},
             }
         }
 

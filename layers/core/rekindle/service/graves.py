@@ -15,6 +15,7 @@ from rekindle.domain import sign_ups
 from rekindle.domain.events import Event
 from rekindle.domain.facts import SignUp
 from rekindle.domain.profile import Profile, Signpost, Tombstone
+from rekindle.ports import Grave
 from rekindle.service.people import MOVABLE, Load, Share, alias_key
 
 #: As in `people.follow`: chains are short, and a circle must not hang a worker.
@@ -133,22 +134,22 @@ def remembering(shares: Sequence[Share], load: Load, named: Mapping[str, str] | 
 
 def _remembering(share: Share, load: Load, named: Mapping[str, str]) -> Share:
     profile = share.profile
-    graves: list[datetime] = [
-        found.erased_at
+    trails = [
+        trail(load, alias.was)
         for alias in share.aliases
         if alias.was is not None
         # A phone or a token that moves to somebody else says nothing about what is known of that person.
         and (profile.version == 0 or alias.key.split("#")[1] not in MOVABLE)
-        and isinstance(found := trail(load, alias.was)[1], Tombstone)
     ]
+    graves = [Grave(ids[-1], found.erased_at) for ids, found in trails if isinstance(found, Tombstone)]
     before = {named[event.id] for event in share.events if event.id in named} - {profile.id}
     graves += [
-        found.erased_at
+        Grave(profile_id, found.erased_at)
         for each in before
-        for found in requests(each, load).values()
+        for profile_id, found in requests(each, load).items()
         if profile.version == 0 and isinstance(found, Tombstone)
     ]
     if not graves:
         return share
-    erased_at = max(filter(None, (profile.erased_at, *graves)))
-    return replace(share, profile=replace(profile, erased_at=erased_at))
+    erased_at = max(filter(None, (profile.erased_at, *(grave.erased_at for grave in graves))))
+    return replace(share, profile=replace(profile, erased_at=erased_at), graves=tuple(dict.fromkeys(graves)))

@@ -273,6 +273,7 @@ class Journey:
                 profile=profile,
                 aliases=share.aliases,
                 merged=tuple(Merged(other.id, other.version) for other in share.absorbed),
+                graves=share.graves,
                 at=now,
                 decisions=(*_merged(share, stored, now), *advanced.decisions),
                 products=products,

@@ -13,7 +13,7 @@ from rekindle.domain.events import Event, Who
 from rekindle.domain.facts import Consent, Order, PushSubscription, Recognised, SignUp
 from rekindle.domain.offers import plain_code
 from rekindle.domain.profile import Profile, Signpost, Tombstone
-from rekindle.ports import Alias, Work
+from rekindle.ports import Alias, Grave, Work
 
 #: These prove nothing about who a person is: they follow the stronger contact point that they are seen with.
 MOVABLE = frozenset({"phone", "checkout_token", "cart_token", "browser_id", "push"})
@@ -36,13 +36,15 @@ Load = Callable[[str], "Profile | Signpost | Tombstone | None"]
 class Share(Struct, frozen=True):
     """What one delivery means for one person: their events, their profile as stored (or new), the aliases to write.
 
-    `absorbed` are profiles, as stored, that turned out to be this person's: they are merged into `profile`.
+    `absorbed` are profiles, as stored, that turned out to be this person's: they are merged into `profile`. `graves`
+    are those that they come back from.
     """
 
     profile: Profile
     events: tuple[Event, ...]
     aliases: tuple[Alias, ...]
     absorbed: tuple[Profile, ...] = ()
+    graves: tuple[Grave, ...] = ()
 
 
 def address_hash(key: bytes, kind: str, value: str) -> str:

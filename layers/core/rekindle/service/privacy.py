@@ -359,11 +359,20 @@ class Privacy:
                 for someone in people.someone:
                     self._bury_one(case, someone, people.keys, at)
                 self._hold_places(case, people, at)
-                if not people.free or self._lead_to_a_grave(case, people, at):
+                if (not people.free or self._lead_to_a_grave(case, people, at)) and self._are_all(case, people):
                     return people, receipt
             except ConflictError:
                 continue
         raise ConflictError(f"delivery {case.delivery.id}: whom it is about kept changing")
+
+    def _are_all(self, case: Case, people: People) -> bool:
+        """Whether nobody has come back from an earlier grave just before it was renewed.
+
+        Whoever was alive has a version, which says so; a tombstone has none.
+        """
+        if not any(isinstance(each.found, Tombstone) for each in people.someone):
+            return True
+        return set(self._find(case, people.ids).ids) <= set(people.ids)
 
     def _suppress(self, case: Case, people: People) -> None:
         at = self._asked_at(case)
