@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rekindle.service.people import address_hash, alias_key
 from tests.simulation.run import Plan, explain, faults_of, run_plans, running
 from tests.simulation.schedule import STEP_BACK, Choice, Told
-from tests.simulation.story import COUPONS, LIST_ID, LISTS, PAGES, PHONES, SHOP, TEXTS, Happening, Story
+from tests.simulation.story import ALERTS, COUPONS, LIST_ID, LISTS, PAGES, PHONES, SHOP, TEXTS, Happening, Story
 from tests.simulation.world import Simulation
 
 
@@ -334,3 +334,16 @@ def test_nobody_comes_back_from_a_grave_that_was_renewed_since() -> None:
     for count in range(1, 9):
         simulation = played(_erased_twice(7195), [late, Choice("vault.ledger", count, "slow_before", 50)])
         assert simulation.watch.violations == [], count
+
+
+def test_who_signs_up_and_is_erased_twice_in_a_day_is_erased_twice() -> None:
+    """The second sign-up stands under another id than it names: its event was taken for somebody else's, and stayed."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="wants", who="ada", number=2),
+            Happening(at=61, what="erasure", who="ada", number=1),
+            Happening(at=4200, what="erasure", who="ada", number=2),
+        ),
+        book=ALERTS,
+    )
+    assert played(story, [Choice("visitor", 1, "delayed", 400)]).watch.violations == []

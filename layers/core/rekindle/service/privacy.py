@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 from rekindle.domain import ids, sign_ups
 from rekindle.domain.errors import ConflictError, RekindleError
 from rekindle.domain.events import Delivery, Event, Suppression, Who
-from rekindle.domain.facts import Channel, Other, PrivacyRequest
+from rekindle.domain.facts import Channel, Other, PrivacyRequest, SignUp
 from rekindle.domain.facts import Coupon as CouponFact
 from rekindle.domain.profile import Profile, Signpost, Tombstone
 from rekindle.ports import (
@@ -637,10 +637,19 @@ class Privacy:
         for event in delivery.events:
             # Whoever used a code for friends is somebody else than whose code it is.
             keys = point_keys(self._key, event)
-            named = event.profile_id in known if event.profile_id is not None else bool(aliases.intersection(keys))
-            if named or (event.profile_id is None and not keys):
+            if event.profile_id is not None:
+                theirs = event.profile_id in known or self._has_signed_up(event, event.profile_id, known)
+            else:
+                theirs = not keys or bool(aliases.intersection(keys))
+            if theirs:
                 found.append(event)
         return found
+
+    def _has_signed_up(self, event: Event, profile_id: str, known: Collection[str]) -> bool:
+        """Whether one of these is who signed up under that id, or the next one where its address had been erased."""
+        return isinstance(event.data, SignUp) and any(
+            each in known for each in requests(profile_id, self._state.profile)
+        )
 
     def _strip(self, delivery: Delivery, events: Collection[Event]) -> int:
         """Take these events and the whole body out of the delivery; what it says of others stays in its place."""
