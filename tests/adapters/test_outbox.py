@@ -136,7 +136,8 @@ def test_of_several_reasons_the_strongest_is_told(ports: Ports) -> None:
     assert ports.outbox.lease(a_lease("t1")) == "taken"
     assert ports.outbox.lease(a_lease("t2")) == "held"
     other = replace(a_lease("t2"), message=a_message(message_id=ids.digest("other"), token="t2"))
-    assert ports.outbox.lease(other) == "suppressed"
+    assert ports.outbox.lease(other) == "profile_changed"
+    assert ports.outbox.lease(replace(other, profile_version=2)) == "suppressed"
 
 
 def test_an_open_message_must_say_since_when(outbox: Any) -> None:

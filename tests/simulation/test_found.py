@@ -347,3 +347,20 @@ def test_who_signs_up_and_is_erased_twice_in_a_day_is_erased_twice() -> None:
         book=ALERTS,
     )
     assert played(story, [Choice("visitor", 1, "delayed", 400)]).watch.violations == []
+
+
+def test_nothing_is_recorded_of_a_message_of_somebody_who_was_erased_meanwhile() -> None:
+    """Its second parcel found the address suppressed, and put a record where the first one's had just been deleted."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="allows", who="ada"),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=3600, what="erasure", who="ada", number=1),
+            Happening(at=3600, what="unsubscribes", who="ada", number=1),
+        ),
+        book=TEXTS,
+    )
+    turns = ("state.commit", 4), ("outbox.record", 1), ("vault.delivery", 1), ("outbox.lease", 2)
+    simulation = played(story, [Choice(place, count, STEP_BACK) for place, count in turns])
+    assert simulation.watch.violations == []
+    assert simulation.world.messages == {}

@@ -1077,13 +1077,13 @@ class MemoryOutbox(_Port):
         if stored is not None and stored.state != "reopened":
             own = stored.state == "leased" and stored.token == wanted.token
             return "taken" if own else "held"
-        for channel, address in ((wanted.channel, wanted.address), *lease.also):
-            if any(self.world.suppressed(wanted.shop, channel, address, cover) for cover in lease.covers):
-                return "suppressed"
         if lease.profile_id:
             profile = self.world.profile(lease.profile_id)
             if not isinstance(profile, Profile) or profile.version != lease.profile_version:
                 return "profile_changed"
+        for channel, address in ((wanted.channel, wanted.address), *lease.also):
+            if any(self.world.suppressed(wanted.shop, channel, address, cover) for cover in lease.covers):
+                return "suppressed"
         self.world.put_message(wanted)
         return "taken"
 

@@ -745,7 +745,9 @@ class Outbox(Protocol):
         ...
 
     def lease(self, lease: Lease) -> LeaseAnswer:
-        """Take the lease in one transaction: message absent or reopened, nothing suppressed, the profile as verified.
+        """Take the lease in one transaction: message absent or reopened, the profile as verified, nothing suppressed.
+
+        Of these the first that does not hold is the answer.
 
         A message that shows this very token is this lease, taken: `taken`. The message's `targets` are written here and
         nowhere else. Raises `AnswerLostError`.

@@ -219,6 +219,7 @@ def _read(reasons: Sequence[Reason], lease: Lease) -> LeaseAnswer | None:
     if message.code == CONFLICT:
         return None
     profile, suppressions = (others[:1], others[1:]) if lease.profile_id else ([], others)
-    if any(suppression.code == FAILED for suppression in suppressions):
-        return "suppressed"
-    return "profile_changed" if any(one.code == FAILED for one in profile) else None
+    # Whoever was erased meanwhile is suppressed as well, and nothing is to be recorded of them any more.
+    if any(one.code == FAILED for one in profile):
+        return "profile_changed"
+    return "suppressed" if any(suppression.code == FAILED for suppression in suppressions) else None
