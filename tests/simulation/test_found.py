@@ -364,3 +364,18 @@ def test_nothing_is_recorded_of_a_message_of_somebody_who_was_erased_meanwhile()
     simulation = played(story, [Choice(place, count, STEP_BACK) for place, count in turns])
     assert simulation.watch.violations == []
     assert simulation.world.messages == {}
+
+
+def test_a_network_that_would_not_take_somebody_off_is_named_by_the_receipt_whatever_comes_next() -> None:
+    """The try died after it had buried them: the next one knew of no list any more."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=3600, what="erasure", who="ada", number=1),
+        ),
+        book=LISTS,
+    )
+    simulation = played(story, [Choice("audiences.change", 2, "not_allowed"), Choice("vault.bury", 1, "late", 1)])
+    assert simulation.watch.violations == []
+    assert b"do it by hand" in simulation.world.raw_files["receipts/tea/erase-ada-1.json"]

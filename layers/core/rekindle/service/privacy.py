@@ -295,9 +295,8 @@ class Privacy:
             "deliveries": counts["deliveries"],
             "suppressions": len(refused),
         }
-        notes = tuple(dict.fromkeys((*receipt.notes, *people.notes)))
-        kept[LISTS] = sum(1 for note in notes if note.startswith("audience "))
-        receipt = replace(receipt, stores=erased(counts, kept), notes=notes)
+        kept[LISTS] = sum(1 for note in receipt.notes if note.startswith("audience "))
+        receipt = replace(receipt, stores=erased(counts, kept))
         self._put(receipt)
         counts["raw/deliveries"] += self._empty(case, people, waiting)
         counts["raw/exports"] += sum(
@@ -341,6 +340,15 @@ class Privacy:
         self._put(receipt)
         return receipt
 
+    def _noted(self, receipt: Receipt, notes: Sequence[str]) -> Receipt:
+        """Write down what a person must know or do: that a network would not take somebody off is never said again."""
+        said = tuple(dict.fromkeys((*receipt.notes, *notes)))
+        if said == receipt.notes:
+            return receipt
+        receipt = replace(receipt, notes=said)
+        self._put(receipt)
+        return receipt
+
     def _bury(self, case: Case, receipt: Receipt) -> tuple[People, Receipt]:
         """Put a tombstone for everybody found, and for contact points that nobody is known by; return who it was.
 
@@ -355,6 +363,7 @@ class Privacy:
             self._suppress(case, people)
             # Inside the race: whoever was put on a list since has another version, and is looked at again.
             people = self._off_lists(people)
+            receipt = self._noted(receipt, people.notes)
             try:
                 for someone in people.someone:
                     self._bury_one(case, someone, people.keys, at)
