@@ -23,7 +23,7 @@ STEP_BACK = "step_back"
 _WEIGHTS = {
     "intake.accept": 2,
     "state.commit": 3,
-    "state.split": 4,
+    "state.split": 12,
     "state.count_try": 4,
     "queues.enqueue": 2,
     "outbox.lease": 5,
