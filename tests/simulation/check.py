@@ -1168,6 +1168,9 @@ class Watch:
             kept += [encode_events(delivery.events) for delivery in self.world.deliveries.values()]
             if any(address.encode() in text for text in kept):
                 self.wrong("what was erased is gone everywhere", address)
+        for message in self.world.messages.values():
+            if isinstance(self.world.profile(message.profile_id), Tombstone):
+                self.wrong("what was erased is gone everywhere", f"message {message.id}: {message.state}")
 
 
 def _own_hour(zone: str | None) -> datetime:

@@ -379,3 +379,23 @@ def test_a_network_that_would_not_take_somebody_off_is_named_by_the_receipt_what
     simulation = played(story, [Choice("audiences.change", 2, "not_allowed"), Choice("vault.bury", 1, "late", 1)])
     assert simulation.watch.violations == []
     assert b"do it by hand" in simulation.world.raw_files["receipts/tea/erase-ada-1.json"]
+
+
+def test_who_signs_up_at_an_address_whose_grave_is_being_renewed_is_found() -> None:
+    """The profile's id followed from when the earlier one was erased, and that had just changed."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="priced", number=1),
+            Happening(at=0, what="wants", who="ada", number=2),
+            Happening(at=60, what="confirms", who="ada"),
+            Happening(at=600, what="account", who="ada", number=1),
+            Happening(at=600, what="erasure", who="ada", number=1),
+            Happening(at=4200, what="priced", who="ada", number=4),
+            Happening(at=7200, what="erasure", who="ada", number=1),
+            Happening(at=7200, what="wants", who="ada", number=1),
+        ),
+        book=ALERTS,
+    )
+    for count in range(1, 9):
+        turns = [Choice("state.commit", 8, STEP_BACK), Choice("vault.suppress", count, STEP_BACK)]
+        assert played(story, turns).watch.violations == [], count

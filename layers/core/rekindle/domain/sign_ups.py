@@ -39,9 +39,12 @@ def request_ids(shop: str, hashed: str, now: datetime) -> tuple[str, ...]:
     return tuple(request_id(shop, hashed, now - timedelta(days=day)) for day in days)
 
 
-def again_id(request: str, erased_at: datetime) -> str:
-    """Return the id of the profile that holds what is asked after this one was erased, on the same day."""
-    return ids.digest("sign_up_again", request, erased_at.astimezone(UTC).isoformat())
+def again_id(request: str) -> str:
+    """Return the id of the profile that holds what is asked after this one was erased, on the same day.
+
+    It is the same whenever that was: an erasure renews the tombstones of earlier ones.
+    """
+    return ids.digest("sign_up_again", request)
 
 
 def with_sign_up(profile: Profile, asked: SignUp) -> Profile | str:

@@ -92,7 +92,7 @@ def requests(profile_id: str, load: Load) -> dict[str, Profile | Tombstone]:
         found[last] = there
         if not isinstance(there, Tombstone):
             break
-        profile_id = sign_ups.again_id(profile_id, there.erased_at)
+        profile_id = sign_ups.again_id(profile_id)
     return found
 
 
@@ -107,7 +107,7 @@ def next_request(profile_id: str, load: Load, at: datetime) -> str | None:
             return profile_id
         if not isinstance(there, Tombstone) or there.erased_at >= at:
             return None
-        profile_id = sign_ups.again_id(profile_id, there.erased_at)
+        profile_id = sign_ups.again_id(profile_id)
     return None
 
 
@@ -119,7 +119,7 @@ def _requested(event: Event, profile_id: str, load: Load) -> tuple[str, Profile 
             isinstance(found, Tombstone) and isinstance(event.data, SignUp) and event.occurred_at > found.erased_at
         ):
             return profile_id, found
-        profile_id = sign_ups.again_id(profile_id, found.erased_at)
+        profile_id = sign_ups.again_id(profile_id)
     return profile_id, None
 
 

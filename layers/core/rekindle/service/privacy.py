@@ -267,8 +267,7 @@ class Privacy:
             people, receipt = self._bury(case, receipt)
         except _UnderWayError as wait:
             # To wait is no failure: it must not use the tries up.
-            seconds = (wait.until - self._clock.now()).total_seconds()
-            self._queue.ask([case.task], min(MAX_DELAY, int(seconds) + 1))
+            self._queue.ask([case.task], self._seconds_until(wait.until))
             return receipt
         refused = self._addresses(people, case.request)
         seen = self._survey(people.ids)
@@ -302,9 +301,28 @@ class Privacy:
         counts["raw/exports"] += sum(
             self._vault.forget_files(f"exports/{case.shop}/{each}/") for each in receipt.profiles
         )
-        receipt = replace(receipt, stores=erased(counts, kept), done_at=self._clock.now(), progress=None)
+        receipt = replace(receipt, stores=erased(counts, kept))
+        if (late := self._late_until(receipt)) is not None:
+            receipt = replace(receipt, progress=Progress(messages=_unrecorded(receipt), not_before=late))
+            self._put(receipt)
+            self._queue.ask([case.task], self._seconds_until(late))
+            return receipt
+        self._vault.forget_messages(list(self._vault.messages(_unrecorded(receipt))))
+        receipt = replace(receipt, done_at=self._clock.now(), progress=None)
         self._put(receipt)
         return receipt
+
+    def _late_until(self, receipt: Receipt) -> datetime | None:
+        """Return until when something may yet be recorded of a message that was undecided; `None`: nothing may."""
+        now = self._clock.now()
+        if not _unrecorded(receipt):
+            return None
+        until = receipt.progress.not_before if receipt.progress is not None else None
+        until = until or now + self._lease_life
+        return until if now < until else None
+
+    def _seconds_until(self, moment: datetime) -> int:
+        return min(MAX_DELAY, int((moment - self._clock.now()).total_seconds()) + 1)
 
     def _off_lists(self, people: People) -> People:
         """Take everybody found off the ads audiences that they are on: once buried, nobody knows which those were.
@@ -329,16 +347,25 @@ class Privacy:
         And on how many ads audiences they stand: afterwards nobody can count that any more.
         """
         fresh = [each for each in people.someone if not set(each.ids) <= set(receipt.profiles)]
-        if not fresh:
+        undecided = self._undecided(people, receipt)
+        if not fresh and not undecided:
             return receipt
         listed = sum(len(each.found.audiences) for each in fresh if isinstance(each.found, Profile))
         receipt = replace(
             receipt,
             profiles=tuple(dict.fromkeys((*receipt.profiles, *people.ids))),
             stores={**receipt.stores, LISTS: Line(found=_found(receipt, LISTS) + listed)},
+            progress=Progress(messages=(*_unrecorded(receipt), *undecided)) if undecided else receipt.progress,
         )
         self._put(receipt)
         return receipt
+
+    def _undecided(self, people: People, receipt: Receipt) -> list[str]:
+        """Return what is planned and not recorded: whoever has it in hand may yet record that it was skipped."""
+        living = (each.found for each in people.someone if isinstance(each.found, Profile))
+        planned = {message for profile in living for message in profile.planned} - {*_unrecorded(receipt)}
+        recorded = self._vault.messages(sorted(planned)) if planned else {}
+        return sorted(each for each in planned if each not in recorded or recorded[each].state == "reopened")
 
     def _noted(self, receipt: Receipt, notes: Sequence[str]) -> Receipt:
         """Write down what a person must know or do: that a network would not take somebody off is never said again."""
@@ -568,7 +595,7 @@ class Privacy:
         if receipt.done_at is not None:
             return receipt
         if progress.not_before is not None and now < progress.not_before:
-            self._queue.ask([case.task], min(MAX_DELAY, int((progress.not_before - now).total_seconds()) + 1))
+            self._queue.ask([case.task], self._seconds_until(progress.not_before))
             return receipt
         secrets = int(self._vault.disconnect(case.shop))
         receipt = replace(receipt, stores=purged(receipt.stores, "secrets", secrets))
@@ -719,6 +746,10 @@ def _deliveries(lines: Iterable[LedgerEntry]) -> list[str]:
 def _messages(lines: Iterable[LedgerEntry]) -> list[str]:
     named = (decision.message_id for line in lines for decision in line.decisions)
     return list(dict.fromkeys(message for message in named if message is not None))
+
+
+def _unrecorded(receipt: Receipt) -> tuple[str, ...]:
+    return receipt.progress.messages if receipt.progress is not None else ()
 
 
 def _found(receipt: Receipt, store: str) -> int:

@@ -33,7 +33,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far the emptying of a shop has come, which takes more than one go."""
+    """How far what takes more than one go has come: to empty a shop, to erase whom a message is being decided for."""
 
     place: int = 0
     """which store of `ports.SHOP_STORES` is being emptied"""
@@ -42,6 +42,8 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dirty: bool = False
     """whether this round has found anything"""
     not_before: datetime | None = None
+    messages: tuple[str, ...] = ()
+    """those of a person of which nothing was recorded yet when they were buried: it may be, until `not_before`"""
 
 
 class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
