@@ -399,3 +399,19 @@ def test_who_signs_up_at_an_address_whose_grave_is_being_renewed_is_found() -> N
     for count in range(1, 9):
         turns = [Choice("state.commit", 8, STEP_BACK), Choice("vault.suppress", count, STEP_BACK)]
         assert played(story, turns).watch.violations == [], count
+
+
+def test_an_erasure_waits_for_what_is_just_being_recorded_of_a_message() -> None:
+    """Whoever had it in hand found the address suppressed, and recorded that after everything had been deleted."""
+    story = Story(
+        happenings=(
+            Happening(at=0, what="subscribes", who="ada"),
+            Happening(at=0, what="checkout", who="ada", number=1),
+            Happening(at=3600, what="erasure", who="ada", number=1),
+        ),
+        book=LISTS,
+    )
+    turns = ("blobs.get", 4), ("blobs.get", 6), ("outbox.record", 1)
+    simulation = played(story, [Choice(place, count, STEP_BACK) for place, count in turns])
+    assert simulation.watch.violations == []
+    assert simulation.world.messages == {}
