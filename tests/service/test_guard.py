@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from rekindle.domain.events import Who
 from rekindle.domain.profile import encode_profile
 from rekindle.flow.program import Playbook
-from rekindle.memory import World
-from rekindle.ports import Counters, Message, Pause, Tally
+from rekindle.memory import MemoryCounters, World
+from rekindle.ports import Message, Pause, Tally
 from rekindle.service.deliver import Done
 from rekindle.service.feedback import take
 from rekindle.service.guard import RESTS, Guard, Limits, NotPausedError, Rates, announce, rest, told_of
@@ -480,7 +480,7 @@ def test_what_is_counted_while_the_shop_gives_its_word_is_judged(plant: Plant, m
     paused(plant)
     written = type(world.counters).resume
 
-    def resume_late(counters: Counters, pause: Pause) -> bool:
+    def resume_late(counters: MemoryCounters, pause: Pause) -> bool:
         counted(world, sent=100, bounced=9)
         assert plant.guard.heard("tea", "bounced") is None
         return written(counters, pause)
