@@ -98,7 +98,8 @@ def erase(*, yes: bool, **given: Any) -> int:
     """Erase everything that is stored about one person. It cannot be undone.
 
     They stay suppressed, by a keyed hash of each address: no marketing until they subscribe anew. What comes late of
-    the time before is dropped. What SES and the shop itself keep is not Rekindle's.
+    the time before is dropped. What SES and the shop itself keep is not Rekindle's. Where a message of theirs is just
+    being decided it takes two minutes more.
     """
     with explained():
         there = _Installation(given["stack"])
