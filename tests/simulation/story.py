@@ -569,18 +569,19 @@ SEGMENT, CAMPAIGN, TEXTS, COUPONS, PUSHES, LISTS, PAGES, OWN, ALERTS = 4, 5, 6, 
 # --- stories ---------------------------------------------------------------------------------------------------------
 
 
-def _story(*happenings: tuple[int, str, str] | tuple[int, str, str, int], book: int = 0, **habits: str) -> Story:
+def story_of(*happenings: tuple[int, str, str] | tuple[int, str, str, int], book: int = 0, **habits: str) -> Story:
+    """Return a story: of each happening when, what, who and which; of people what they do with mails."""
     told = (Happening(at=at, what=what, who=person, number=sum(rest)) for at, what, person, *rest in happenings)
     return Story(happenings=tuple(told), habits=habits, book=book)
 
 
 #: Small worlds of which every one-fault plan is tried, and of two-fault plans as many as there is time for.
 REFERENCES: dict[str, Story] = {
-    "cart": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "link", "ada"), book=3),
-    "order": _story(
+    "cart": story_of((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "link", "ada"), book=3),
+    "order": story_of(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "order", "ada"), (_HOUR, "refund", "ada"), book=3
     ),
-    "merge": _story(
+    "merge": story_of(
         (0, "subscribes", "ada"),
         (0, "checkout", "ada"),
         (0, "account", "ada"),
@@ -589,7 +590,7 @@ REFERENCES: dict[str, Story] = {
         (2 * _DAY, "order", "ada"),
         ada="opens",
     ),
-    "credit": _story(
+    "credit": story_of(
         (0, "subscribes", "ada"),
         (0, "checkout", "ada"),
         (0, "account", "ada"),
@@ -598,12 +599,12 @@ REFERENCES: dict[str, Story] = {
         (4 * _HOUR, "refund", "ada", 120),
         ada="clicks",
     ),
-    "two people": _story((0, "both_order", "ada"), (0, "checkout", "bob"), (60, "publish", ""), (60, "deploy", "")),
-    "erasure": _story(
+    "two people": story_of((0, "both_order", "ada"), (0, "checkout", "bob"), (60, "publish", ""), (60, "deploy", "")),
+    "erasure": story_of(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (60, "erasure", "ada"), (_HOUR, "order", "ada"), book=3
     ),
-    "bounce": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (30, "order", "ada"), ada="bounces"),
-    "pause": _story(
+    "bounce": story_of((0, "subscribes", "ada"), (0, "checkout", "ada"), (30, "order", "ada"), ada="bounces"),
+    "pause": story_of(
         (0, "order", "ada"),
         (0, "subscribes", "bob"),
         (0, "checkout", "bob"),
@@ -612,7 +613,7 @@ REFERENCES: dict[str, Story] = {
         book=3,
         ada="complains",
     ),
-    "pass": _story(
+    "pass": story_of(
         (0, "subscribes", "ada"),
         (0, "guest_order", "bob"),
         (0, "subscribes", "carol"),
@@ -620,21 +621,21 @@ REFERENCES: dict[str, Story] = {
         (60, "subscribes", "bob"),
         book=3,
     ),
-    "campaign": _story(
+    "campaign": story_of(
         (0, "subscribes", "ada"),
         (0, "subscribes", "bob"),
         (0, "subscribes", "carol"),
         (60, "publish", "", CAMPAIGN),
         book=3,
     ),
-    "paused campaign": _story(
+    "paused campaign": story_of(
         (0, "subscribes", "ada"),
         (0, "subscribes", "bob"),
         (60, "publish", "", CAMPAIGN),
         (2 * _HOUR, "holds", "", 1),
         book=3,
     ),
-    "cancelled campaign": _story(
+    "cancelled campaign": story_of(
         (0, "subscribes", "ada"),
         (0, "subscribes", "carol"),
         (60, "publish", "", CAMPAIGN),
@@ -642,14 +643,14 @@ REFERENCES: dict[str, Story] = {
         (2 * _HOUR + 40, "cancels", ""),
         book=3,
     ),
-    "own hour": _story(
+    "own hour": story_of(
         (0, "subscribes", "ada"),
         (0, "subscribes", "bob"),
         (0, "lives", "bob", 1),
         (2 * _HOUR + 60, "lives", "ada", 1),
         book=OWN,
     ),
-    "import": _story(
+    "import": story_of(
         (0, "subscribes", "ada"),
         (0, "order", "ada", 1),
         (60, "unsubscribes", "bob"),
@@ -657,24 +658,24 @@ REFERENCES: dict[str, Story] = {
         (_HOUR, "order", "bob"),
         book=3,
     ),
-    "text": _story((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
-    "coupon": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_DAY, "link", "ada"), book=COUPONS),
-    "pool": _story(
+    "text": story_of((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
+    "coupon": story_of((0, "subscribes", "ada"), (0, "checkout", "ada"), (_DAY, "link", "ada"), book=COUPONS),
+    "pool": story_of(
         (0, "subscribes", "ada"), (0, "subscribes", "bob"), (60, "order", "ada"), (60, "order", "bob"), book=COUPONS
     ),
-    "push": _story(
+    "push": story_of(
         (0, "browses", "ada", 1), (60, "browses", "ada", 2), (_DAY, "push_link", "ada"), ada="gone", book=PUSHES
     ),
-    "list": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "unsubscribes", "ada"), book=LISTS),
-    "bought": _story((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "order", "ada"), book=LISTS),
+    "list": story_of((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "unsubscribes", "ada"), book=LISTS),
+    "bought": story_of((0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "order", "ada"), book=LISTS),
     # They agree to something else, or privacy is at work, while the list's turn comes.
-    "agreed beside the list": _story(
+    "agreed beside the list": story_of(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR + 10, "allows", "ada"), book=LISTS
     ),
-    "erased beside the list": _story(
+    "erased beside the list": story_of(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR - 20, "erasure", "ada"), book=LISTS
     ),
-    "click": _story(
+    "click": story_of(
         (0, "order", "ada"),
         (300, "follows", "ada", 1),
         (1200, "follows", "ada", 2),
@@ -683,7 +684,7 @@ REFERENCES: dict[str, Story] = {
         (1800, "forges", "ada", 3),
         book=PAGES,
     ),
-    "choice": _story(
+    "choice": story_of(
         (0, "subscribes", "ada"),
         (0, "checkout", "ada"),
         (60, "chooses", "ada", 4),
@@ -692,7 +693,7 @@ REFERENCES: dict[str, Story] = {
         (2 * _HOUR, "forges", "ada", 2),
         book=PAGES,
     ),
-    "survey": _story(
+    "survey": story_of(
         (0, "order", "ada", 1),
         (300, "answers", "ada", 5),
         (320, "answers", "ada", 1),
@@ -701,18 +702,18 @@ REFERENCES: dict[str, Story] = {
         (420, "rates", "ada", 4),
         book=PAGES,
     ),
-    "sign-up": _story((0, "signs_up", "ada"), (60, "confirms", "ada"), (_HOUR, "forges", "ada", 4), book=PAGES),
-    "too many": _story((0, "fills_in", "ada"), (0, "fills_in", "bob"), (60, "signs_up", "ada", 1), book=PAGES),
-    "alert": _story(
+    "sign-up": story_of((0, "signs_up", "ada"), (60, "confirms", "ada"), (_HOUR, "forges", "ada", 4), book=PAGES),
+    "too many": story_of((0, "fills_in", "ada"), (0, "fills_in", "bob"), (60, "signs_up", "ada", 1), book=PAGES),
+    "alert": story_of(
         (0, "priced", "", 1),
         (0, "asks", "ada", 1),
         (_HOUR, "priced", "", 2),
         (3 * _HOUR, "priced", "", 3),
         book=ALERTS,
     ),
-    "unheard": _story((60, "silent_order", "ada", 1), (60, "late_order", "ada", 4), book=2),
-    "gone": _story((0, "allows", "ada"), (0, "checkout", "ada"), ada="gone", book=TEXTS),
-    "text or mail": _story(
+    "unheard": story_of((60, "silent_order", "ada", 1), (60, "late_order", "ada", 4), book=2),
+    "gone": story_of((0, "allows", "ada"), (0, "checkout", "ada"), ada="gone", book=TEXTS),
+    "text or mail": story_of(
         (0, "subscribes", "ada"), (0, "checkout", "ada"), (_HOUR, "allows", "ada"), (_HOUR, "order", "ada"), book=TEXTS
     ),
 }
