@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _ELSEWHERE = (Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),)
 _FLAGS = (
@@ -79,6 +80,20 @@ class Page:
                 return result
             self.told.append(answer)
 
+    def heard(self, event: str, told: Callable[[dict[str, Any]], T | None]) -> T:
+        """Return what `told` makes of an event that the browser told by itself, once it makes something of one.
+
+        Raises `RuntimeError` if none comes.
+        """
+        for each in self.told:
+            if each.get("method") == event and (found := told(each["params"])) is not None:
+                return found
+        while True:
+            each = self._next()
+            self.told.append(each)
+            if each.get("method") == event and (found := told(each["params"])) is not None:
+                return found
+
     def _next(self) -> dict[str, Any]:
         end = time.monotonic() + _PATIENCE
         while b"\0" not in self._read:
@@ -113,8 +128,14 @@ class Page:
             else:
                 return
 
+    def back(self) -> None:
+        """Go back, as by the browser's own button: asked of the page, `history.back()` may close it on its answer."""
+        history = self.do("Page.getNavigationHistory")
+        before = history["entries"][history["currentIndex"] - 1]
+        self.do("Page.navigateToHistoryEntry", entryId=before["id"])
+
     def ask(self, expression: str) -> Any:
-        """Return what a JavaScript expression, or the promise that it is, comes to."""
+        """Return what a JavaScript expression, or the promise that it is, comes to. It must not lead elsewhere."""
         answer = self.do("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(str(answer["exceptionDetails"].get("exception", answer["exceptionDetails"])))

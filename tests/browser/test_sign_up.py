@@ -148,7 +148,7 @@ def test_what_a_visitor_looked_at_twice_is_in_the_mail_that_follows_their_sign_u
     path = behind.serve_confirmation(link)
     shop.page.open(shop.url + path)
     assert "c••@e…" in shop.page.ask("document.body.innerText")
-    shop.page.ask("document.querySelector('button').click()")
+    shop.click("button")
     shop.wait("document.title === '訂閱完成'")
     behind.plant.settle()
     behind.plant.until(at(hours=3))

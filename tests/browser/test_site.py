@@ -148,7 +148,7 @@ def test_going_back_tells_nothing_twice(shop: Shop) -> None:
     shop.click("#next")
     shop.wait("document.querySelector('h1').textContent === 'Pot' && rekindle.version === 1")
     shop.stay(5)
-    shop.page.ask("history.back()")
+    shop.page.back()
     shop.wait("document.querySelector('h1').textContent === 'Brass bell' && rekindle.version === 1")
     shop.stay(7)
     shop.leave()
