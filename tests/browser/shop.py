@@ -52,7 +52,7 @@ STAGE = """
   };
 })();
 """
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 _SCRIPTS: dict[str, Callable[[Site], str]] = {
     "rekindle.js": script,
     "popup.js": dialog,

@@ -191,7 +191,7 @@ def fetch(url: str, headers: Mapping[str, str] = {}) -> tuple[int, Message, byte
     """Return status, headers and body of what stands there."""
     request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - our own stack
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as refused:
         with refused:

@@ -64,7 +64,7 @@ def ask(url: str, headers: dict[str, str] | None = None, *, post: bool = False) 
     """Return status, headers and body, whatever the status."""
     request = urllib.request.Request(url, b"" if post else None, headers or {})  # noqa: S310 - loopback
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as refused:
         with refused:

@@ -27,7 +27,7 @@ def browse(url: str, form: list[tuple[str, str]] | None = None) -> tuple[int, st
     if form is not None:
         request.add_header("Content-Type", "application/x-www-form-urlencoded")
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             return int(answer.status), answer.read().decode()
     except urllib.error.HTTPError as refused:
         with refused:

@@ -59,7 +59,7 @@ class Running:
 
 
 def _read(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - loopback
         return json.load(answer)
 
 

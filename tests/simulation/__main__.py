@@ -17,19 +17,18 @@ from tests.simulation.run import (
     Tally,
     Until,
     explain,
-    one_fault_plans,
     run_pairs,
     run_plan,
     run_plans,
     run_seed,
     run_seeds,
     running,
+    singles,
 )
 from tests.simulation.story import REFERENCES
 
 _CHUNK = 400
-#: Single faults come in so many parts, each with some of every reference world, and after each a portion of seeds: so
-#: none of them waits for all the others.
+#: Single faults come in so many parts, and after each a portion of seeds: so none of them waits for all the others.
 _SINGLES = 16
 #: After so many chunks of seeds comes one part of the pairs.
 _TURNS = 3
@@ -104,7 +103,7 @@ def do(kind: str, first: int, count: int, until: Until) -> Tally:
     """Run one portion of work, but not beyond `until`."""
     if kind == "singles":
         plain = [Plan(story) for story in REFERENCES.values()] if not first else []
-        return run_plans(itertools.chain(plain, itertools.islice(one_fault_plans(), first, None, count)), until)
+        return run_plans(itertools.chain(plain, singles(count)[first]), until)
     if kind == "seeds":
         return run_seeds(first, count, until)
     names = list(REFERENCES)

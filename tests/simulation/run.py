@@ -29,6 +29,8 @@ from tests.simulation.world import Simulation, shortcuts
 #: Of so many worlds in a row the story is the same. In the first nothing goes wrong: with what is known in its end the
 #: others are compared.
 _VARIANTS = 9
+#: So often every fault meets every place before the rest of the single faults has its turn.
+_EARLY = 3
 #: Worlds are undone when they are over; what is left of so many (a cycle in an exception's traceback) is collected.
 _COLLECTED = 20_000
 _loggers = [
@@ -180,6 +182,22 @@ def one_fault_plans(names: Iterable[str] = tuple(REFERENCES)) -> Iterator[Plan]:
         story = REFERENCES[name]
         for choice in faults_of(story):
             yield Plan(story, (choice,))
+
+
+@lru_cache(maxsize=1)
+def singles(parts: int) -> tuple[tuple[Plan, ...], ...]:
+    """Return all one-fault plans in so many parts, each with some of every reference world.
+
+    In the first part every fault meets every place, `_EARLY` times where it can: what is seldom possible does not wait.
+    """
+    met: Counter[tuple[str, str]] = Counter()
+    first: list[Plan] = []
+    rest: list[Plan] = []
+    for plan in one_fault_plans():
+        (choice,) = plan.choices
+        met[choice.place, choice.kind] += 1
+        (first if met[choice.place, choice.kind] <= _EARLY else rest).append(plan)
+    return tuple(first), *(tuple(rest[part :: parts - 1]) for part in range(parts - 1))
 
 
 def two_fault_plans(names: Iterable[str] = tuple(REFERENCES), *, every: int = 1, first: int = 0) -> Iterator[Plan]:

@@ -650,11 +650,13 @@ REFERENCES: dict[str, Story] = {
         (2 * _HOUR + 60, "lives", "ada", 1),
         book=OWN,
     ),
+    # What waits holds the second page back, and just before it comes, whom it lists refuses.
     "import": story_of(
         (0, "subscribes", "ada"),
         (0, "order", "ada", 1),
-        (60, "unsubscribes", "bob"),
+        (60, "checkout", "bob"),
         (60, "imports", "ada", 1),
+        (119, "unsubscribes", "bob"),
         (_HOUR, "order", "bob"),
         book=3,
     ),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 from contextlib import nullcontext
+from itertools import chain
 
 import pytest
 from msgspec.structs import replace
@@ -23,6 +25,7 @@ from tests.simulation.run import (
     run_seed,
     run_seeds,
     running,
+    singles,
     two_fault_plans,
 )
 from tests.simulation.schedule import Choice, Told
@@ -79,6 +82,16 @@ def test_what_fails_by_itself_is_found_wherever_it_is_tried_again(monkeypatch: p
 @pytest.mark.parametrize("name", REFERENCES)
 def test_every_single_fault(name: str) -> None:
     assert_right(run_plans(one_fault_plans((name,))))
+
+
+def test_a_long_run_leaves_no_single_fault_out_and_begins_with_each_of_them() -> None:
+    def faults(plans: Iterable[Plan]) -> set[tuple[str, str]]:
+        return {(choice.place, choice.kind) for plan in plans for choice in plan.choices}
+
+    parts, every = singles(5), list(one_fault_plans())
+    assert sorted(plan.token for plan in chain(*parts)) == sorted(plan.token for plan in every)
+    assert faults(parts[0]) == faults(every)
+    assert len(parts[0]) < len(every) / 5
 
 
 @pytest.mark.parametrize("name", REFERENCES)
