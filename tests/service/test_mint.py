@@ -170,6 +170,21 @@ def test_who_dies_at_any_call_leaves_one_code(plant: Plant, call: str, moment: s
     whole(plant)
 
 
+def test_a_code_that_was_mailed_is_told_of_though_its_run_is_over(plant: Plant) -> None:
+    """Who made it died before the word of it was out; the mail went with another parcel, and nobody wants more."""
+    plant.post(replace(order(T0), id="order o1"))
+    plant.crash_at("intake.accept", "before")
+    plant.settle()
+    (waiting,) = plant.world.mint_queues["marketing"].messages
+    plant.world.send_queues["marketing"].put_raw(waiting.body)
+    plant.settle()
+    plant.post(replace(consent(at(minutes=1), state="unsubscribed"), id="enough"))
+    plant.until(at(hours=1))
+    profile = plant.profile("ada@example.com")
+    assert (len(mailed(plant)), profile.runs) == (1, ())
+    assert [coupon.code for coupon in profile.coupons] == mailed(plant)
+
+
 @pytest.mark.parametrize("carried_out", [False, True])
 def test_an_answer_of_the_shop_that_is_lost_is_asked_for_again(carried_out: bool) -> None:
     plant = plant_of(TEN)

@@ -314,3 +314,18 @@ def test_an_erasure_waits_for_what_is_just_being_recorded_of_a_message() -> None
     simulation = played(story, [Choice(place, count, STEP_BACK) for place, count in turns])
     assert simulation.watch.violations == []
     assert simulation.world.messages == {}
+
+
+def test_a_code_is_told_of_though_its_run_was_over_before_the_word_of_it_came_through() -> None:
+    """Another parcel found the code and mailed it; the complaint ended the run, and with it whose code that was."""
+    story = story_of((0, "subscribes", "ada"), (0, "order", "ada", 1), book=COUPONS, ada="complains")
+    choices = [
+        Choice("state.commit", 2, STEP_BACK),
+        Choice("marketing", 2, "twice"),
+        Choice("intake.accept", 3, "time_out"),
+    ]
+    simulation = played(story, choices)
+    assert simulation.watch.violations == []
+    (profile,) = (simulation.watch.living(each) for each in simulation.world.profiles)
+    assert profile is not None
+    assert (profile.runs, [coupon.code for coupon in profile.coupons]) == ((), ["POOL-1"])

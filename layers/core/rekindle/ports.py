@@ -409,6 +409,8 @@ class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """when it was first queued; looking again is bounded from here"""
     paused: str = ""
     """the guard's word to a shop that its marketing is paused: which shop's. Such a parcel is about no profile"""
+    coupon: str = ""
+    """the coupon that it asked for (`coupon_id`): whoever makes that must tell of it, also when its run is over"""
     no_coupon: str = ""
     """why its coupon could not be made when that was last tried"""
 

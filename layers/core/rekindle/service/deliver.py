@@ -28,6 +28,7 @@ from rekindle.domain.errors import (
     RekindleError,
 )
 from rekindle.domain.labels import Label
+from rekindle.domain.offers import coupon_id
 from rekindle.domain.profile import Channel, Planned, Profile, Run, Signpost
 from rekindle.flow.wishes import refused
 from rekindle.ports import (
@@ -113,7 +114,8 @@ class _HoldBack(Struct, frozen=True):
     """
 
     delay: int
-    mint: bool = False
+    coupon: str = ""
+    """which one, where one has to be made"""
 
 
 #: A message that its profile holds as planned, with its run; and why it must not go, if anything forbids it.
@@ -314,20 +316,24 @@ class Deliver:
         a queue takes only so many messages that are received and not deleted. It comes last in a batch: a function that
         dies in an attempt must not leave a second parcel of each message behind whenever the queue brings them again.
         """
-        held: dict[_HoldBack, list[Parcel]] = {}
+        held: dict[tuple[bool, int], list[Parcel]] = {}
         for (parcel, _), verdict in zip(parcels, found, strict=True):
             if isinstance(verdict, _HoldBack):
-                held.setdefault(verdict, []).append(parcel)
-        said: dict[_HoldBack, Verdict | Exception] = {}
-        for why, waiting in held.items():
-            queues = self._mint if why.mint and self._mint is not None else self._queues
+                anew = replace(parcel, coupon=verdict.coupon) if verdict.coupon else parcel
+                held.setdefault((bool(verdict.coupon), verdict.delay), []).append(anew)
+        said: dict[tuple[bool, int], Verdict | Exception] = {}
+        for (minting, delay), waiting in held.items():
+            queues = self._mint if minting and self._mint is not None else self._queues
             try:
-                queues.enqueue(list(dict.fromkeys(waiting)), why.delay)
-                said[why] = Done("minting" if why.mint else "held")
+                queues.enqueue(list(dict.fromkeys(waiting)), delay)
+                said[minting, delay] = Done("minting" if minting else "held")
             except Exception as error:  # noqa: BLE001 - the old parcels come again; some may be there twice then
                 _log.exception("not held back", extra={"message_ids": [parcel.message_id for parcel in waiting]})
-                said[why] = error
-        return [said[verdict] if isinstance(verdict, _HoldBack) else verdict for verdict in found]
+                said[minting, delay] = error
+        return [
+            said[bool(verdict.coupon), verdict.delay] if isinstance(verdict, _HoldBack) else verdict
+            for verdict in found
+        ]
 
     def _prepare(
         self,
@@ -457,7 +463,7 @@ class Deliver:
         if why is None and self._wallet is not None and self._mint is not None:
             given = self._wallet.coupon(parcel.message_id, profile, planned, run, now)
             if given == "wanted":
-                return _HoldBack(0, mint=True)
+                return _HoldBack(0, coupon=coupon_id(run.id, planned.offer))
             why = given.why if isinstance(given, Never) else None
         return profile, planned, run, why
 

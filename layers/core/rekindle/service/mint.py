@@ -191,7 +191,7 @@ class Mint:
         if profile is None or planned is None or run is None or planned.not_after <= now:
             # Whatever is wrong with it, `send` knows what to write down.
             if profile is not None:
-                self._tell_late(parcel.message_id, profile)
+                self._tell_late(parcel)
             return Minted("passed"), 0
         given = self._wallet.coupon(parcel.message_id, profile, planned, run, now)
         if isinstance(given, Coupon):
@@ -366,13 +366,11 @@ class Mint:
 
     # --- telling the profile
 
-    def _tell_late(self, message_id: str, profile: Profile) -> None:
-        """Tell what a worker made that died before it could: its message has its outcome since, and names no offer."""
-        offers = self._library.newest().offers
-        wanted = tuple(coupon_id(run.id, offer) for run in profile.runs for offer in offers)
-        for coupon in self._coupons.read(wanted).values() if wanted else ():
-            if coupon.state == "made" and coupon.message_id == message_id:
-                self._tell(coupon)
+    def _tell_late(self, parcel: Parcel) -> None:
+        """Tell what a worker made that died before it could: its message has its outcome since, its run may be over."""
+        coupon = self._coupons.read((parcel.coupon,)).get(parcel.coupon) if parcel.coupon else None
+        if coupon is not None and coupon.state == "made":
+            self._tell(coupon)
 
     def _tell(self, coupon: Coupon) -> None:
         """Let the run know what was given. A repeat is found by its id."""
