@@ -162,6 +162,8 @@ class Watch:
         """what the commits said that they count"""
         self.recorded: dict[str, Message] = {}
         """message → its record as it was written last"""
+        self.planned_by: dict[str, str] = {}
+        """message → the playbook by which it was decided"""
         self.placed: set[str] = set()
         """orders that a commit told as placed"""
         self.bought: dict[str, Bought] = {}
@@ -394,6 +396,7 @@ class Watch:
             self.wrong("nothing waits longer than to the full minute", f"{profile.id} was due {late}")
         self._stands(profile, commit.merged)
         if worker is not None:
+            self.planned_by |= dict.fromkeys(profile.planned.keys() - self.planned_by.keys(), worker.playbook)
             owners = worker.owners if commit.pending_id is not None else {}
             self.steps.append(
                 Step(
@@ -653,16 +656,9 @@ class Watch:
             self.wrong(clause, f"{mail.message_id}: {coupon.code} was not taken from the pool")
 
     def _was_off(self, offer: str, message: str) -> bool:
-        """Whether a playbook without this offer may have been live when the message was planned."""
-        profile = self.living(self.world.messages[message].profile_id)
-        planned = profile.planned.get(message) if profile is not None else None
-        if planned is None:
-            return False
-        ends = [since for since, _ in self.published[1:]] + [self.world.clock.now()]
-        return any(
-            offer not in book.offers and since - _SLACK <= planned.planned_at <= end + _SLACK
-            for (since, book), end in zip(self.published, ends, strict=True)
-        )
+        """Whether the playbook by which the message was decided was one without this offer."""
+        decided_by = self.planned_by.get(message)
+        return any(book.hash == decided_by and offer not in book.offers for book in books())
 
     def _coupons(self) -> list[Coupon]:
         return [_decode_coupon(raw) for raw in self.world.issued.values()]

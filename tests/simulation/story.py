@@ -662,6 +662,7 @@ REFERENCES: dict[str, Story] = {
     ),
     "text": story_of((0, "allows", "ada"), (0, "checkout", "ada"), (_DAY, "stops", "ada"), book=TEXTS),
     "coupon": story_of((0, "subscribes", "ada"), (0, "checkout", "ada"), (_DAY, "link", "ada"), book=COUPONS),
+    "offer off": story_of((0, "subscribes", "ada"), (0, "checkout", "ada", 1), (_HOUR, "publish", "ada"), book=COUPONS),
     "pool": story_of(
         (0, "subscribes", "ada"), (0, "subscribes", "bob"), (60, "order", "ada"), (60, "order", "bob"), book=COUPONS
     ),

@@ -329,3 +329,25 @@ def test_a_code_is_told_of_though_its_run_was_over_before_the_word_of_it_came_th
     (profile,) = (simulation.watch.living(each) for each in simulation.world.profiles)
     assert profile is not None
     assert (profile.runs, [coupon.code for coupon in profile.coupons]) == ((), ["POOL-1"])
+
+
+def test_a_mail_goes_without_its_code_where_the_offer_was_off_when_it_was_decided() -> None:
+    """It was due before the publish, and decided after it: the check went by when it was due."""
+    story = story_of((0, "subscribes", "ada"), (0, "checkout", "ada", 1), (3600, "publish", "ada"), book=COUPONS)
+    late = [
+        Choice("blobs.get", 3, "time_out"), Choice("blobs.get", 5, "throttle"), Choice("blobs.tagged", 2, "throttle")
+    ]  # fmt: skip
+    simulation = played(story, late)
+    assert simulation.watch.violations == []
+    assert [(sent.mail.subject, sent.mail.text) for sent in simulation.world.inbox] == [
+        ("given-1", ""),
+        ("given-2", ""),
+    ]
+
+
+def test_an_offer_that_is_switched_off_while_its_code_is_asked_for_is_not_asked_for_without_end() -> None:
+    """`mint` knew of the publish, and gave back at once what `send`, which did not, asked for again at once."""
+    story = story_of((0, "subscribes", "ada"), (0, "checkout", "ada", 1), (3600, "publish", "ada"), book=COUPONS)
+    simulation = played(story, [Choice("outbox.read", 2, "slow_after", 20)])
+    assert simulation.watch.violations == []
+    assert simulation.choices.passed["mint.enqueue"] == 1

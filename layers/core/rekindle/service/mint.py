@@ -40,7 +40,7 @@ from rekindle.ports import (
 )
 from rekindle.service.accept import accept
 from rekindle.service.coupons import Wallet, zones
-from rekindle.service.library import Library
+from rekindle.service.library import POINTER_LIFE, Library
 from rekindle.service.people import follow
 
 #: Seconds that a message rests whose coupon cannot be made, longer the longer it has waited.
@@ -199,7 +199,9 @@ class Mint:
             self._tell(given)
             return Minted("passed", profile.shop, planned.offer), 0
         if given != "wanted":
-            return Minted("passed", profile.shop, planned.offer), 0
+            # Whoever asked for it may hold the playbook from before: at once, they would only ask again.
+            rests = min(POINTER_LIFE, planned.not_after - now)
+            return Minted("passed", profile.shop, planned.offer), math.ceil(rests.total_seconds())
         try:
             self._keep_quiet(profile.shop, planned.offer, now)
             self._tell(self._make(parcel.message_id, profile, planned, run))
