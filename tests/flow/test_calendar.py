@@ -207,6 +207,7 @@ TOO_OFTEN = "comes more than once an hour: give one minute, such as '0 10 * * *'
         (OnSchedule(once="2026-11-27T10:00", cron="0 10 * * *"), f"the schedule has once and cron: {EXACTLY}"),
         (OnSchedule(once="27.11.2026"), f"once: '27.11.2026' {A_TIME}"),
         (OnSchedule(once="2026-02-29T10:00"), f"once: '2026-02-29T10:00' {A_TIME}"),
+        (OnSchedule(once="9999-12-31T23:59"), f"once: '9999-12-31T23:59' {A_TIME}"),
         (OnSchedule(holiday="blck-friday"), "no holiday is called 'blck-friday': did you mean 'black-friday'?"),
         (OnSchedule(holiday="Black Friday"), "no holiday is called 'Black Friday': did you mean 'black-friday'?"),
         (OnSchedule(holiday="tuesday"), f"no holiday is called 'tuesday': known are {', '.join(HOLIDAYS)}"),

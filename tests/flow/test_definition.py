@@ -382,6 +382,8 @@ WRONG = [
     ("trigger:\n  date: profile.birthday\n  at: 9am\n" + MAIL, 3, "at: '9am' is not a time of day"),
     ("trigger:\n  schedule: {}\n" + MAIL, 2, "a schedule has exactly one of once, cron, holiday"),
     ("trigger:\n  schedule:\n    once: 2026-02-30T10:00\n" + MAIL, 3, "once: '2026-02-30T10:00' is not a moment"),
+    # "Never", as some write it: west of Greenwich it lies outside of the calendar.
+    ("trigger:\n  schedule:\n    once: 9999-12-31T23:59\n" + MAIL, 3, "once: '9999-12-31T23:59' is not a moment"),
     (
         "trigger:\n  schedule:\n    once: 2026-11-27\n" + MAIL,
         3,

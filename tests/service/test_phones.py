@@ -130,6 +130,8 @@ def test_what_ses_says_when_it_is_shown_the_topic_is_no_dead_letter(greeting: st
         told({"inboundMessageId": "1", "originationNumber": "me", "destinationNumber": OURS, "messageBody": "x"}),
         told(json.loads(sample("stop")["Records"][0]["Sns"]["Message"]), when="yesterday"),
         told(json.loads(sample("stop")["Records"][0]["Sns"]["Message"]), when="2026-03-02T10:00:00"),
+        told(json.loads(sample("stop")["Records"][0]["Sns"]["Message"]), when="0001-01-01T00:00:00+09:00"),
+        told(json.loads(sample("stop")["Records"][0]["Sns"]["Message"]), when="9999-12-31T23:59:59-05:00"),
         event_of("TEXT_DELIVERED", eventTimestamp="now"),
         event_of("TEXT_DELIVERED", eventTimestamp=10**18),
         event_of("TEXT_DELIVERED", messageId=None),

@@ -14,7 +14,7 @@ import functools
 import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
@@ -110,8 +110,8 @@ def problem(schedule: OnSchedule) -> str | None:
 
 def _problem_of_once(once: str) -> str | None:
     try:
-        if _ONCE.fullmatch(once):
-            datetime.fromisoformat(once)
+        # The calendar's first and last day are not there in every zone.
+        if _ONCE.fullmatch(once) and MINYEAR < datetime.fromisoformat(once).year < MAXYEAR:
             return None
     except ValueError:
         pass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
@@ -161,10 +161,11 @@ def _once(value: object) -> str:
 
 def _exists(moment: str) -> bool:
     try:
-        datetime.fromisoformat(moment)
+        read = datetime.fromisoformat(moment)
     except ValueError:
         return False
-    return True
+    # The calendar's first and last day are not there in every zone.
+    return MINYEAR < read.year < MAXYEAR
 
 
 def _zone(value: object) -> object:

@@ -98,16 +98,17 @@ def _incoming(said: Mapping[str, Any], told_at: object) -> Incoming:
         raise MalformedBodyError("the text does not come from a phone")
     try:
         at = datetime.fromisoformat(str(told_at))
-    except ValueError as error:
+        if at.tzinfo is None:
+            raise ValueError("a time of nowhere")
+        at = at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise MalformedBodyError("the text does not say when it came") from error
-    if at.tzinfo is None:
-        raise MalformedBodyError("the text does not say when it came")
     return Incoming(
         id=id_,
         sender=sender if sender.startswith("+") else f"+{sender}",
         to=to,
         text=text[:_MAX_TEXT],
-        at=at.astimezone(UTC),
+        at=at,
     )
 
 
