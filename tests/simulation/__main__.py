@@ -46,8 +46,8 @@ def main() -> int:
             plan = run_seed(options.world, unexpected).plan
         return _replay(plan)
     begun = time.monotonic()
-    if options.processor:
-        total = _run_alone(options.seed, Until.after(options.seconds, processor=True))
+    if options.worlds:
+        total = _run_alone(options.seed, Until(worlds=options.worlds))
     else:
         total = _run(options.seed, Until.after(options.seconds), options.jobs)
     _say(total.text(time.monotonic() - begun))
@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seconds", type=float, default=60, help="how long to run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="on how many cores")
-    parser.add_argument("--processor", action="store_true", help="on one core, the seconds being its processor's")
+    parser.add_argument("--worlds", type=int, help="on one core, for no more than so many worlds, the same everywhere")
     parser.add_argument("--brief", action="store_true", help="say only what is wrong with a world that failed")
     parser.add_argument("--replay", help="run the world of this token, or of this file, again and show its trace")
     parser.add_argument("--world", type=int, help="run the world of this seed and show its trace")
@@ -100,7 +100,7 @@ def _work(seed: int) -> Iterator[tuple[str, int, int]]:
 
 
 def do(kind: str, first: int, count: int, until: Until) -> Tally:
-    """Run one portion of work, but not beyond `until`."""
+    """Run one portion of work, or as much of it as `until` lets."""
     if kind == "singles":
         plain = [Plan(story) for story in REFERENCES.values()] if not first else []
         return run_plans(itertools.chain(plain, singles(count)[first]), until)
@@ -119,11 +119,11 @@ def _stay() -> None:
 
 
 def _run_alone(seed: int, until: Until) -> Tally:
-    """Run worlds in this process until the time is up or one fails."""
+    """Run worlds in this process until it is time to stop or one fails."""
     total, work = Tally(), _work(seed)
     with running():
-        while not (until.come or total.failed):
-            total.join(do(*next(work), until))
+        while not ((left := until.without(total.worlds)).come or total.failed):
+            total.join(do(*next(work), left))
     return total
 
 

@@ -8,6 +8,7 @@ import itertools
 import logging
 import math
 import random
+import sys
 import time
 import zlib
 from collections import Counter
@@ -18,6 +19,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.simulation import serial
 from tests.simulation.check import Unexpected, Violation
@@ -279,30 +281,34 @@ def every_fault() -> set[tuple[str, str]]:
 
 
 class Until(Struct, frozen=True):
-    """A moment by the clock on the wall, the same for all processes, or by the processor time of this one."""
+    """When to stop: at a moment by the clock on the wall, the same for all processes, or after so many worlds."""
 
     moment: float = math.inf
-    processor: bool = False
+    worlds: int = sys.maxsize
 
     @staticmethod
-    def after(seconds: float, *, processor: bool = False) -> Until:
+    def after(seconds: float) -> Until:
         """Return the moment that comes so much later."""
-        return Until((time.process_time() if processor else time.monotonic()) + seconds, processor)
+        return Until(time.monotonic() + seconds)
+
+    def without(self, done: int) -> Until:
+        """Return what is left when so many worlds are done."""
+        return replace(self, worlds=self.worlds - done)
 
     @property
     def come(self) -> bool:
         """Whether it has come."""
-        return (time.process_time() if self.processor else time.monotonic()) >= self.moment
+        return self.worlds <= 0 or time.monotonic() >= self.moment
 
 
 NEVER = Until()
 
 
 def tally(results: Callable[[Unexpected], Iterable[Result]], *, until: Until = NEVER) -> Tally:
-    """Run worlds until there are no more, one fails, or this moment has come."""
+    """Run worlds until there are no more, one fails, or it is time to stop."""
     total, begun = Tally(), time.process_time()
     with running() as unexpected:
-        for result in results(unexpected):
+        for result in itertools.islice(results(unexpected), until.worlds):
             total.add(result)
             if not next(_run_here) % _COLLECTED:
                 gc.collect()
