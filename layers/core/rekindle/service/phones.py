@@ -97,12 +97,12 @@ def _incoming(said: Mapping[str, Any], told_at: object) -> Incoming:
     if not 0 < len(id_) <= _MAX_WORD or not _NUMBER.fullmatch(sender) or len(to) > _MAX_WORD:
         raise MalformedBodyError("the text does not come from a phone")
     try:
-        at = datetime.fromisoformat(str(told_at))
-        if at.tzinfo is None:
-            raise ValueError("a time of nowhere")
-        at = at.astimezone(UTC)
+        read = datetime.fromisoformat(str(told_at))
+        at = read.astimezone(UTC) if read.tzinfo is not None else None
     except (ValueError, OverflowError) as error:
         raise MalformedBodyError("the text does not say when it came") from error
+    if at is None:
+        raise MalformedBodyError("the text does not say when it came")
     return Incoming(
         id=id_,
         sender=sender if sender.startswith("+") else f"+{sender}",
