@@ -14,11 +14,11 @@ import functools
 import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
-from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
-from rekindle.flow.local_time import RECIPIENT
+from rekindle.flow.local_time import RECIPIENT, has_wall
 from rekindle.flow.local_time import zone as zone_named
 from rekindle.flow.program import OnSchedule
 
@@ -109,12 +109,8 @@ def problem(schedule: OnSchedule) -> str | None:
 
 
 def _problem_of_once(once: str) -> str | None:
-    try:
-        # The calendar's first and last day are not there in every zone.
-        if _ONCE.fullmatch(once) and MINYEAR < datetime.fromisoformat(once).year < MAXYEAR:
-            return None
-    except ValueError:
-        pass
+    if _ONCE.fullmatch(once) and has_wall(once):
+        return None
     return f"once: '{once}' is not a time: write a day and a time of the shop's clock, such as 2026-11-27T10:00"
 
 

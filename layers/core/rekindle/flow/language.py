@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
@@ -17,7 +16,7 @@ from typing_extensions import TypeAliasType
 
 from rekindle.domain.events import FLOW_EVENTS
 from rekindle.flow.durations import PATTERN, UNITS, seconds
-from rekindle.flow.local_time import RECIPIENT, WEEKDAYS, zone
+from rekindle.flow.local_time import RECIPIENT, WEEKDAYS, has_wall, zone
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 #: How long a trigger that is heard of late still starts something, unless the flow says otherwise.
@@ -147,25 +146,16 @@ def _share(value: object) -> int:
 def _moment(value: object) -> str:
     text = value.strip().replace(" ", "T") if isinstance(value, str) else ""
     whole = f"{text}T00:00" if re.fullmatch(_DATE, text) else text
-    if not re.fullmatch(rf"{_DATE}T\d\d:\d\d", whole) or not _exists(whole):
+    if not re.fullmatch(rf"{_DATE}T\d\d:\d\d", whole) or not has_wall(whole):
         raise ValueError(f"'{value}' is no day and no moment: write for instance 2026-11-27 or 2026-11-27T10:00")
     return whole
 
 
 def _once(value: object) -> str:
     text = value.strip().replace(" ", "T") if isinstance(value, str) else ""
-    if not re.fullmatch(rf"{_DATE}T\d\d:\d\d", text) or not _exists(text):
+    if not re.fullmatch(rf"{_DATE}T\d\d:\d\d", text) or not has_wall(text):
         raise ValueError(f"'{value}' is not a moment: write day and time, for instance 2026-11-27T10:00")
     return text
-
-
-def _exists(moment: str) -> bool:
-    try:
-        read = datetime.fromisoformat(moment)
-    except ValueError:
-        return False
-    # The calendar's first and last day are not there in every zone.
-    return MINYEAR < read.year < MAXYEAR
 
 
 def _zone(value: object) -> object:
@@ -564,7 +554,7 @@ class WaitUntilModel(_Dated, _Step):
             moved = (self.before, self.after, self.offset, self.at, self.yearly)
             if any(one is not None for one in moved):
                 raise ValueError("before, after, offset, at and yearly belong to a day, not to a time of day")
-        elif self.fixed and not _exists(self.wait_until.strip()):
+        elif self.fixed and not has_wall(self.wait_until.strip()):
             raise ValueError(f"there is no {self.wait_until}: write a day of the calendar, such as 2026-11-27")
         elif self.on:
             raise ValueError("'on' belongs to a time of day, not to a day")

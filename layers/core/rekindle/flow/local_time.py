@@ -7,7 +7,7 @@ Where the clock is set forward, a time that does not exist is taken with the off
 from __future__ import annotations
 
 import functools
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -40,6 +40,14 @@ def next_local(after: datetime, where: ZoneInfo, at: time, days: frozenset[int])
         if moment >= after:
             return moment
     raise ValueError(f"no {at} within a week of {after}")
+
+
+def has_wall(wall: str) -> bool:
+    """Whether a clock shows this local time in every zone: the calendar's first and last day are not there in all."""
+    try:
+        return MINYEAR < datetime.fromisoformat(wall).year < MAXYEAR
+    except ValueError:
+        return False
 
 
 def wall_moment(wall: str, where: ZoneInfo) -> datetime:
